@@ -1,0 +1,111 @@
+import type { ErrorBody } from '../../protocol/wire/schema.ts';
+import type { PullEvent } from '../../protocol/wire/pull.ts';
+
+/** What the daemon sends the CLI, one JSON object a line. The CLI renders it; `--json` prints it (docs/cli.md lists the fields). */
+export type ApiEvent =
+  | ({ readonly type: 'progress'; readonly node: string; readonly root: string } & PullEvent)
+  | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly text: string; readonly hint?: string }
+  /** Whole lines of a job's output. `prefix` is `(head, rank=0, pid=17)`; text is as the job wrote it. */
+  | {
+      readonly type: 'output';
+      readonly node: string;
+      readonly rank: number;
+      readonly prefix: string;
+      readonly text: string;
+    }
+  | { readonly type: 'job'; readonly cluster: string; readonly job: string; readonly state: JobState }
+  | { readonly type: 'login'; readonly argv: readonly string[] }
+  | ({ readonly type: 'data' } & ApiData)
+  | ({ readonly type: 'summary' } & ApiSummary)
+  | { readonly type: 'error'; readonly error: ErrorBody }
+  /** Always the last. */
+  | { readonly type: 'exit'; readonly code: number };
+
+export const jobStates = [
+  'INIT',
+  'PENDING',
+  'SETTING_UP',
+  'RUNNING',
+  'SUCCEEDED',
+  'FAILED',
+  'FAILED_SETUP',
+  'CANCELLED',
+] as const;
+export type JobState = (typeof jobStates)[number];
+
+/** A row of what a command lists. */
+export type ApiData =
+  | {
+      readonly kind: 'cluster';
+      readonly name: string;
+      readonly infra: string;
+      readonly nodes: readonly { readonly name: string; readonly host: string; readonly connected: boolean }[];
+      readonly workdir: string | undefined;
+      readonly job: { readonly id: string; readonly name: string; readonly state: JobState } | undefined;
+    }
+  | {
+      readonly kind: 'host';
+      readonly pool: string;
+      readonly host: string;
+      readonly user: string | undefined;
+      readonly port: number | undefined;
+      readonly cluster: string | undefined;
+    }
+  | {
+      readonly kind: 'conflict';
+      readonly node: string;
+      readonly id: string;
+      readonly path: string;
+      readonly reason: string;
+      readonly keptAt: number;
+      readonly bytes: number;
+      readonly storedAt: string;
+    }
+  | { readonly kind: 'path'; readonly path: string; readonly size: number }
+  | {
+      readonly kind: 'explain';
+      readonly path: string;
+      readonly sent: boolean;
+      readonly why: string;
+      readonly file?: string;
+      readonly line?: number;
+      readonly pattern?: string;
+    }
+  | {
+      readonly kind: 'check';
+      readonly subject: string;
+      readonly ok: boolean;
+      readonly detail: string;
+      readonly hint?: string;
+    }
+  /** One root a `--dryrun` would sync. */
+  | {
+      readonly kind: 'plan';
+      readonly root: string;
+      readonly source: string;
+      readonly files: number;
+      readonly bytes: number;
+    };
+
+/** How a command ended well. `sync` is there when anything was synced. */
+export interface ApiSummary {
+  readonly command: string;
+  readonly sync?: SyncSummary;
+  readonly job?: { readonly id: string; readonly state: JobState; readonly exitCodes: readonly number[] };
+  /** One line for people, when the fields above do not say it all. */
+  readonly text?: string;
+}
+
+export interface SyncSummary {
+  readonly roots: number;
+  readonly nodes: number;
+  readonly files: number;
+  /** Size of the synced trees, one copy. */
+  readonly logicalBytes: number;
+  /** Bytes that left this machine for all nodes. */
+  readonly sentBytes: number;
+  readonly seconds: number;
+  readonly conflicts: number;
+  readonly problems: number;
+  readonly workdir?: string;
+}

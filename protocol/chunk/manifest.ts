@@ -1,0 +1,73 @@
+import { type Digest, digestOf } from './digest.ts';
+import type { Entry } from './entry.ts';
+import type { RootPath } from '../base/root-path.ts';
+
+/** One directory of a root: its entries sorted by name (byte order), each name once. */
+export interface Directory {
+  readonly path: RootPath;
+  readonly entries: readonly Entry[];
+}
+
+/**
+ * The list of entries of a root at one moment, by directory. A manifest is immutable; a later one shares the
+ * directories that did not change. `root` is the root itself: a `dir`, or a `file` or `symlink` for a single-file root
+ * (then `directories` is empty).
+ */
+export interface Manifest {
+  readonly root: Entry;
+  /** Every directory by path; '' is the root directory. Insertion order means nothing. */
+  readonly directories: ReadonlyMap<RootPath, Directory>;
+}
+
+/**
+ * The canonical bytes of an entry, as a latin1 string: what digests are taken over, on both ends alike. Fields are
+ * length-prefixed, so that no two different entries have the same bytes.
+ */
+function canonicalEntry(entry: Entry): string {
+  return `${entry.kind} ${entry.mode} ${entry.mtimeSec} ${entry.mtimeNsec} ${entry.size} ${entry.name.length} ${entry.content.length} ${entry.name}${entry.content}`;
+}
+
+const directoryDigests = new WeakMap<Directory, Digest>();
+
+/** Digest of one directory's own entries (not of what lies below). Cached for the life of the object. */
+export function directoryDigest(directory: Directory): Digest {
+  const known = directoryDigests.get(directory);
+  if (known !== undefined) return known;
+  const digest = digestOf(directory.entries.map(canonicalEntry).join(''));
+  directoryDigests.set(directory, digest);
+  return digest;
+}
+
+/**
+ * Digest of a manifest: over the root entry and, in path order, each directory's path and digest. Two levels, not a
+ * nested tree: after an edit one directory is hashed again and then a list of 40-odd bytes a directory.
+ */
+export function manifestDigest(manifest: Manifest): Digest {
+  const parts = [canonicalEntry(manifest.root)];
+  for (const path of [...manifest.directories.keys()].sort()) {
+    const directory = manifest.directories.get(path);
+    if (directory !== undefined) parts.push(`${path.length} ${path}${directoryDigest(directory)}`);
+  }
+  return digestOf(parts.join(''));
+}
+
+/** Counts of a manifest, for progress and summaries. Bytes are logical: holes count, hard links do not count again. */
+export interface ManifestTotals {
+  readonly files: number;
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+export function manifestTotals(manifest: Manifest): ManifestTotals {
+  let files = manifest.root.kind === 'dir' ? 0 : 1;
+  let entries = 1;
+  let bytes = manifest.root.size;
+  for (const directory of manifest.directories.values()) {
+    entries += directory.entries.length;
+    for (const entry of directory.entries) {
+      if (entry.kind !== 'dir') files += 1;
+      bytes += entry.size;
+    }
+  }
+  return { files, entries, bytes };
+}

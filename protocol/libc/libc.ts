@@ -1,0 +1,204 @@
+/**
+ * The door to libc for what Node lacks. `koffi.node` is loaded by itself, without its JavaScript wrapper: beside the
+ * bundle on a node, from its npm package on the user's machine. Where it cannot be loaded every function here has a
+ * stated, weaker way, and `libcLoaded()` says so, so that callers can tell the user.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, futimesSync, lutimesSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+type NativeFunction = (...args: readonly (number | bigint | Buffer | null)[]) => number | bigint;
+
+interface Koffi {
+  load(path: string | null): { func(prototype: string): NativeFunction };
+  errno(): number;
+}
+
+interface Libc {
+  readonly koffi: Koffi;
+  readonly utimensat: NativeFunction;
+  readonly futimens: NativeFunction;
+  readonly syncfs: NativeFunction;
+  readonly flock: NativeFunction;
+  readonly renameat2: NativeFunction;
+  readonly lseek: NativeFunction;
+}
+
+let loaded: Libc | undefined | null;
+
+function libc(): Libc | undefined {
+  if (loaded === undefined) loaded = loadLibc() ?? null;
+  return loaded ?? undefined;
+}
+
+function loadLibc(): Libc | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const file = nativeFile();
+    if (file === undefined) return undefined;
+    const holder: { exports: Koffi | Record<string, never> } = { exports: {} };
+    process.dlopen(holder, file);
+    const koffi = holder.exports;
+    if (!isKoffi(koffi)) return undefined;
+    const lib = koffi.load(null);
+    return {
+      koffi,
+      utimensat: lib.func('int utimensat(int, void*, void*, int)'),
+      futimens: lib.func('int futimens(int, void*)'),
+      syncfs: lib.func('int syncfs(int)'),
+      flock: lib.func('int flock(int, int)'),
+      renameat2: lib.func('int renameat2(int, void*, int, void*, uint)'),
+      lseek: lib.func('int64_t lseek(int, int64_t, int)'),
+    };
+  } catch {
+    // No native file for this platform, or one that does not load (musl): every caller has its weaker way.
+    return undefined;
+  }
+}
+
+function isKoffi(native: Koffi | Record<string, never>): native is Koffi {
+  return typeof native['load'] === 'function' && typeof native['errno'] === 'function';
+}
+
+/** Path of `koffi.node`: beside this bundle, else in the package for this platform; undefined if there is none. */
+export function nativeFile(): string | undefined {
+  const beside = fileURLToPath(new URL('koffi.node', import.meta.url));
+  if (existsSync(beside)) return beside;
+  try {
+    return createRequire(import.meta.url).resolve(
+      `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+export function libcLoaded(): boolean {
+  return libc() !== undefined;
+}
+
+const atFdcwd = -100;
+const atSymlinkNofollow = 0x100;
+const utimeOmit = 0x3fff_fffen;
+const times = Buffer.alloc(32);
+
+function fillTimes(sec: number, nsec: number): Buffer {
+  times.writeBigInt64LE(0n, 0);
+  times.writeBigInt64LE(utimeOmit, 8);
+  times.writeBigInt64LE(BigInt(sec), 16);
+  times.writeBigInt64LE(BigInt(nsec), 24);
+  return times;
+}
+
+function cPath(path: Buffer): Buffer {
+  return Buffer.concat([path, Buffer.of(0)]);
+}
+
+/** Sets a path's own mtime (a symlink's, not its target's) to the nanosecond; to the microsecond without libc. Blocking. */
+export function setPathMtime(path: Buffer, sec: number, nsec: number): void {
+  const c = libc();
+  if (c === undefined) {
+    lutimesSync(path, sec + nsec / 1e9, sec + nsec / 1e9);
+    return;
+  }
+  if (c.utimensat(atFdcwd, cPath(path), fillTimes(sec, nsec), atSymlinkNofollow) !== 0)
+    throw systemError(c, 'utimensat', path);
+}
+
+/** Sets an open file's mtime to the nanosecond; to the microsecond without libc. Blocking. */
+export function setFdMtime(fd: number, sec: number, nsec: number): void {
+  const c = libc();
+  if (c === undefined) {
+    futimesSync(fd, sec + nsec / 1e9, sec + nsec / 1e9);
+    return;
+  }
+  if (c.futimens(fd, fillTimes(sec, nsec)) !== 0) throw systemError(c, 'futimens');
+}
+
+/** Writes everything of the file system that `fd` (opened from `path`) is on to the disk. Blocking, may take seconds. */
+export function syncFileSystem(fd: number, path: string): void {
+  const c = libc();
+  if (c === undefined) execFileSync('sync', ['-f', '--', path]);
+  else if (c.syncfs(fd) !== 0) throw systemError(c, 'syncfs');
+}
+
+const lockExclusiveNonBlocking = 2 | 4;
+
+/** Takes an exclusive lock on an open file; false if another process holds it; undefined without libc. Never blocks. */
+export function tryLock(fd: number): boolean | undefined {
+  const c = libc();
+  return c === undefined ? undefined : c.flock(fd, lockExclusiveNonBlocking) === 0;
+}
+
+const renameNoReplace = 1;
+
+/**
+ * Renames `from` to `to` only if nothing is there. Returns 'exists' when something is, 'unsupported' where libc or the
+ * file system cannot do it in one step; throws on any other failure. Blocking.
+ */
+export function renameNoReplaceSync(from: Buffer, to: Buffer): 'renamed' | 'exists' | 'unsupported' {
+  const c = libc();
+  if (c === undefined) return 'unsupported';
+  if (c.renameat2(atFdcwd, cPath(from), atFdcwd, cPath(to), renameNoReplace) === 0) return 'renamed';
+  const errno = c.koffi.errno();
+  if (errno === 17) return 'exists';
+  if (errno === 22 || errno === 38) return 'unsupported';
+  throw systemError(c, 'renameat2', to);
+}
+
+export interface Extent {
+  readonly offset: number;
+  readonly length: number;
+}
+
+const seekData = 3;
+const seekHole = 4;
+const enxio = 6;
+
+/** The ranges of an open file of `size` bytes that hold data, in order; undefined without libc. Blocking. */
+export function dataExtents(fd: number, size: number): Extent[] | undefined {
+  const c = libc();
+  if (c === undefined) return undefined;
+  const extents: Extent[] = [];
+  let at = 0;
+  while (at < size) {
+    const start = Number(c.lseek(fd, BigInt(at), seekData));
+    if (start < 0) {
+      if (c.koffi.errno() === enxio) break;
+      throw systemError(c, 'lseek');
+    }
+    const end = Math.min(Number(c.lseek(fd, BigInt(start), seekHole)), size);
+    if (start >= size || end <= start) break;
+    extents.push({ offset: start, length: end - start });
+    at = end;
+  }
+  return extents;
+}
+
+const errnoNames: ReadonlyMap<number, string> = new Map([
+  [1, 'EPERM'],
+  [2, 'ENOENT'],
+  [5, 'EIO'],
+  [9, 'EBADF'],
+  [13, 'EACCES'],
+  [18, 'EXDEV'],
+  [20, 'ENOTDIR'],
+  [21, 'EISDIR'],
+  [28, 'ENOSPC'],
+  [30, 'EROFS'],
+  [36, 'ENAMETOOLONG'],
+  [39, 'ENOTEMPTY'],
+  [40, 'ELOOP'],
+  [122, 'EDQUOT'],
+]);
+
+function systemError(c: Libc, call: string, path?: Buffer): Error {
+  const errno = c.koffi.errno();
+  const code = errnoNames.get(errno) ?? `E${errno}`;
+  return Object.assign(new Error(`${code}: ${call}${path === undefined ? '' : ` '${path.toString()}'`}`), {
+    code,
+    errno,
+    syscall: call,
+  });
+}

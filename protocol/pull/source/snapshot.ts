@@ -1,0 +1,43 @@
+import type { Problem } from '../../base/errors.ts';
+import type { RootPath } from '../../base/root-path.ts';
+import type { Digest } from '../../chunk/digest.ts';
+import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
+
+/** How chunks are compressed on their way: by measured link speed, see source/compression.ts. */
+export interface ServeOptions {
+  /** brotli quality, or undefined to send raw. */
+  readonly quality: number | undefined;
+}
+
+/** A root at one moment, with what it takes to serve it. Immutable; holds no open files. */
+export interface Snapshot {
+  /** Unique in this process; names the snapshot on the wire. */
+  readonly id: string;
+  readonly manifest: Manifest;
+  readonly digest: Digest;
+  readonly totals: ManifestTotals;
+  /** Paths that could not be read; each is an `unknown` entry of the manifest. */
+  readonly problems: readonly Problem[];
+  /** Sentences for the user: a `.git` file that points outside, nothing but ignored files in a directory, … */
+  readonly warnings: readonly string[];
+  /** Sockets, FIFOs and devices left out. */
+  readonly skipped: number;
+
+  /** Sends the manifest as blocks (chunk/manifest-codec.ts), one `send` each, waiting for each. */
+  sendManifest(send: (block: Buffer) => Promise<void>, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Sends the chunks with the given ordinals (first, count, …, ascending) as packs (chunk/pack.ts). Reads, checks every
+   * chunk against its digest, and compresses in worker threads, a bounded number of packs ahead of `send`.
+   * Throws `source-changed` when a file does not have its chunk any more; the file is hashed again by the next scan.
+   */
+  sendChunks(
+    ranges: readonly number[],
+    send: (...parts: readonly Uint8Array[]) => Promise<void>,
+    options: ServeOptions,
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /** Of `paths`, not in the manifest: indexes of those that are at the source now, but ignored. Asynchronous, reads the disk. */
+  classify(paths: readonly RootPath[], signal: AbortSignal): Promise<number[]>;
+}

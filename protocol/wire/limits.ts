@@ -1,0 +1,25 @@
+/** Limits on everything a peer may send, checked before memory is taken. Bytes unless named otherwise. */
+export const limits = {
+  /** A frame before the peer has proved who it is. */
+  handshakeFrameBytes: 4096,
+  /** A control message. Larger things travel as data. */
+  controlFrameBytes: 1 << 20,
+  /** Payload of one data frame. */
+  dataFrameBytes: (1 << 20) + (1 << 16),
+  /** Credit a receiver may have outstanding on one stream. */
+  streamWindowBytes: 64 << 20,
+  /** Calls under way in one direction of a link. */
+  callsUnderWay: 256,
+  /** A path from the root. */
+  pathBytes: 4096,
+  /** Entries of one manifest. */
+  manifestEntries: 8_000_000,
+  /** Encoded manifest block, after decompression. */
+  manifestBlockBytes: 16 << 20,
+  /** Unpacked contents of one pack. */
+  packBytes: 2 << 20,
+  /** A job's script. */
+  scriptBytes: 512 << 10,
+  /** Problems named in one result; the rest are counted. */
+  problemsNamed: 100,
+} as const;

@@ -1,0 +1,29 @@
+import { conflictsList, conflictsPrune, conflictsRestore } from './conflict.ts';
+import { jobCancel, jobList, jobLog, jobStart, jobState } from './job.ts';
+import { nodeInfo, nodeStop } from './node.ts';
+import { pullChunks, pullClassify, pullManifest, pullRun } from './pull.ts';
+
+/** What an agent serves to its controller. */
+export const agentMethods = {
+  'node.info': nodeInfo,
+  'node.stop': nodeStop,
+  'pull.run': pullRun,
+  'conflicts.list': conflictsList,
+  'conflicts.restore': conflictsRestore,
+  'conflicts.prune': conflictsPrune,
+  'job.start': jobStart,
+  'job.state': jobState,
+  'job.log': jobLog,
+  'job.cancel': jobCancel,
+  'job.list': jobList,
+} as const;
+
+/** What a controller serves to its agents. */
+export const controllerMethods = {
+  'pull.manifest': pullManifest,
+  'pull.chunks': pullChunks,
+  'pull.classify': pullClassify,
+} as const;
+
+export type AgentMethods = typeof agentMethods;
+export type ControllerMethods = typeof controllerMethods;

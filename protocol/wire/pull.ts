@@ -1,0 +1,89 @@
+import * as v from 'valibot';
+import { limits } from './limits.ts';
+import { method } from './method.ts';
+import { countSchema, digestSchema, idSchema, latin1, problemSchema, rootPathSchema, textSchema } from './schema.ts';
+
+/** Where a pull is. The order is the order they are passed through. */
+export const pullPhases = ['scan', 'plan', 'fetch', 'stage', 'switch', 'ledger'] as const;
+
+export const pullEventSchema = v.object({
+  phase: v.picklist(pullPhases),
+  files: countSchema,
+  totalFiles: countSchema,
+  bytes: countSchema,
+  totalBytes: countSchema,
+});
+export type PullEvent = v.InferOutput<typeof pullEventSchema>;
+
+export const conflictReasons = ['changed', 'deleted-at-source', 'in-the-way', 'git-state'] as const;
+
+/** A node's version of a path that was kept before the source's took its place. */
+export const conflictSchema = v.object({
+  id: idSchema,
+  path: rootPathSchema,
+  reason: v.picklist(conflictReasons),
+});
+
+export const pullResultSchema = v.object({
+  /** What the root now is. */
+  digest: digestSchema,
+  files: countSchema,
+  bytes: countSchema,
+  /** Chunk bytes fetched: before compression, and as they crossed the link. */
+  fetchedBytes: countSchema,
+  sentBytes: countSchema,
+  /** Chunk bytes found on the node instead of being fetched. */
+  reusedBytes: countSchema,
+  /** Paths put in place, and paths removed, by this pull. */
+  placed: countSchema,
+  removed: countSchema,
+  conflicts: v.array(conflictSchema),
+  problems: v.array(problemSchema),
+  problemCount: countSchema,
+});
+export type PullResult = v.InferOutput<typeof pullResultSchema>;
+
+/**
+ * Controller to agent: make the root at `dest` equal to the snapshot. The agent fetches what it lacks by calling back
+ * `pull.manifest`, `pull.chunks` and `pull.classify` with the same `snapshot`. Cancelling before the switch leaves the
+ * root as it was; a switch under way is finished.
+ */
+export const pullRun = method(
+  v.object({
+    /** Destination as the task writes it: absolute, `~`, or `~/…`; bytes. */
+    dest: latin1(limits.pathBytes),
+    /** Which source this is (host and absolute path): a root fed by another one is refused without `allowDelete`. */
+    source: textSchema,
+    snapshot: idSchema,
+    digest: digestSchema,
+    allowDelete: v.boolean(),
+    allowPartial: v.boolean(),
+    /** Hash everything on the node again instead of trusting stat data. */
+    verify: v.boolean(),
+  }),
+  pullEventSchema,
+  pullResultSchema,
+);
+
+/** Agent to controller: the manifest of a snapshot, as a stream of blocks (see chunk/manifest-codec.ts). */
+export const pullManifest = method(v.object({ snapshot: idSchema }), v.never(), v.object({}), true);
+
+/**
+ * Agent to controller: chunks, by their ordinal. Every data chunk (holes have none) of a snapshot is numbered from 0,
+ * directories in path order, entries in name order, chunks in file order. `ranges` is first, count, first, count, …
+ * ascending. The reply is a stream of packs (see chunk/pack.ts) in ascending order.
+ * Fails with `source-changed` when a file no longer has the bytes that the manifest says: take a new snapshot.
+ */
+export const pullChunks = method(
+  v.object({ snapshot: idSchema, ranges: v.pipe(v.array(countSchema), v.maxLength(200_000)) }),
+  v.never(),
+  v.object({}),
+  true,
+);
+
+/** Agent to controller: of these paths, absent from the snapshot, which are there at the source but ignored (by index). */
+export const pullClassify = method(
+  v.object({ snapshot: idSchema, paths: v.pipe(v.array(rootPathSchema), v.maxLength(4096)) }),
+  v.never(),
+  v.object({ ignored: v.array(countSchema) }),
+);

@@ -1,0 +1,67 @@
+// Bundles the four programs into dist/: tow.js (the CLI, which only talks to the daemon), controller.js (the daemon),
+// agent.mjs with koffi.node (what goes to nodes). A build's identity is the digest of what it bundles.
+import { createHash } from 'node:crypto';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+const out = process.env.TOWLINE_DIST ?? join(top, 'dist');
+const stage = `${out}.${process.pid}`;
+const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
+
+// Bundled CommonJS packages ask for `require`, which an ES module lacks.
+const banner =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+async function bundle(entry, name, define, withRequire) {
+  await build({
+    entryPoints: [join(top, entry)],
+    outfile: join(stage, name),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    minify: true,
+    keepNames: true,
+    legalComments: 'none',
+    external: ['koffi', 'msgpackr-extract', 'bufferutil', 'utf-8-validate'],
+    banner: withRequire ? { js: banner } : {},
+    define: { TOWLINE_VERSION: JSON.stringify(version), ...define },
+    logLevel: 'warning',
+  });
+}
+
+const digest = (...names) => {
+  const hash = createHash('sha256');
+  for (const name of names) hash.update(readFileSync(join(stage, name)));
+  return hash.digest('hex').slice(0, 16);
+};
+
+mkdirSync(stage, { recursive: true });
+await bundle('agent/main.ts', 'agent.mjs', {}, true);
+await bundle(
+  'controller/daemon/main.ts',
+  'controller.js',
+  { TOWLINE_AGENT_BUILD: JSON.stringify(digest('agent.mjs')) },
+  true,
+);
+await bundle(
+  'controller/cli/main.ts',
+  'tow.js',
+  { TOWLINE_BUILD: JSON.stringify(digest('agent.mjs', 'controller.js')) },
+  false,
+);
+chmodSync(join(stage, 'tow.js'), 0o755);
+try {
+  const native = createRequire(import.meta.url).resolve(
+    `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+  );
+  copyFileSync(native, join(stage, 'koffi.node'));
+} catch {
+  console.warn(`build: no koffi binary for linux-${process.arch} here; nodes of this architecture get it from npm`);
+}
+rmSync(out, { recursive: true, force: true });
+renameSync(stage, out);
