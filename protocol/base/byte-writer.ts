@@ -1,0 +1,44 @@
+/** Builds one buffer out of little-endian numbers and latin1-held strings. Grows by doubling. */
+export class ByteWriter {
+  #buffer = Buffer.allocUnsafe(4096);
+  #at = 0;
+
+  get length(): number {
+    return this.#at;
+  }
+
+  #need(bytes: number): number {
+    const at = this.#at;
+    if (at + bytes > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + bytes));
+      this.#buffer.copy(grown, 0, 0, at);
+      this.#buffer = grown;
+    }
+    this.#at = at + bytes;
+    return at;
+  }
+
+  u8(value: number): void {
+    this.#buffer[this.#need(1)] = value;
+  }
+
+  u32(value: number): void {
+    this.#buffer.writeUInt32LE(value, this.#need(4));
+  }
+
+  /** Any safe integer, negative too. */
+  i64(value: number): void {
+    this.#buffer.writeBigInt64LE(BigInt(value), this.#need(8));
+  }
+
+  /** Length (u32), then the bytes of a latin1-held string. */
+  text(value: string): void {
+    this.u32(value.length);
+    this.#buffer.write(value, this.#need(value.length), 'latin1');
+  }
+
+  /** The bytes written so far; shares memory with the writer. */
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
+  }
+}

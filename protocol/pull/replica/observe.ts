@@ -1,0 +1,99 @@
+/**
+ * Looks at a root and says where it is not as the ledger left it. Reads only; trusts a file whose print is unchanged,
+ * hashes any other of the right size. A directory is compared by kind, mode and mtime; its times never make a conflict.
+ */
+import type { BigIntStats } from 'node:fs';
+import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import type { Entry } from '../../chunk/entry.ts';
+import { fileHolds, linkText } from './file-content.ts';
+import type { Ledger } from './ledger.ts';
+import { kindOf, look, type Print, printCtimeNs, printInode, printOf } from './print.ts';
+
+export type Observed =
+  /** Nothing is there. */
+  | { readonly state: 'missing' }
+  /** Something of another kind, or with other contents, is there. */
+  | { readonly state: 'changed' }
+  /** Our contents, but mode, times or inode moved: `print` is what it is now. */
+  | { readonly state: 'touched'; readonly print: Print };
+
+/** Every path of the ledger that is not as it was left; what is not in the map is untouched. */
+export type Observation = ReadonlyMap<RootPath, Observed>;
+
+const missing: Observed = { state: 'missing' };
+const changed: Observed = { state: 'changed' };
+
+export function observe(root: string, ledger: Ledger, verify: boolean): Observation {
+  const observation = new Map<RootPath, Observed>();
+  const observer = new Observer(root, ledger, verify, observation);
+  observer.item('', ledger.root, ledger.rootPrint);
+  for (const path of [...ledger.directories.keys()].sort()) observer.directory(path);
+  return observation;
+}
+
+class Observer {
+  readonly #root: string;
+  readonly #ledger: Ledger;
+  readonly #verify: boolean;
+  readonly #found: Map<RootPath, Observed>;
+
+  constructor(root: string, ledger: Ledger, verify: boolean, found: Map<RootPath, Observed>) {
+    this.#root = root;
+    this.#ledger = ledger;
+    this.#verify = verify;
+    this.#found = found;
+  }
+
+  /** Parents come before children in path order, so a directory that is gone settles everything below at once. */
+  directory(path: RootPath): void {
+    const directory = this.#ledger.directories.get(path);
+    if (directory === undefined) return;
+    const state = this.#found.get(path)?.state;
+    const gone = state === 'missing' || state === 'changed';
+    directory.entries.forEach((entry, at) => {
+      const child = joinPath(path, entry.name);
+      if (gone) this.#found.set(child, missing);
+      else this.item(child, entry, directory.prints[at] ?? '');
+    });
+  }
+
+  item(path: RootPath, entry: Entry, print: Print): void {
+    if (entry.kind === 'unknown') return;
+    const where = absolutePath(this.#root, path);
+    const stats = look(where);
+    const observed = stats === undefined ? missing : this.#compare(where, stats, entry, print);
+    if (observed !== undefined) this.#found.set(path, observed);
+  }
+
+  #compare(where: Buffer, stats: BigIntStats, entry: Entry, print: Print): Observed | undefined {
+    const now = printOf(stats);
+    if (entry.kind === 'dir') {
+      if (!stats.isDirectory()) return changed;
+      return sameMeta(stats, entry) ? undefined : { state: 'touched', print: now };
+    }
+    const settled = print !== '' && printCtimeNs(print) < this.#ledger.settledNs;
+    if (now === print && settled && !this.#verify) return undefined;
+    if (kindOf(stats) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return changed;
+    if (!this.#holds(where, stats, entry)) return changed;
+    return now === print ? undefined : { state: 'touched', print: now };
+  }
+
+  #holds(where: Buffer, stats: BigIntStats, entry: Entry): boolean {
+    switch (entry.kind) {
+      case 'symlink':
+        return linkText(where) === entry.content;
+      case 'hardlink': {
+        const other = look(absolutePath(this.#root, entry.content));
+        return other !== undefined && printInode(printOf(other)) === printInode(printOf(stats));
+      }
+      default:
+        return stats.size === BigInt(entry.size) && fileHolds(where, entry);
+    }
+  }
+}
+
+/** Whether mode and mtime on disk are the entry's. */
+export function sameMeta(stats: BigIntStats, entry: Entry): boolean {
+  const mtimeNs = BigInt(entry.mtimeSec) * 1_000_000_000n + BigInt(entry.mtimeNsec);
+  return stats.mtimeNs === mtimeNs && (entry.kind === 'symlink' || (Number(stats.mode) & 0o7777) === entry.mode);
+}
