@@ -16,6 +16,7 @@ export const pullEventSchema = v.object({
 export type PullEvent = v.InferOutput<typeof pullEventSchema>;
 
 export const conflictReasons = ['changed', 'deleted-at-source', 'in-the-way', 'git-state'] as const;
+export type ConflictReason = (typeof conflictReasons)[number];
 
 /** A node's version of a path that was kept before the source's took its place. */
 export const conflictSchema = v.object({

@@ -16,7 +16,7 @@ export function latin1(maxBytes: number) {
 }
 
 /** Sender's side of `latin1`. */
-export function wireBytes(text: string): Buffer {
+export function wireBytes(text: string): Buffer<ArrayBuffer> {
   return Buffer.from(text, 'latin1');
 }
 

@@ -11,7 +11,15 @@ export function openForReading(path: Buffer): number | undefined {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno === 'EACCES' || errno === 'EPERM' || errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP' || errno === 'ENXIO') return undefined;
+    if (
+      errno === 'EACCES' ||
+      errno === 'EPERM' ||
+      errno === 'ENOENT' ||
+      errno === 'ENOTDIR' ||
+      errno === 'ELOOP' ||
+      errno === 'ENXIO'
+    )
+      return undefined;
     throw error;
   }
 }
@@ -35,7 +43,11 @@ export function fileHolds(path: Buffer, entry: Entry): boolean {
     let offset = 0;
     for (let at = 0; at < chunkCount(entry.content); at += 1) {
       const length = chunkLength(entry.content, at);
-      if (isHole(entry.content, at) ? !rangeIsZero(fd, offset, length) : !rangeHolds(fd, offset, length, chunkDigest(entry.content, at))) {
+      if (
+        isHole(entry.content, at)
+          ? !rangeIsZero(fd, offset, length)
+          : !rangeHolds(fd, offset, length, chunkDigest(entry.content, at))
+      ) {
         return false;
       }
       offset += length;

@@ -41,7 +41,9 @@ export class LedgerFile {
   append(record: LedgerRecord, after: Ledger): void {
     const framed = frameRecord(encodeLedgerRecord(record));
     if (this.#bytes === 0 || this.#bytes + framed.length > 2 * this.#firstBytes + slackBytes) {
-      const whole = frameRecord(encodeLedgerRecord({ ...after, dropped: [], replaced: [...after.directories.values()] }));
+      const whole = frameRecord(
+        encodeLedgerRecord({ ...after, dropped: [], replaced: [...after.directories.values()] }),
+      );
       replaceFile(this.#path, whole);
       this.#bytes = whole.length;
       this.#firstBytes = whole.length;

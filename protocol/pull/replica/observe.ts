@@ -2,11 +2,11 @@
  * Looks at a root and says where it is not as the ledger left it. Reads only; trusts a file whose print is unchanged,
  * hashes any other of the right size. A directory is compared by kind, mode and mtime; its times never make a conflict.
  */
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, chmodSync } from 'node:fs';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import { fileHolds, linkText } from './file-content.ts';
-import type { Ledger } from './ledger.ts';
+import { type Ledger, ledgerItem } from './ledger.ts';
 import { kindOf, look, type Print, printCtimeNs, printInode, printOf } from './print.ts';
 
 export type Observed =
@@ -23,12 +23,17 @@ export type Observation = ReadonlyMap<RootPath, Observed>;
 const missing: Observed = { state: 'missing' };
 const changed: Observed = { state: 'changed' };
 
-export function observe(root: string, ledger: Ledger, verify: boolean): Observation {
+/** `rehashed` counts files that were hashed only because their print was too young to be trusted. Blocking. */
+export function observe(
+  root: string,
+  ledger: Ledger,
+  verify: boolean,
+): { readonly observation: Observation; readonly rehashed: number } {
   const observation = new Map<RootPath, Observed>();
   const observer = new Observer(root, ledger, verify, observation);
   observer.item('', ledger.root, ledger.rootPrint);
   for (const path of [...ledger.directories.keys()].sort()) observer.directory(path);
-  return observation;
+  return { observation, rehashed: observer.rehashed };
 }
 
 class Observer {
@@ -36,6 +41,7 @@ class Observer {
   readonly #ledger: Ledger;
   readonly #verify: boolean;
   readonly #found: Map<RootPath, Observed>;
+  rehashed = 0;
 
   constructor(root: string, ledger: Ledger, verify: boolean, found: Map<RootPath, Observed>) {
     this.#root = root;
@@ -50,11 +56,23 @@ class Observer {
     if (directory === undefined) return;
     const state = this.#found.get(path)?.state;
     const gone = state === 'missing' || state === 'changed';
+    if (!gone) this.#lend(path);
     directory.entries.forEach((entry, at) => {
       const child = joinPath(path, entry.name);
       if (gone) this.#found.set(child, missing);
       else this.item(child, entry, directory.prints[at] ?? '');
     });
+  }
+
+  /** A directory that its own mode closes to us is opened; it counts as touched, so the pull sets its mode again. */
+  #lend(path: RootPath): void {
+    const entry = ledgerItem(this.#ledger, path)?.entry;
+    if (entry === undefined || (entry.mode & 0o700) === 0o700) return;
+    const where = absolutePath(this.#root, path);
+    const stats = look(where);
+    if (stats === undefined || (Number(stats.mode) & 0o700) === 0o700) return;
+    chmodSync(where, (Number(stats.mode) & 0o7777) | 0o700);
+    this.#found.set(path, { state: 'touched', print: printOf(stats) });
   }
 
   item(path: RootPath, entry: Entry, print: Print): void {
@@ -73,6 +91,7 @@ class Observer {
     }
     const settled = print !== '' && printCtimeNs(print) < this.#ledger.settledNs;
     if (now === print && settled && !this.#verify) return undefined;
+    if (now === print && !settled) this.rehashed += 1;
     if (kindOf(stats) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return changed;
     if (!this.#holds(where, stats, entry)) return changed;
     return now === print ? undefined : { state: 'touched', print: now };
@@ -86,8 +105,11 @@ class Observer {
         const other = look(absolutePath(this.#root, entry.content));
         return other !== undefined && printInode(printOf(other)) === printInode(printOf(stats));
       }
-      default:
+      case 'file':
         return stats.size === BigInt(entry.size) && fileHolds(where, entry);
+      case 'dir':
+      case 'unknown':
+        return true;
     }
   }
 }

@@ -1,0 +1,108 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TowError } from '../../protocol/base/errors.ts';
+import { bytesOf, displayPath } from '../../protocol/base/root-path.ts';
+import type { Handlers, Link } from '../../protocol/link/link.ts';
+import { recoverAllRoots } from '../../protocol/pull/replica/recover-all.ts';
+import { pullRoot } from '../../protocol/pull/replica/replica.ts';
+import type { RootGate } from '../../protocol/pull/replica/root-gate.ts';
+import { rootKey } from '../../protocol/pull/replica/session.ts';
+import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
+import { wireBytes } from '../../protocol/wire/schema.ts';
+import type { AgentPaths } from '../paths.ts';
+import { conflictHandlers } from './conflicts.ts';
+
+export interface PullHandlersOptions {
+  readonly paths: AgentPaths;
+  /** Bundle that serves the role 'replica'. */
+  readonly script: string;
+  /** Whether `/tmp` is this node's own. */
+  readonly privateTmp: boolean;
+  readonly gate: RootGate;
+  /** The link to the controller that called, for calling back. */
+  link(): Link<ControllerMethods> | undefined;
+}
+
+type PullMethods = Pick<
+  Handlers<AgentMethods>,
+  'pull.run' | 'conflicts.list' | 'conflicts.restore' | 'conflicts.prune'
+>;
+
+/** Serves pulls and kept versions. One pull at a time a root: a second one waits for the first. */
+export function pullHandlers(options: PullHandlersOptions): PullMethods {
+  const { paths, script, gate } = options;
+  const running = new Map<string, Promise<void>>();
+
+  const exclusive = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    const before = running.get(key) ?? Promise.resolve();
+    const result = before.then(work);
+    const ended = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    running.set(key, ended);
+    try {
+      return await result;
+    } finally {
+      if (running.get(key) === ended) running.delete(key);
+    }
+  };
+
+  return {
+    'pull.run': async (params, context) => {
+      const link = options.link();
+      if (link === undefined) throw new TowError('link-lost', 'the link to the controller is gone');
+      const key = rootKey(params.dest);
+      mkdirSync(paths.conflicts, { recursive: true, mode: 0o700 });
+      return await exclusive(key, async () => {
+        const result = await pullRoot(
+          link,
+          {
+            session: {
+              key,
+              stateDir: join(paths.roots, key),
+              conflictsDir: paths.conflicts,
+              dest: params.dest,
+              rules: { home: bytesOf(paths.home), tmp: options.privateTmp },
+              source: params.source,
+              digest: params.digest,
+              allowDelete: params.allowDelete,
+              verify: params.verify,
+            },
+            snapshot: params.snapshot,
+            script,
+            gate,
+            onEvent: (event) => context.emit(event),
+          },
+          context.signal,
+        );
+        return {
+          ...result,
+          digest: wireBytes(result.digest),
+          conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
+          problems: result.problems.map((problem) => ({
+            ...problem,
+            path: wireBytes(problem.path),
+            message: displayPath(problem.message),
+          })),
+        };
+      });
+    },
+    ...conflictHandlers(paths),
+  };
+}
+
+/** Before the agent dials: finishes what a crash interrupted. Returns lines for the log. */
+export async function recoverRoots(paths: AgentPaths, script: string, signal: AbortSignal): Promise<string[]> {
+  const { rolledForward, failed } = await recoverAllRoots(
+    { rootsDir: paths.roots, conflictsDir: paths.conflicts, script },
+    signal,
+  );
+  return [
+    ...rolledForward.map((key) => `root ${key}: an interrupted switch was finished`),
+    ...failed.map(
+      ({ key, error }) =>
+        `root ${key}: cannot finish an interrupted switch: ${error instanceof Error ? error.message : String(error)}`,
+    ),
+  ];
+}

@@ -1,0 +1,129 @@
+/**
+ * Conflicts: versions of a node that were kept before the source's took their place. One directory a version:
+ * `ID/meta.json`, written first, and `ID/data`, the object itself (for a repository's state: a directory that holds the
+ * moved files under their paths in `.git`). Nothing here goes away but by `prune`.
+ */
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { errnoOf, TowError } from '../../base/errors.ts';
+import { conflictReasons } from '../../wire/pull.ts';
+import { copyTree } from './copy-tree.ts';
+import { replaceFile } from './durable-file.ts';
+import { look } from './print.ts';
+
+const metaSchema = v.object({
+  version: v.literal(1),
+  /** The root on the node, and the path in it: latin1-held bytes. */
+  root: v.string(),
+  dest: v.string(),
+  path: v.string(),
+  reason: v.picklist(conflictReasons),
+  keptAt: v.number(),
+});
+export type KeptMeta = v.InferOutput<typeof metaSchema>;
+
+export interface Kept extends KeptMeta {
+  readonly id: string;
+  /** Absolute path of what was kept, latin1. */
+  readonly data: string;
+}
+
+/** `id` must be a safe file name. All methods block. */
+export class KeptVersions {
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /**
+   * Moves what is at `from` (absolute, latin1) out of the way. `inside` places it below an earlier kept directory of
+   * the same id. Running it again after a crash keeps one version.
+   */
+  keep(id: string, meta: Omit<KeptMeta, 'version' | 'keptAt'>, from: string, inside: string): void {
+    const directory = join(this.#directory, id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const metaFile = join(directory, 'meta.json');
+    if (look(Buffer.from(metaFile)) === undefined) {
+      replaceFile(metaFile, Buffer.from(JSON.stringify({ version: 1, keptAt: Date.now(), ...meta })));
+    }
+    const data = `${Buffer.from(directory).toString('latin1')}/data${inside === '' ? '' : `/${inside}`}`;
+    mkdirSync(Buffer.from(dirname(data), 'latin1'), { recursive: true, mode: 0o700 });
+    moveObject(Buffer.from(from, 'latin1'), freeName(data));
+  }
+
+  list(): Kept[] {
+    return this.#ids()
+      .map((id) => this.find(id))
+      .filter((kept) => kept !== undefined)
+      .sort((a, b) => a.keptAt - b.keptAt);
+  }
+
+  find(id: string): Kept | undefined {
+    try {
+      const meta = v.parse(metaSchema, JSON.parse(readFileSync(join(this.#directory, id, 'meta.json'), 'utf8')));
+      const data = Buffer.from(join(this.#directory, id, 'data')).toString('latin1');
+      return look(Buffer.from(data, 'latin1')) === undefined ? undefined : { ...meta, id, data };
+    } catch (error) {
+      // A meta that a crash or a person left unreadable is no kept version; what lies beside it is not touched.
+      if (errnoOf(error) !== undefined || error instanceof SyntaxError || v.isValiError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  prune(id: string): void {
+    if (this.find(id) === undefined)
+      throw new TowError('conflict-missing', `no kept version ${id}`, { hint: 'tow conflicts ls NAME lists them' });
+    rmSync(join(this.#directory, id), { recursive: true, force: true });
+  }
+
+  #ids(): string[] {
+    try {
+      return readdirSync(this.#directory);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw error;
+    }
+  }
+}
+
+/** Moves a file, symlink or tree; across file systems by copy, then removal. Blocking. */
+export function moveObject(from: Buffer, to: Buffer): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== 'EXDEV') throw error;
+    const temp = Buffer.concat([to, Buffer.from('.partial')]);
+    rmSync(temp.toString(), { recursive: true, force: true });
+    copyTree(from, temp);
+    renameSync(temp, to);
+    removeTree(from);
+  }
+}
+
+function removeTree(path: Buffer): void {
+  if (!lstatSync(path).isDirectory()) {
+    rmSync(path.toString(), { force: true });
+    return;
+  }
+  rmSync(path.toString(), { recursive: true, force: true });
+}
+
+/** The path itself, or with a number behind it if something is there already. */
+function freeName(path: string): Buffer {
+  for (let n = 0; ; n += 1) {
+    const candidate = Buffer.from(n === 0 ? path : `${path}~${n}`, 'latin1');
+    if (look(candidate) === undefined) return candidate;
+  }
+}
+
+/** Size of a kept object, in bytes. Blocking; walks a directory. */
+export function keptBytes(path: Buffer): number {
+  const stats = lstatSync(path);
+  if (!stats.isDirectory()) return stats.size;
+  return readdirSync(path, { encoding: 'buffer' }).reduce(
+    (sum, name) => sum + keptBytes(Buffer.concat([path, Buffer.from('/'), name])),
+    0,
+  );
+}

@@ -1,0 +1,125 @@
+/** What the ledger will say after a switch, and the record that says it. */
+import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import type { Entry } from '../../chunk/entry.ts';
+import { directoryDigest, type Manifest, manifestDigest } from '../../chunk/manifest.ts';
+import { type Ledger, type LedgerDirectory, ledgerItem, ledgerManifest } from './ledger.ts';
+import type { LedgerRecord } from './ledger-codec.ts';
+import { applyRecord } from './ledger-file.ts';
+import { unknownPaths } from './plan.ts';
+import { kindOf, look, noPrint, type Print, printOf } from './print.ts';
+
+/**
+ * The record that leads from `before` to `manifest`. `prints` are those known; others are left empty. What the source
+ * could not read stays in the ledger as it was, so that it still counts as ours.
+ */
+export function nextRecord(
+  before: Ledger | undefined,
+  manifest: Manifest,
+  source: string,
+  prints: ReadonlyMap<RootPath, Print>,
+): LedgerRecord {
+  const whole = carryUnknown(before, manifest);
+  const replaced: LedgerDirectory[] = [];
+  for (const directory of whole.directories.values()) {
+    const old = before?.directories.get(directory.path);
+    const next: LedgerDirectory = {
+      path: directory.path,
+      entries: directory.entries,
+      prints: directory.entries.map((entry) =>
+        entry.kind === 'dir' ? noPrint : (prints.get(joinPath(directory.path, entry.name)) ?? noPrint),
+      ),
+    };
+    if (old === undefined || !sameDirectory(old, next)) replaced.push(next);
+  }
+  const dropped = [...(before?.directories.keys() ?? [])].filter((path) => !whole.directories.has(path));
+  return {
+    source,
+    digest: manifestDigest(whole),
+    root: whole.root,
+    rootPrint: prints.get('') ?? noPrint,
+    settledNs: before?.settledNs ?? 0n,
+    dropped,
+    replaced,
+  };
+}
+
+function sameDirectory(a: LedgerDirectory, b: LedgerDirectory): boolean {
+  return directoryDigest(a) === directoryDigest(b) && a.prints.every((print, at) => print === b.prints[at]);
+}
+
+function carryUnknown(before: Ledger | undefined, manifest: Manifest): Manifest {
+  const unknown = unknownPaths(manifest);
+  if (unknown.size === 0) return manifest;
+  const directories = new Map(manifest.directories);
+  for (const directory of manifest.directories.values()) {
+    if (!directory.entries.some((entry) => entry.kind === 'unknown')) continue;
+    const entries = directory.entries.flatMap((entry) => {
+      if (entry.kind !== 'unknown') return [entry];
+      const path = joinPath(directory.path, entry.name);
+      const ours = before === undefined ? undefined : ledgerItem(before, path)?.entry;
+      if (ours === undefined) return [];
+      for (const [below, held] of before?.directories ?? [])
+        if (below === path || below.startsWith(`${path}/`)) directories.set(below, held);
+      return [ours];
+    });
+    directories.set(directory.path, { path: directory.path, entries });
+  }
+  return { root: manifest.root.kind === 'unknown' ? (before?.root ?? manifest.root) : manifest.root, directories };
+}
+
+export interface Settle {
+  /** Paths whose contents an earlier, interrupted run put in place: '' alone means the whole tree. */
+  readonly unproven: ReadonlySet<RootPath>;
+  /** Paths that could not be put in place: not ours. */
+  readonly failed: ReadonlySet<RootPath>;
+}
+
+/**
+ * Fills the prints that a switch made, by looking at each path, and drops what is not there as the entry says. Prints
+ * younger than `settledNs` (two ticks of the coarsest kernel clock before now) will be hashed once more. Blocking.
+ */
+export function settleRecord(
+  root: string,
+  before: Ledger | undefined,
+  record: LedgerRecord,
+  { unproven, failed }: Settle,
+): LedgerRecord {
+  const allUnproven = unproven.has('');
+  let droppedSome = false;
+  const settle = (path: RootPath, entry: Entry, print: Print): Print | undefined => {
+    if (failed.has(path)) return undefined;
+    if (print !== noPrint || entry.kind === 'unknown') return print;
+    const stats = look(absolutePath(root, path));
+    if (stats === undefined || kindOf(stats) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return undefined;
+    return entry.kind === 'dir' || allUnproven || unproven.has(path) ? noPrint : printOf(stats);
+  };
+  const replaced = record.replaced.map((directory) => {
+    const entries: Entry[] = [];
+    const prints: Print[] = [];
+    directory.entries.forEach((entry, at) => {
+      const print = settle(joinPath(directory.path, entry.name), entry, directory.prints[at] ?? noPrint);
+      if (print === undefined) {
+        droppedSome = true;
+        return;
+      }
+      entries.push(entry);
+      prints.push(print);
+    });
+    return {
+      path: directory.path,
+      entries: entries.length === directory.entries.length ? directory.entries : entries,
+      prints,
+    };
+  });
+  const rootPrint = record.root.kind === 'dir' ? noPrint : (settle('', record.root, record.rootPrint) ?? noPrint);
+  const settled: LedgerRecord = { ...record, replaced, rootPrint, settledNs: settledNow() };
+  return droppedSome ? { ...settled, digest: manifestDigest(ledgerManifest(applyRecord(before, settled))) } : settled;
+}
+
+/** The kernel stamps times with its tick: 10 ms at HZ=100, the coarsest in use. Two of them. */
+const clockGrainMs = 20;
+
+/** `Ledger.settledNs` for prints taken now. */
+export function settledNow(): bigint {
+  return BigInt(Date.now() - clockGrainMs) * 1_000_000n;
+}

@@ -1,0 +1,29 @@
+import type { RootPath } from '../../base/root-path.ts';
+import type { EntryKind } from '../../chunk/entry.ts';
+import type { Print } from './print.ts';
+
+/**
+ * One step of a switch; each can be run again. `expect` is the print of what the op may take the place of, `noPrint`
+ * when nothing of ours is there: anything else that is found is moved to conflicts first.
+ */
+export type Op =
+  /** The staged tree becomes the root, which does not exist. */
+  | { readonly op: 'appear' }
+  /** Removes a path of ours that is no directory. */
+  | { readonly op: 'remove'; readonly path: RootPath; readonly expect: Print }
+  /** Removes a directory of ours if nothing is left in it. */
+  | { readonly op: 'rmdir'; readonly path: RootPath }
+  | { readonly op: 'mkdir'; readonly path: RootPath; readonly expect: Print }
+  /** Renames a staged file or symlink, complete with mode and times, to its path. */
+  | { readonly op: 'place'; readonly path: RootPath; readonly staged: string; readonly expect: Print }
+  | MetaOp;
+
+/** Sets mode and mtime of what is there, if it still is of that kind. */
+export interface MetaOp {
+  readonly op: 'meta';
+  readonly path: RootPath;
+  readonly kind: EntryKind;
+  readonly mode: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+}

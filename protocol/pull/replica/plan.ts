@@ -1,0 +1,258 @@
+/**
+ * Compares what the source has with what is on the node and decides, path by path, what a switch will do. Changes
+ * nothing. What is in the way and not ours needs no decision here: ops say what they may replace, and the switch keeps
+ * anything else (see op.ts).
+ */
+import { absolutePath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import { type Entry, sameContent } from '../../chunk/entry.ts';
+import type { Manifest } from '../../chunk/manifest.ts';
+import { fileHolds, linkText } from './file-content.ts';
+import { indexOfName, type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
+import { type Observation, type Observed, sameMeta } from './observe.ts';
+import type { MetaOp, Op } from './op.ts';
+import { kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
+
+/** A file or symlink that must be staged, and what its place may take the place of. */
+export interface Placement {
+  readonly path: RootPath;
+  readonly entry: Entry;
+  readonly expect: Print;
+}
+
+export interface Plan {
+  /** Ours, gone from the source: non-directories, then directories upwards. */
+  readonly removals: readonly Op[];
+  readonly directories: readonly Op[];
+  /** In path order; hard links come after the file they are names of. */
+  readonly placements: readonly Placement[];
+  /** Metadata that the source changed, files first, then directories upwards. */
+  readonly metas: readonly MetaOp[];
+  /** Metadata of the node that drifted from a ledger entry which did not change: put back without a journal. */
+  readonly restores: readonly MetaOp[];
+  /** Print of every path that stays as it is and has one; a path that is not here gets its print after the switch. */
+  readonly prints: ReadonlyMap<RootPath, Print>;
+}
+
+export interface PlanInput {
+  /** Absolute, latin1. */
+  readonly root: string;
+  readonly manifest: Manifest;
+  readonly ledger: Ledger | undefined;
+  readonly observation: Observation;
+  /** Paths of the ledger that the source lacks only because it ignores them now: they stay. */
+  readonly ignored: ReadonlySet<RootPath>;
+}
+
+/** Paths of the ledger that the manifest lacks, children before parents. Below an `unknown` entry nothing is absent. */
+export function absentPaths(ledger: Ledger, manifest: Manifest): RootPath[] {
+  const present = pathSet(manifest);
+  const unknown = unknownPaths(manifest);
+  const absent: RootPath[] = [];
+  for (const [directory, { entries }] of ledger.directories) {
+    for (const { name } of entries) {
+      const path = joinPath(directory, name);
+      if (!present.has(path) && !isBelow(path, unknown)) absent.push(path);
+    }
+  }
+  return absent.sort().toReversed();
+}
+
+function pathSet(manifest: Manifest): Set<RootPath> {
+  const paths = new Set<RootPath>();
+  for (const [directory, { entries }] of manifest.directories)
+    for (const { name } of entries) paths.add(joinPath(directory, name));
+  return paths;
+}
+
+/** Paths that the source could not read. */
+export function unknownPaths(manifest: Manifest): Set<RootPath> {
+  const paths = new Set<RootPath>();
+  if (manifest.root.kind === 'unknown') paths.add('');
+  for (const [directory, { entries }] of manifest.directories) {
+    for (const { name, kind } of entries) if (kind === 'unknown') paths.add(joinPath(directory, name));
+  }
+  return paths;
+}
+
+/** Whether a path or one above it is in the set. */
+export function isBelow(path: RootPath, set: ReadonlySet<RootPath>): boolean {
+  if (set.size === 0) return false;
+  for (let at = path; ; at = parentOf(at)) {
+    if (set.has(at)) return true;
+    if (at === '') return false;
+  }
+}
+
+export function planPull(input: PlanInput): Plan {
+  const planner = new Planner(input);
+  planner.entries();
+  planner.removals();
+  return planner.plan();
+}
+
+class Planner {
+  readonly #input: PlanInput;
+  readonly #removals: Op[] = [];
+  readonly #directories: Op[] = [];
+  readonly #placements: Placement[] = [];
+  readonly #metas: MetaOp[] = [];
+  readonly #directoryMetas = new Map<RootPath, MetaOp>();
+  readonly #restores: MetaOp[] = [];
+  readonly #prints = new Map<RootPath, Print>();
+  readonly #touched = new Set<RootPath>();
+  readonly #placed = new Set<RootPath>();
+  /** Directories that are not there before the switch: nothing below them is. */
+  readonly #fresh = new Set<RootPath>();
+
+  constructor(input: PlanInput) {
+    this.#input = input;
+  }
+
+  plan(): Plan {
+    // Every directory whose contents change gets its own mode and mtime again, upwards.
+    for (const path of this.#touched) {
+      const entry = this.#directoryEntry(path);
+      if (entry !== undefined) this.#directoryMetas.set(path, metaOp(path, entry));
+    }
+    const upwards = [...this.#directoryMetas.keys()].sort().toReversed();
+    return {
+      removals: this.#removals,
+      directories: this.#directories,
+      placements: this.#placements,
+      metas: [
+        ...this.#metas,
+        ...upwards.map((path) => this.#directoryMetas.get(path)).filter((op) => op !== undefined),
+      ],
+      restores: this.#restores.filter((op) => !this.#directoryMetas.has(op.path)).toReversed(),
+      prints: this.#prints,
+    };
+  }
+
+  entries(): void {
+    const { manifest } = this.#input;
+    this.#entry('', manifest.root);
+    for (const path of [...manifest.directories.keys()].sort()) {
+      for (const entry of manifest.directories.get(path)?.entries ?? []) this.#entry(joinPath(path, entry.name), entry);
+    }
+  }
+
+  removals(): void {
+    const { ledger, manifest, observation, ignored } = this.#input;
+    if (ledger === undefined) return;
+    const directories: Op[] = [];
+    for (const path of absentPaths(ledger, manifest)) {
+      const item = ledgerItem(ledger, path);
+      if (
+        item === undefined ||
+        item.entry.kind === 'unknown' ||
+        ignored.has(path) ||
+        observation.get(path)?.state === 'missing'
+      )
+        continue;
+      this.#touch(path);
+      if (item.entry.kind === 'dir') directories.push({ op: 'rmdir', path });
+      else this.#removals.push({ op: 'remove', path, expect: currentPrint(item, observation.get(path)) });
+    }
+    this.#removals.push(...directories);
+  }
+
+  #entry(path: RootPath, entry: Entry): void {
+    if (entry.kind === 'unknown') return;
+    const { ledger, observation } = this.#input;
+    const ours = ledger === undefined ? undefined : ledgerItem(ledger, path);
+    if (ours === undefined || ours.entry.kind === 'unknown') this.#new(path, entry);
+    else this.#known(path, entry, ours, observation.get(path));
+  }
+
+  /** A path that is not in the ledger: whatever is there is the node's; equal contents are adopted. */
+  #new(path: RootPath, entry: Entry): void {
+    const where = absolutePath(this.#input.root, path);
+    const stats = path !== '' && this.#fresh.has(parentOf(path)) ? undefined : look(where);
+    if (entry.kind === 'dir') {
+      if (stats?.isDirectory() !== true) {
+        this.#directory(path, entry, noPrint);
+        return;
+      }
+      if (!sameMeta(stats, entry)) this.#directoryMetas.set(path, metaOp(path, entry));
+    } else if (stats !== undefined && kindOf(stats) === entry.kind && this.#sameBytes(where, stats.size, entry)) {
+      if (sameMeta(stats, entry)) this.#prints.set(path, printOf(stats));
+      else this.#metas.push(metaOp(path, entry));
+    } else {
+      this.#place(path, entry, noPrint);
+    }
+  }
+
+  #sameBytes(where: Buffer, size: bigint, entry: Entry): boolean {
+    return entry.kind === 'symlink'
+      ? linkText(where) === entry.content
+      : entry.kind === 'file' && size === BigInt(entry.size) && fileHolds(where, entry);
+  }
+
+  #known(path: RootPath, entry: Entry, ours: LedgerItem, observed: Observed | undefined): void {
+    const print = currentPrint(ours, observed);
+    const there = observed === undefined || observed.state === 'touched';
+    if (entry.kind === 'dir') {
+      if (!there || ours.entry.kind !== 'dir')
+        this.#directory(path, entry, observed?.state === 'changed' ? noPrint : print);
+      else if (!sameTimesAndMode(entry, ours.entry)) this.#directoryMetas.set(path, metaOp(path, entry));
+      else if (observed !== undefined) this.#restores.push(metaOp(path, entry));
+      return;
+    }
+    if (!there || !sameContent(entry, ours.entry) || this.#linkBroken(entry, print)) {
+      // What the node changed may already be what the source now has.
+      if (observed?.state === 'changed') this.#new(path, entry);
+      else this.#place(path, entry, observed?.state === 'missing' ? noPrint : print);
+      return;
+    }
+    if (!sameTimesAndMode(entry, ours.entry)) this.#metas.push(metaOp(path, entry));
+    else if (observed !== undefined) this.#restores.push(metaOp(path, entry));
+    else this.#prints.set(path, print);
+  }
+
+  /** A hard link must be made again when the file it names is, or has become another one. */
+  #linkBroken(entry: Entry, print: Print): boolean {
+    if (entry.kind !== 'hardlink') return false;
+    if (this.#placed.has(entry.content)) return true;
+    const target = look(absolutePath(this.#input.root, entry.content));
+    return target === undefined || printInode(printOf(target)) !== printInode(print);
+  }
+
+  #directory(path: RootPath, entry: Entry, expect: Print): void {
+    this.#fresh.add(path);
+    this.#touch(path);
+    this.#directories.push({ op: 'mkdir', path, expect });
+    this.#directoryMetas.set(path, metaOp(path, entry));
+  }
+
+  #place(path: RootPath, entry: Entry, expect: Print): void {
+    this.#touch(path);
+    this.#placed.add(path);
+    this.#placements.push({ path, entry, expect });
+  }
+
+  #touch(path: RootPath): void {
+    if (path !== '') this.#touched.add(parentOf(path));
+  }
+
+  #directoryEntry(path: RootPath): Entry | undefined {
+    const { manifest } = this.#input;
+    if (path === '') return manifest.root.kind === 'dir' ? manifest.root : undefined;
+    if (!manifest.directories.has(path)) return undefined;
+    const siblings = manifest.directories.get(parentOf(path))?.entries ?? [];
+    return siblings[indexOfName(siblings, nameOf(path))];
+  }
+}
+
+/** The print that our object at a path has now; `noPrint` if what is there is not ours any more. */
+function currentPrint(ours: LedgerItem, observed: Observed | undefined): Print {
+  if (observed === undefined) return ours.print;
+  return observed.state === 'touched' ? observed.print : noPrint;
+}
+
+function sameTimesAndMode(a: Entry, b: Entry): boolean {
+  return a.mtimeSec === b.mtimeSec && a.mtimeNsec === b.mtimeNsec && (a.kind === 'symlink' || a.mode === b.mode);
+}
+
+export function metaOp(path: RootPath, { kind, mode, mtimeSec, mtimeNsec }: Entry): MetaOp {
+  return { op: 'meta', path, kind, mode, mtimeSec, mtimeNsec };
+}

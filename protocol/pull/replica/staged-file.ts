@@ -1,0 +1,113 @@
+import { closeSync, constants, fchmodSync, ftruncateSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { digestOf } from '../../chunk/digest.ts';
+import { chunkCount, chunkDigest, chunkLength, type Entry, isHole } from '../../chunk/entry.ts';
+import { setFdMtime, setPathMtime } from '../../libc/libc.ts';
+import { writeAll } from './durable-file.ts';
+import { openForReading, readRange } from './file-content.ts';
+import { sameMeta } from './observe.ts';
+import { look } from './print.ts';
+
+/**
+ * A file on its way: written chunk by chunk in any order, then given its mode and, last of all, its mtime. So one whose
+ * size, mode and mtime are right was finished, as long as the machine has not rebooted since.
+ */
+export class StagedFile {
+  readonly entry: Entry;
+  readonly where: Buffer;
+  #missing: number;
+  #fd: number | undefined;
+
+  constructor(where: Buffer, entry: Entry) {
+    this.where = where;
+    this.entry = entry;
+    this.#missing = 0;
+  }
+
+  /**
+   * Takes up what an earlier pull left at this place. Returns the indexes of the data chunks still to be written; none
+   * when the file is finished now. `trust` is whether the machine has not rebooted since. Blocking.
+   */
+  resume(trust: boolean): number[] {
+    const stats = look(this.where);
+    const complete = stats?.isFile() === true && stats.size === BigInt(this.entry.size) && sameMeta(stats, this.entry);
+    if (complete && trust) return [];
+    // A second name (of an earlier snapshot's hard link) would change along; a finished file of another snapshot may not be writable.
+    const usable = stats?.isFile() === true && stats.nlink === 1n && (stats.mode & 0o600n) === 0o600n;
+    if (stats !== undefined && !usable) rmSync(this.where, { recursive: true, force: true });
+    const wanted = this.#chunksNotThere(usable);
+    this.#missing = wanted.length;
+    if (wanted.length === 0) {
+      this.#open();
+      this.#finish();
+    }
+    return wanted;
+  }
+
+  /** Writes one chunk; finishes the file when it was the last. Returns whether it was. Blocking. */
+  write(bytes: Uint8Array, offset: number): boolean {
+    writeAll(this.#open(), bytes, offset);
+    this.#missing -= 1;
+    if (this.#missing > 0) return false;
+    this.#finish();
+    return true;
+  }
+
+  /** Lets go of the open file, finished or not. */
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  #open(): number {
+    if (this.#fd !== undefined) return this.#fd;
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
+    const fd = openSync(this.where, flags, 0o600);
+    this.#fd = fd;
+    return fd;
+  }
+
+  #finish(): void {
+    const fd = this.#open();
+    ftruncateSync(fd, this.entry.size);
+    fchmodSync(fd, this.entry.mode);
+    setFdMtime(fd, this.entry.mtimeSec, this.entry.mtimeNsec);
+    this.close();
+  }
+
+  #chunksNotThere(exists: boolean): number[] {
+    const { content } = this.entry;
+    const fd = exists ? openForReading(this.where) : undefined;
+    if (exists && fd === undefined) unlinkSync(this.where);
+    const wanted: number[] = [];
+    let offset = 0;
+    for (let at = 0; at < chunkCount(content); at += 1) {
+      const length = chunkLength(content, at);
+      if (!isHole(content, at) && !holds(fd, offset, length, chunkDigest(content, at))) wanted.push(at);
+      offset += length;
+    }
+    if (fd !== undefined) closeSync(fd);
+    // What an earlier snapshot wrote where this one has a hole must not show through.
+    if (exists && fd !== undefined && wanted.length > 0 && hasHole(content)) {
+      unlinkSync(this.where);
+      return this.#chunksNotThere(false);
+    }
+    return wanted;
+  }
+}
+
+function holds(fd: number | undefined, offset: number, length: number, digest: string): boolean {
+  const bytes = fd === undefined ? undefined : readRange(fd, offset, length);
+  return bytes !== undefined && digestOf(bytes) === digest;
+}
+
+function hasHole(content: string): boolean {
+  for (let at = 0; at < chunkCount(content); at += 1) if (isHole(content, at)) return true;
+  return false;
+}
+
+/** Makes a symlink with its mtime in the stage, replacing what an earlier pull left there. Blocking. */
+export function stageSymlink(where: Buffer, entry: Entry): void {
+  if (look(where) !== undefined) unlinkSync(where);
+  symlinkSync(Buffer.from(entry.content, 'latin1'), where);
+  setPathMtime(where, entry.mtimeSec, entry.mtimeNsec);
+}

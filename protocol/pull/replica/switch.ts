@@ -1,0 +1,212 @@
+/** Runs the ops of a journal. Every op can be run again, and none destroys what is not ours: see docs/decisions/0001. */
+import { chmodSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { assertNever } from '../../base/assert.ts';
+import { errnoOf, type Problem, toTowError } from '../../base/errors.ts';
+import { absolutePath, displayPath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { digestHex, digestOf } from '../../chunk/digest.ts';
+import { renameNoReplaceSync, setPathMtime } from '../../libc/libc.ts';
+import type { ConflictReason } from '../../wire/pull.ts';
+import { gitPath, isTransientGitFile } from './git-state.ts';
+import type { Journal } from './journal.ts';
+import type { KeptVersions } from './kept-versions.ts';
+import type { MetaOp, Op } from './op.ts';
+import { kindOf, look, noPrint, type Print, printOf } from './print.ts';
+
+export interface SwitchResult {
+  readonly conflicts: readonly { readonly id: string; readonly path: RootPath; readonly reason: ConflictReason }[];
+  /** Paths whose op failed for a reason of their own (no permission, say); the rest went on. */
+  readonly problems: readonly Problem[];
+  /** Paths whose staged file was gone: an earlier run of this journal placed them, so what is there now is not proven ours. */
+  readonly unproven: ReadonlySet<RootPath>;
+}
+
+/** Blocking. Throws only what concerns the whole switch (no space, I/O error): the journal stays and is run again. */
+export function runSwitch(journal: Journal, kept: KeptVersions): SwitchResult {
+  const run = new SwitchRun(journal, kept);
+  journal.ops.forEach((op, at) => run.step(op, at));
+  return run.result();
+}
+
+const wholeSwitch = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM']);
+
+class SwitchRun {
+  readonly #journal: Journal;
+  readonly #kept: KeptVersions;
+  readonly #realDirectories = new Set<RootPath>();
+  readonly #conflicts = new Map<string, { id: string; path: RootPath; reason: ConflictReason }>();
+  readonly #problems: Problem[] = [];
+  readonly #unproven = new Set<RootPath>();
+  #at = 0;
+
+  constructor(journal: Journal, kept: KeptVersions) {
+    this.#journal = journal;
+    this.#kept = kept;
+  }
+
+  result(): SwitchResult {
+    return { conflicts: [...this.#conflicts.values()], problems: this.#problems, unproven: this.#unproven };
+  }
+
+  step(op: Op, at: number): void {
+    this.#at = at;
+    const path = op.op === 'appear' ? '' : op.path;
+    try {
+      this.#run(op);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined || wholeSwitch.has(errno)) throw error;
+      const { code, message } = toTowError(error, `cannot ${op.op} ${displayPath(path)}`);
+      this.#problems.push({ path, code, message });
+    }
+  }
+
+  #run(op: Op): void {
+    switch (op.op) {
+      case 'appear':
+        return this.#appear();
+      case 'remove':
+        return this.#remove(op.path, op.expect);
+      case 'rmdir':
+        return this.#rmdir(op.path);
+      case 'mkdir':
+        return this.#mkdir(op.path, op.expect);
+      case 'place':
+        return this.#place(op.path, op.staged, op.expect);
+      case 'meta':
+        return applyMeta(this.#journal.root, op);
+      default:
+        return assertNever(op);
+    }
+  }
+
+  #abs(path: RootPath): Buffer {
+    return absolutePath(this.#journal.root, path);
+  }
+
+  #appear(): void {
+    const tree = Buffer.from(`${this.#journal.stage}/tree`, 'latin1');
+    if (look(tree) === undefined) {
+      this.#unproven.add('');
+      return;
+    }
+    this.#clear('', noPrint, 'in-the-way');
+    // A directory of mode without w cannot be renamed to another parent; its own mode is set last by a meta op.
+    chmodSync(tree, 0o700);
+    renameSync(tree, this.#abs(''));
+  }
+
+  #remove(path: RootPath, expect: Print): void {
+    if (!this.#parentIsReal(path)) return;
+    const stats = look(this.#abs(path));
+    if (stats === undefined || stats.isDirectory()) return;
+    if (printOf(stats) === expect) this.#writable(path, () => unlinkSync(this.#abs(path)));
+    else this.#moveAway(path, 'deleted-at-source');
+  }
+
+  #rmdir(path: RootPath): void {
+    if (!this.#parentIsReal(path)) return;
+    try {
+      this.#writable(path, () => rmdirSync(this.#abs(path)));
+    } catch (error) {
+      // Something of theirs is in it, or it is gone, or no directory any more: it is not ours to remove.
+      const errno = errnoOf(error);
+      if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST' && errno !== 'ENOENT' && errno !== 'ENOTDIR') throw error;
+    }
+  }
+
+  #mkdir(path: RootPath, expect: Print): void {
+    const stats = look(this.#abs(path));
+    if (stats?.isDirectory() === true) return;
+    this.#clear(path, expect, 'in-the-way');
+    if (look(this.#abs(path)) !== undefined) this.#writable(path, () => unlinkSync(this.#abs(path)));
+    this.#writable(path, () => mkdirSync(this.#abs(path), { mode: 0o700 }));
+    this.#realDirectories.add(path);
+  }
+
+  #place(path: RootPath, staged: string, expect: Print): void {
+    const from = Buffer.from(`${this.#journal.stage}/files/${staged}`, 'latin1');
+    if (look(from) === undefined) {
+      this.#unproven.add(path);
+      return;
+    }
+    for (;;) {
+      this.#clear(path, expect, expect === noPrint ? 'in-the-way' : 'changed');
+      if (this.#writable(path, () => this.#rename(from, path, expect))) break;
+    }
+    // Renaming one name of a file over another name of the same file does nothing and leaves both (rename(2)).
+    if (look(from) !== undefined) unlinkSync(from);
+  }
+
+  /** False if something turned up where nothing of ours was expected. */
+  #rename(from: Buffer, path: RootPath, expect: Print): boolean {
+    if (expect === noPrint) {
+      const outcome = renameNoReplaceSync(from, this.#abs(path));
+      if (outcome !== 'unsupported') return outcome === 'renamed';
+    }
+    renameSync(from, this.#abs(path));
+    return true;
+  }
+
+  /** Makes sure that nothing but the expected object is at a path. */
+  #clear(path: RootPath, expect: Print, reason: ConflictReason): void {
+    if (path !== '' && !this.#parentIsReal(path))
+      throw Object.assign(new Error(`${displayPath(parentOf(path))} is no directory`), { code: 'ENOTDIR' });
+    const stats = look(this.#abs(path));
+    if (stats === undefined) return;
+    if (stats.isDirectory()) {
+      this.#rmdir(path);
+      if (look(this.#abs(path)) !== undefined) this.#moveAway(path, 'in-the-way');
+    } else if (printOf(stats) !== expect) {
+      this.#moveAway(path, reason);
+    }
+  }
+
+  #moveAway(path: RootPath, reason: ConflictReason): void {
+    const git = gitPath(path);
+    if (git !== undefined && isTransientGitFile(git) && look(this.#abs(path))?.isDirectory() !== true) {
+      this.#writable(path, () => unlinkSync(this.#abs(path)));
+      return;
+    }
+    const subject = git?.gitDir ?? path;
+    const why = git === undefined ? reason : 'git-state';
+    // Made from the op alone, so that a second run after a crash means the same version.
+    const id = `${this.#journal.id}-${git === undefined ? this.#at : `git-${digestHex(digestOf(subject)).slice(0, 8)}`}`;
+    const { root, dest } = this.#journal;
+    const from = path === '' ? root : `${root}/${path}`;
+    this.#writable(path, () =>
+      this.#kept.keep(id, { root, dest, path: subject, reason: why }, from, git?.inside ?? ''),
+    );
+    this.#conflicts.set(subject, { id, path: subject, reason: why });
+  }
+
+  /** Whether every directory above a path is a directory, and no symlink out of the root. */
+  #parentIsReal(path: RootPath): boolean {
+    const parent = parentOf(path);
+    if (path === '' || this.#realDirectories.has(parent)) return true;
+    if (parent !== '' && !this.#parentIsReal(parent)) return false;
+    const stats = look(this.#abs(parent));
+    if (stats?.isDirectory() !== true) return false;
+    this.#realDirectories.add(parent);
+    return true;
+  }
+
+  /** Runs `change`; if the directory's mode forbids it, lends it the missing bits (a meta op behind sets the mode again). */
+  #writable<T>(path: RootPath, change: () => T): T {
+    try {
+      return change();
+    } catch (error) {
+      if (errnoOf(error) !== 'EACCES' || path === '') throw error;
+      chmodSync(this.#abs(parentOf(path)), 0o700);
+      return change();
+    }
+  }
+}
+
+/** Sets mode, then mtime, of what is at a path if it is of the op's kind. Blocking. */
+export function applyMeta(root: string, op: MetaOp): void {
+  const where = absolutePath(root, op.path);
+  const stats = look(where);
+  if (stats === undefined || kindOf(stats) !== (op.kind === 'hardlink' ? 'file' : op.kind)) return;
+  if (op.kind !== 'symlink' && (Number(stats.mode) & 0o7777) !== op.mode) chmodSync(where, op.mode);
+  setPathMtime(where, op.mtimeSec, op.mtimeNsec);
+}

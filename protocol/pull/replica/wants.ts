@@ -1,0 +1,136 @@
+/**
+ * The chunks that staged files still need: which places each goes to, and its ordinal on the wire (see wire/pull.ts,
+ * `pull.chunks`). A chunk wanted in many places is fetched once.
+ */
+import { joinPath, type RootPath } from '../../base/root-path.ts';
+import type { Digest } from '../../chunk/digest.ts';
+import { chunkCount, chunkDigest, chunkLength, isHole } from '../../chunk/entry.ts';
+import type { Manifest } from '../../chunk/manifest.ts';
+import type { StagedFile } from './staged-file.ts';
+
+interface Place {
+  readonly file: StagedFile;
+  readonly offset: number;
+}
+
+interface Want {
+  readonly ordinal: number;
+  readonly length: number;
+  readonly places: Place[];
+}
+
+export class Wants {
+  readonly #wants = new Map<Digest, Want>();
+  readonly #byOrdinal = new Map<number, Digest>();
+  #bytes = 0;
+  #open: StagedFile | undefined;
+
+  get count(): number {
+    return this.#wants.size;
+  }
+
+  /** Bytes wanted, each chunk once. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  has(digest: Digest): boolean {
+    return this.#wants.has(digest);
+  }
+
+  /** Adds data chunks of a file. `firstOrdinal` is that of its first data chunk; `indexes` ascend. */
+  add(file: StagedFile, firstOrdinal: number, indexes: readonly number[]): void {
+    const { content } = file.entry;
+    let next = 0;
+    let offset = 0;
+    let ordinal = firstOrdinal;
+    for (let at = 0; at < chunkCount(content) && next < indexes.length; at += 1) {
+      const length = chunkLength(content, at);
+      if (indexes[next] === at) {
+        this.#addPlace(chunkDigest(content, at), ordinal, length, { file, offset });
+        next += 1;
+      }
+      if (!isHole(content, at)) ordinal += 1;
+      offset += length;
+    }
+  }
+
+  #addPlace(digest: Digest, ordinal: number, length: number, place: Place): void {
+    const want = this.#wants.get(digest);
+    if (want !== undefined) {
+      want.places.push(place);
+      return;
+    }
+    this.#wants.set(digest, { ordinal, length, places: [place] });
+    this.#byOrdinal.set(ordinal, digest);
+    this.#bytes += length;
+  }
+
+  /** Digest and length of a wanted ordinal; undefined for one that nobody asked for, or that came already. */
+  at(ordinal: number): { readonly digest: Digest; readonly length: number } | undefined {
+    const digest = this.#byOrdinal.get(ordinal);
+    const want = digest === undefined ? undefined : this.#wants.get(digest);
+    return digest === undefined || want === undefined ? undefined : { digest, length: want.length };
+  }
+
+  /** Writes a chunk, proven to have this digest, to every place that wants it. Returns how many files it finished. Blocking. */
+  satisfy(digest: Digest, bytes: Uint8Array): number {
+    const want = this.#wants.get(digest);
+    if (want === undefined) return 0;
+    this.#wants.delete(digest);
+    this.#byOrdinal.delete(want.ordinal);
+    this.#bytes -= want.length;
+    let finished = 0;
+    for (const { file, offset } of want.places) {
+      // One file stays open for its next chunk; a chunk that goes to a thousand files must not hold a thousand open.
+      if (this.#open !== file) this.#open?.close();
+      this.#open = file;
+      if (file.write(bytes, offset)) finished += 1;
+    }
+    return finished;
+  }
+
+  /** The ordinals still wanted as first, count, first, count, …, ascending, cut into lists of at most `maxRuns` runs. */
+  ranges(maxRuns: number): number[][] {
+    const lists: number[][] = [];
+    let list: number[] = [];
+    for (const ordinal of [...this.#byOrdinal.keys()].sort((a, b) => a - b)) {
+      const first = list.at(-2);
+      const count = list.at(-1);
+      if (first !== undefined && count !== undefined && first + count === ordinal) {
+        list[list.length - 1] = count + 1;
+        continue;
+      }
+      if (list.length === 2 * maxRuns) {
+        lists.push(list);
+        list = [];
+      }
+      list.push(ordinal, 1);
+    }
+    if (list.length > 0) lists.push(list);
+    return lists;
+  }
+
+  /** Closes the file that is open for its next chunk. */
+  close(): void {
+    this.#open?.close();
+    this.#open = undefined;
+  }
+}
+
+/** The ordinal of the first data chunk of every file at one of `paths`. */
+export function firstOrdinals(manifest: Manifest, paths: ReadonlySet<RootPath>): Map<RootPath, number> {
+  const ordinals = new Map<RootPath, number>();
+  let next = 0;
+  const count = (path: RootPath, content: string): void => {
+    if (paths.has(path)) ordinals.set(path, next);
+    for (let at = 0; at < chunkCount(content); at += 1) if (!isHole(content, at)) next += 1;
+  };
+  if (manifest.root.kind === 'file') count('', manifest.root.content);
+  for (const directory of [...manifest.directories.keys()].sort()) {
+    for (const entry of manifest.directories.get(directory)?.entries ?? []) {
+      if (entry.kind === 'file') count(joinPath(directory, entry.name), entry.content);
+    }
+  }
+  return ordinals;
+}
