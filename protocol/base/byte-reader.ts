@@ -15,7 +15,8 @@ export class ByteReader {
 
   #take(bytes: number): number {
     const at = this.#at;
-    if (at + bytes > this.#buffer.length) throw new TowError('bad-message', `truncated record: ${bytes} bytes wanted at ${at} of ${this.#buffer.length}`);
+    if (at + bytes > this.#buffer.length)
+      throw new TowError('bad-message', `truncated record: ${bytes} bytes wanted at ${at} of ${this.#buffer.length}`);
     this.#at = at + bytes;
     return at;
   }

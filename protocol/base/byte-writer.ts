@@ -7,6 +7,7 @@ export class ByteWriter {
     return this.#at;
   }
 
+  /** Makes room and returns where it is; `#buffer` may be another one afterwards. */
   #need(bytes: number): number {
     const at = this.#at;
     if (at + bytes > this.#buffer.length) {
@@ -19,22 +20,26 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#buffer[this.#need(1)] = value;
+    const at = this.#need(1);
+    this.#buffer[at] = value;
   }
 
   u32(value: number): void {
-    this.#buffer.writeUInt32LE(value, this.#need(4));
+    const at = this.#need(4);
+    this.#buffer.writeUInt32LE(value, at);
   }
 
   /** Any safe integer, negative too. */
   i64(value: number): void {
-    this.#buffer.writeBigInt64LE(BigInt(value), this.#need(8));
+    const at = this.#need(8);
+    this.#buffer.writeBigInt64LE(BigInt(value), at);
   }
 
   /** Length (u32), then the bytes of a latin1-held string. */
   text(value: string): void {
     this.u32(value.length);
-    this.#buffer.write(value, this.#need(value.length), 'latin1');
+    const at = this.#need(value.length);
+    this.#buffer.write(value, at, 'latin1');
   }
 
   /** The bytes written so far; shares memory with the writer. */

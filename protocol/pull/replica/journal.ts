@@ -93,6 +93,7 @@ function writeOp(writer: ByteWriter, op: Op): void {
 
 function readOp(reader: ByteReader): Op {
   const op = opNames[reader.u8()];
+  if (op === undefined) throw new TowError('journal-damaged', 'unknown op in a journal');
   if (op === 'appear') return { op };
   const path = reader.text();
   switch (op) {
@@ -112,7 +113,5 @@ function readOp(reader: ByteReader): Op {
         mtimeSec: reader.i64(),
         mtimeNsec: reader.u32(),
       };
-    case undefined:
-      throw new TowError('journal-damaged', 'unknown op in a journal');
   }
 }

@@ -23,7 +23,7 @@ export interface Plan {
   /** Ours, gone from the source: non-directories, then directories upwards. */
   readonly removals: readonly Op[];
   readonly directories: readonly Op[];
-  /** In path order; hard links come after the file they are names of. */
+  /** Hard links come after all files. */
   readonly placements: readonly Placement[];
   /** Metadata that the source changed, files first, then directories upwards. */
   readonly metas: readonly MetaOp[];
@@ -104,6 +104,9 @@ class Planner {
   /** Directories that are not there before the switch: nothing below them is. */
   readonly #fresh = new Set<RootPath>();
 
+  /** Inodes of files on the node that stay under some path: a second path of one would be a hard link the source lacks. */
+  readonly #claimed = new Set<string>();
+
   constructor(input: PlanInput) {
     this.#input = input;
   }
@@ -131,8 +134,13 @@ class Planner {
   entries(): void {
     const { manifest } = this.#input;
     this.#entry('', manifest.root);
-    for (const path of [...manifest.directories.keys()].sort()) {
-      for (const entry of manifest.directories.get(path)?.entries ?? []) this.#entry(joinPath(path, entry.name), entry);
+    // A hard link may come before the directory of the file that it names, so links wait until files are decided.
+    for (const links of [false, true]) {
+      for (const path of [...manifest.directories.keys()].sort()) {
+        for (const entry of manifest.directories.get(path)?.entries ?? []) {
+          if ((entry.kind === 'hardlink') === links) this.#entry(joinPath(path, entry.name), entry);
+        }
+      }
     }
   }
 
@@ -175,7 +183,8 @@ class Planner {
       }
       if (!sameMeta(stats, entry)) this.#directoryMetas.set(path, metaOp(path, entry));
     } else if (stats !== undefined && kindOf(stats) === entry.kind && this.#sameBytes(where, stats.size, entry)) {
-      if (sameMeta(stats, entry)) this.#prints.set(path, printOf(stats));
+      if (!this.#claim(entry, printOf(stats))) this.#place(path, entry, printOf(stats));
+      else if (sameMeta(stats, entry)) this.#prints.set(path, printOf(stats));
       else this.#metas.push(metaOp(path, entry));
     } else {
       this.#place(path, entry, noPrint);
@@ -204,9 +213,18 @@ class Planner {
       else this.#place(path, entry, observed?.state === 'missing' ? noPrint : print);
       return;
     }
-    if (!sameTimesAndMode(entry, ours.entry)) this.#metas.push(metaOp(path, entry));
+    if (observed !== undefined && !this.#claim(entry, print)) this.#place(path, entry, print);
+    else if (!sameTimesAndMode(entry, ours.entry)) this.#metas.push(metaOp(path, entry));
     else if (observed !== undefined) this.#restores.push(metaOp(path, entry));
     else this.#prints.set(path, print);
+  }
+
+  #claim(entry: Entry, print: Print): boolean {
+    const inode = printInode(print);
+    if (entry.kind !== 'file') return true;
+    const free = !this.#claimed.has(inode);
+    this.#claimed.add(inode);
+    return free;
   }
 
   /** A hard link must be made again when the file it names is, or has become another one. */

@@ -10,7 +10,7 @@ export type Print = string;
 
 export const noPrint: Print = '';
 
-const scratch = Buffer.alloc(40);
+const scratch = Buffer.alloc(44);
 
 export function printOf(stats: BigIntStats): Print {
   scratch.writeBigInt64LE(stats.ctimeNs, 0);
@@ -18,7 +18,9 @@ export function printOf(stats: BigIntStats): Print {
   scratch.writeBigInt64LE(stats.mtimeNs, 16);
   scratch.writeBigInt64LE(stats.size, 24);
   scratch.writeBigInt64LE(stats.mode, 32);
-  return scratch.toString('latin1', 0, 40);
+  // A link made within the tick of the last change leaves no other trace.
+  scratch.writeUInt32LE(Number(stats.nlink), 40);
+  return scratch.toString('latin1', 0, 44);
 }
 
 /** The ctime inside a print, in nanoseconds since the epoch. */

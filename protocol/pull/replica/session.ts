@@ -22,7 +22,7 @@ import { applyRecord, type LedgerFile } from './ledger-file.ts';
 import { nextRecord, settleRecord } from './next-ledger.ts';
 import { type Observation, observe } from './observe.ts';
 import type { Op } from './op.ts';
-import { absentPaths, type Plan, planPull } from './plan.ts';
+import { absentPaths, metaOp, type Plan, planPull } from './plan.ts';
 import { look } from './print.ts';
 import { finishSwitch, recoverRoot } from './recover.ts';
 import { reuseChunks } from './reuse.ts';
@@ -275,7 +275,15 @@ export class Session {
       ({ path, entry, expect }): Op => ({ op: 'place', path, staged: stage.name(path, entry), expect }),
     );
     assert(manifest.root.kind !== 'unknown', 'an unknown root has no plan');
-    return [...plan.removals, ...plan.directories, ...places, ...plan.metas, ...plan.restores];
+    // The stage's trial rename touched the root directory.
+    return [
+      ...plan.removals,
+      ...plan.directories,
+      ...places,
+      ...plan.metas,
+      ...plan.restores,
+      metaOp('', manifest.root),
+    ];
   }
 
   /** Prints that will hold after the switch: not those of files whose inode gets another name. */

@@ -1,0 +1,82 @@
+/** Runs a pull in this thread, step by step, from a plain snapshot. */
+import { Session, type SessionOptions } from '../../protocol/pull/replica/session.ts';
+import { manifestBlocks, type PlainSnapshot, packsOf } from './plain-source.ts';
+
+export interface PullSetup {
+  /** Directory of the test's node: `home`, `state` and `conflicts` lie in it. */
+  readonly node: string;
+  readonly dest?: string;
+  readonly source?: string;
+  readonly allowDelete?: boolean;
+  readonly verify?: boolean;
+  /** Paths that count as ignored at the source when they are absent. */
+  readonly ignored?: (path: string) => boolean;
+  /** Called before each step; a throw is a crash there. */
+  readonly before?: (step: PullStep) => void;
+}
+
+export type PullStep =
+  | 'open'
+  | 'manifest'
+  | 'observe'
+  | 'stage'
+  | 'reuse'
+  | 'pack'
+  | 'prepare'
+  | 'switch'
+  | 'settle'
+  | 'finish';
+
+export function sessionOptions(snapshot: PlainSnapshot, setup: PullSetup): SessionOptions {
+  return {
+    stateDir: `${setup.node}/state`,
+    key: 'root',
+    conflictsDir: `${setup.node}/conflicts`,
+    dest: setup.dest ?? '~/work',
+    rules: { home: `${setup.node}/home`, tmp: true },
+    source: setup.source ?? 'test:/src',
+    digest: snapshot.digest,
+    allowDelete: setup.allowDelete ?? true,
+    verify: setup.verify ?? false,
+  };
+}
+
+export function pull(
+  snapshot: PlainSnapshot,
+  setup: PullSetup,
+): ReturnType<Session['finish']> & { readonly fetchedBytes: number } {
+  const before = setup.before ?? (() => undefined);
+  before('open');
+  const session = new Session(sessionOptions(snapshot, setup));
+  let fetchedBytes = 0;
+  try {
+    if (!session.knowsManifest) {
+      before('manifest');
+      for (const block of manifestBlocks(snapshot)) session.manifestBlock(block);
+    }
+    before('observe');
+    const absent = session.observe();
+    before('stage');
+    const staged = session.stage(absent.flatMap((path, at) => (setup.ignored?.(path) === true ? [at] : [])));
+    if (staged.settled) {
+      before('settle');
+      session.settle();
+    } else {
+      before('reuse');
+      for (const ranges of session.reuse(1000, () => undefined).ranges) {
+        for (const pack of packsOf(snapshot, ranges)) {
+          before('pack');
+          fetchedBytes += session.pack(pack).bytes;
+        }
+      }
+      before('prepare');
+      session.prepare();
+      before('switch');
+      session.switch();
+    }
+    before('finish');
+    return { ...session.finish(), fetchedBytes };
+  } finally {
+    session.abandon();
+  }
+}
