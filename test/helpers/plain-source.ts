@@ -21,7 +21,9 @@ export function plainSnapshot(root: string): PlainSnapshot {
   // The first name of a file in path order has its contents, the others are links to it.
   const links = new Map<string, string>();
   for (const path of [...allFiles(root, '')].sort()) {
-    const inode = String(lstatSync(Buffer.from(`${root}/${path}`, 'latin1'), { bigint: true }).ino);
+    const inode = String(
+      lstatSync(Buffer.from(path === '' ? root : `${root}/${path}`, 'latin1'), { bigint: true }).ino,
+    );
     if (!links.has(inode)) links.set(inode, path);
   }
   const read = (path: string, name: string): { entry: Entry; bytes: Buffer } => {

@@ -75,6 +75,11 @@ export class KeptVersions {
   prune(id: string): void {
     if (this.find(id) === undefined)
       throw new TowError('conflict-missing', `no kept version ${id}`, { hint: 'tow conflicts ls NAME lists them' });
+    this.drop(id);
+  }
+
+  /** Removes what is left of a version whose data was moved back. */
+  drop(id: string): void {
     rmSync(join(this.#directory, id), { recursive: true, force: true });
   }
 

@@ -10,7 +10,7 @@ import { fileHolds, linkText } from './file-content.ts';
 import { indexOfName, type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
 import { type Observation, type Observed, sameMeta } from './observe.ts';
 import type { MetaOp, Op } from './op.ts';
-import { kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
+import { changedPrint, kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
 
 /** A file or symlink that must be staged, and what its place may take the place of. */
 export interface Placement {
@@ -173,7 +173,7 @@ class Planner {
   }
 
   /** A path that is not in the ledger: whatever is there is the node's; equal contents are adopted. */
-  #new(path: RootPath, entry: Entry): void {
+  #new(path: RootPath, entry: Entry, expect: Print = noPrint): void {
     const where = absolutePath(this.#input.root, path);
     const stats = path !== '' && this.#fresh.has(parentOf(path)) ? undefined : look(where);
     if (entry.kind === 'dir') {
@@ -187,7 +187,7 @@ class Planner {
       else if (sameMeta(stats, entry)) this.#prints.set(path, printOf(stats));
       else this.#metas.push(metaOp(path, entry));
     } else {
-      this.#place(path, entry, noPrint);
+      this.#place(path, entry, expect);
     }
   }
 
@@ -209,7 +209,7 @@ class Planner {
     }
     if (!there || !sameContent(entry, ours.entry) || this.#linkBroken(entry, print)) {
       // What the node changed may already be what the source now has.
-      if (observed?.state === 'changed') this.#new(path, entry);
+      if (observed?.state === 'changed') this.#new(path, entry, changedPrint);
       else this.#place(path, entry, observed?.state === 'missing' ? noPrint : print);
       return;
     }

@@ -10,6 +10,9 @@ export type Print = string;
 
 export const noPrint: Print = '';
 
+/** Expected where our object was changed on the node: no object has this print, so whatever is there is kept. */
+export const changedPrint: Print = 'changed';
+
 const scratch = Buffer.alloc(44);
 
 export function printOf(stats: BigIntStats): Print {

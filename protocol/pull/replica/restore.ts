@@ -18,7 +18,7 @@ export function restoreKept(kept: KeptVersions, id: string): void {
   } else {
     restoreObject(kept, version, version.data, version.path, '');
   }
-  kept.prune(id);
+  kept.drop(id);
 }
 
 function restoreObject(kept: KeptVersions, version: Kept, data: string, path: string, inside: string): void {
