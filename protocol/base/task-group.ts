@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Owns a set of promises: on the first failure the others are told to stop through `signal`, and `wait` returns only
  * when all have ended (Go's errgroup). Nothing started here can outlive `wait`.
@@ -9,6 +11,8 @@ export class TaskGroup {
   #failure: unknown;
 
   constructor(parent?: AbortSignal) {
+    // Every task listens here: many are no leak.
+    setMaxListeners(0, this.#abort.signal);
     if (parent === undefined) return;
     if (parent.aborted) this.#abort.abort(parent.reason);
     else

@@ -1,0 +1,52 @@
+import { type BigIntStats, statfsSync } from 'node:fs';
+
+/**
+ * How far back a ctime must lie for it to prove that a file has not been written since it was read.
+ *
+ * A kernel stamps with a clock that ticks every 1 to 10 ms, so two writes in one tick have one ctime. If a file was read
+ * at R and its ctime is older than R by more than a tick, any later write gives it another ctime. Some file systems keep
+ * less: whole seconds (ext3, HFS+) or two (FAT), seen by a ctime of whole seconds. On the network the server stamps, and
+ * its clock may be behind ours, so there only a ctime that is a minute old counts.
+ */
+const tickNs = 20_000_000n;
+const wholeSecondsNs = 2_100_000_000n;
+const networkNs = 60_000_000_000n;
+
+/** NFS, SMB (three), FUSE (sshfs, virtiofs), 9p, AFS, Ceph, Lustre, GFS2, OCFS2, VirtualBox shares. */
+const networkTypes: ReadonlySet<number> = new Set([
+  0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997, 0x5346414f, 0x00c36400, 0x0bd00bd0, 0x01161970,
+  0x7461636f, 0x786f4256,
+]);
+
+export class Grain {
+  readonly #networkByDevice = new Map<bigint, boolean>();
+
+  /** Nanoseconds that `stats` must have been old when the file at `path` was read. */
+  of(stats: BigIntStats, path: Buffer): bigint {
+    if (this.#onNetwork(stats.dev, path)) return networkNs;
+    return stats.ctimeNs % 1_000_000_000n === 0n ? wholeSecondsNs : tickNs;
+  }
+
+  #onNetwork(device: bigint, path: Buffer): boolean {
+    const known = this.#networkByDevice.get(device);
+    if (known !== undefined) return known;
+    const network = isNetwork(path);
+    this.#networkByDevice.set(device, network);
+    return network;
+  }
+}
+
+function isNetwork(path: Buffer): boolean {
+  try {
+    return networkTypes.has(statfsSync(path).type);
+  } catch {
+    // Gone in the meantime, or no statfs here: the careful answer costs hashing only.
+    return true;
+  }
+}
+
+/** Milliseconds to wait until a file this young can be read for good; 0 when it is old enough, or waiting takes too long. */
+export function settleMs(ctimeNs: bigint, nowMs: number): number {
+  const ageNs = BigInt(nowMs) * 1_000_000n - ctimeNs;
+  return ageNs >= 0n && ageNs <= tickNs ? Number((tickNs - ageNs) / 1_000_000n) + 2 : 0;
+}

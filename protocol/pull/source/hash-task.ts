@@ -1,0 +1,70 @@
+import { codeOfErrno, errnoOf, type Problem, TowError } from '../../base/errors.ts';
+import { absolutePath, displayPath, type RootPath } from '../../base/root-path.ts';
+import type { TaskOutput } from '../../base/worker-server.ts';
+import { Grain } from './grain.ts';
+import { ListWriter, type ReadResult, readFile } from './read-file.ts';
+import type { HashInput, HashOutput, HashStatus } from './tasks.ts';
+
+/** Bytes between two reports of progress. */
+const reportBytes = 32 << 20;
+
+/** Chunks and hashes a batch of files. What concerns one file only is its problem; throws `cancelled` and bugs. */
+export function hashFiles(input: HashInput, emit: (bytes: number) => void): TaskOutput<HashOutput> {
+  const lists = new ListWriter();
+  const statuses: HashStatus[] = [];
+  const modes: number[] = [];
+  const listBytes: number[] = [];
+  const problems: Problem[] = [];
+  const stamps = new BigInt64Array(4 * input.paths.length);
+  let unreported = 0;
+  const context = {
+    grain: new Grain(),
+    cancel: input.cancel,
+    onBytes: (count: number): void => {
+      unreported += count;
+      if (unreported < reportBytes) return;
+      emit(unreported);
+      unreported = 0;
+    },
+  };
+  for (const [index, path] of input.paths.entries()) {
+    const start = lists.length;
+    const result = attempt(path, () => readFile(absolutePath(input.root, path), lists, context));
+    if (result.status === 'settled' || result.status === 'fresh') {
+      const { mode, mtimeNs, ctimeNs, ino, size } = result.stats;
+      stamps.set([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), size], 4 * index);
+      modes.push(Number(mode) & 0o7777);
+      statuses.push(result.status);
+    } else {
+      lists.length = start;
+      modes.push(0);
+      statuses.push(result.status === 'gone' ? 'gone' : 'failed');
+      if (result.status === 'failed') problems.push(result.problem);
+    }
+    listBytes.push(lists.length - start);
+  }
+  emit(unreported);
+  const all = new Uint8Array(lists.bytes());
+  return {
+    output: { statuses, modes, stamps, listBytes, lists: all, problems },
+    transfer: [all.buffer, stamps.buffer],
+  };
+}
+
+type Attempt =
+  | Exclude<ReadResult, { readonly status: 'unstable' }>
+  | { readonly status: 'failed'; readonly problem: Problem };
+
+function attempt(path: RootPath, read: () => ReadResult): Attempt {
+  try {
+    const result = read();
+    if (result.status !== 'unstable') return result;
+    const message = `${displayPath(path)}: changed each time it was read`;
+    return { status: 'failed', problem: { path, code: 'source-unstable', message } };
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined || error instanceof TowError) throw error;
+    const code = codeOfErrno(errno);
+    return { status: 'failed', problem: { path, code, message: `${displayPath(path)}: cannot be read (${errno})` } };
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * What the file system says of one directory, as bytes: compared whole to see that nothing changed, kept in the index,
+ * handed from thread to thread.
+ *
+ *   count (u32) · a record of `recordBytes` an entry, in name order · names and symlink texts
+ *
+ * A record holds all that tells a file changed (size, mtime, ctime, inode, mode), so a file whose record is the same
+ * has the chunks it had. `distrust` spoils a record, so that it equals none the file system could give: that is how a
+ * file that must be hashed again is marked, here and in the index alike.
+ */
+import type { EntryKind } from '../../chunk/entry.ts';
+
+/** What a listing can say; hard links look like files here. */
+export type ListedKind = Exclude<EntryKind, 'hardlink'>;
+
+const listedKinds: readonly ListedKind[] = ['file', 'dir', 'symlink', 'unknown'];
+
+/** The fields of an entry; those that its kind has no use for are 0. */
+export interface Listed {
+  readonly name: string;
+  readonly kind: ListedKind;
+  readonly mode: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  /** Not 0 only for a file with more than one name. */
+  readonly dev: bigint;
+  /** A symlink's text. */
+  readonly text: string;
+}
+
+/** The part of a record that a reading of the file can renew. */
+export type FileStamp = Pick<Listed, 'mode' | 'mtimeNs' | 'ctimeNs' | 'ino' | 'size'>;
+
+const headBytes = 4;
+const recordBytes = 48;
+const at = { kind: 0, mode: 2, nameLength: 4, textLength: 6, mtime: 8, ctime: 16, ino: 24, size: 32, dev: 40 } as const;
+
+/** `entries` in name order. */
+export function encodeListing(entries: readonly Listed[]): Buffer {
+  let textBytes = 0;
+  for (const { name, text } of entries) textBytes += name.length + text.length;
+  const bytes = Buffer.allocUnsafe(headBytes + entries.length * recordBytes + textBytes);
+  bytes.writeUInt32LE(entries.length, 0);
+  let record = headBytes;
+  let tail = headBytes + entries.length * recordBytes;
+  for (const entry of entries) {
+    bytes.writeUInt16LE(listedKinds.indexOf(entry.kind), record + at.kind);
+    bytes.writeUInt16LE(entry.name.length, record + at.nameLength);
+    bytes.writeUInt16LE(entry.text.length, record + at.textLength);
+    writeStamp(bytes, record, entry);
+    bytes.writeBigUInt64LE(BigInt.asUintN(64, entry.dev), record + at.dev);
+    tail += bytes.write(entry.name, tail, 'latin1');
+    tail += bytes.write(entry.text, tail, 'latin1');
+    record += recordBytes;
+  }
+  return bytes;
+}
+
+function writeStamp(bytes: Buffer, record: number, stamp: FileStamp): void {
+  bytes.writeUInt16LE(stamp.mode, record + at.mode);
+  bytes.writeBigInt64LE(stamp.mtimeNs, record + at.mtime);
+  bytes.writeBigInt64LE(stamp.ctimeNs, record + at.ctime);
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, stamp.ino), record + at.ino);
+  bytes.writeBigInt64LE(stamp.size, record + at.size);
+}
+
+/** A ctime that no file has: year 1677. */
+const noCtime = -(2n ** 63n);
+
+/** A view of a listing's bytes; `restamp` and `distrust` write through. Positions count from 0. */
+export class Listing {
+  readonly bytes: Buffer;
+  readonly count: number;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    this.count = bytes.readUInt32LE(0);
+  }
+
+  kind(index: number): ListedKind {
+    return listedKinds[this.bytes[this.#record(index) + at.kind] ?? 0] ?? 'unknown';
+  }
+
+  size(index: number): number {
+    return Number(this.bytes.readBigInt64LE(this.#record(index) + at.size));
+  }
+
+  mode(index: number): number {
+    return this.bytes.readUInt16LE(this.#record(index) + at.mode);
+  }
+
+  mtimeNs(index: number): bigint {
+    return this.bytes.readBigInt64LE(this.#record(index) + at.mtime);
+  }
+
+  ino(index: number): bigint {
+    return this.bytes.readBigUInt64LE(this.#record(index) + at.ino);
+  }
+
+  /** Names the file among those with several names; undefined for one with a single name. */
+  linkKey(index: number): string | undefined {
+    const record = this.#record(index);
+    const dev = this.bytes.readBigUInt64LE(record + at.dev);
+    return dev === 0n
+      ? undefined
+      : this.bytes.toString('latin1', record + at.ino, record + at.ino + 8) + dev.toString();
+  }
+
+  /** Names and texts in order, each a string of its own. */
+  *texts(): Generator<{ readonly name: string; readonly text: string }, void, void> {
+    let tail = headBytes + this.count * recordBytes;
+    for (let index = 0; index < this.count; index += 1) {
+      const record = this.#record(index);
+      const nameEnd = tail + this.bytes.readUInt16LE(record + at.nameLength);
+      const textEnd = nameEnd + this.bytes.readUInt16LE(record + at.textLength);
+      yield {
+        name: this.bytes.toString('latin1', tail, nameEnd),
+        text: this.bytes.toString('latin1', nameEnd, textEnd),
+      };
+      tail = textEnd;
+    }
+  }
+
+  /** Whether an entry has the same record in both, names aside. */
+  sameRecord(index: number, other: Listing, otherIndex: number): boolean {
+    const from = this.#record(index);
+    const otherFrom = other.#record(otherIndex);
+    return this.bytes.compare(other.bytes, otherFrom, otherFrom + recordBytes, from, from + recordBytes) === 0;
+  }
+
+  /** Whether any file has more than one name. */
+  hasLinks(): boolean {
+    for (let index = 0; index < this.count; index += 1) {
+      if (this.bytes.readBigUInt64LE(this.#record(index) + at.dev) !== 0n) return true;
+    }
+    return false;
+  }
+
+  restamp(index: number, stamp: FileStamp): void {
+    writeStamp(this.bytes, this.#record(index), stamp);
+  }
+
+  /** Makes sure that the entry is looked at again by the next scan. */
+  distrust(index: number): void {
+    this.bytes.writeBigInt64LE(noCtime, this.#record(index) + at.ctime);
+  }
+
+  /** Throws RangeError when the bytes are no listing. */
+  check(): void {
+    let end = headBytes + this.count * recordBytes;
+    for (let index = 0; index < this.count; index += 1) {
+      const record = this.#record(index);
+      end += this.bytes.readUInt16LE(record + at.nameLength) + this.bytes.readUInt16LE(record + at.textLength);
+    }
+    if (end !== this.bytes.length) throw new RangeError(`a listing of ${this.bytes.length} bytes says ${end}`);
+  }
+
+  #record(index: number): number {
+    return headBytes + index * recordBytes;
+  }
+}
+
+/** One directory, as it is passed on: path length (u16), listing length (u32), path, listing. */
+export function frameListing(path: string, listing: Buffer): Buffer {
+  const head = Buffer.allocUnsafe(6 + path.length);
+  head.writeUInt16LE(path.length, 0);
+  head.writeUInt32LE(listing.length, 2);
+  head.write(path, 6, 'latin1');
+  return Buffer.concat([head, listing]);
+}
+
+/** The directories of joined frames. Listings share memory with `bytes`. */
+export function* unframeListings(
+  bytes: Buffer,
+): Generator<{ readonly path: string; readonly listing: Buffer }, void, void> {
+  for (let from = 0; from < bytes.length; ) {
+    const pathEnd = from + 6 + bytes.readUInt16LE(from);
+    const end = pathEnd + bytes.readUInt32LE(from + 2);
+    yield { path: bytes.toString('latin1', from + 6, pathEnd), listing: bytes.subarray(pathEnd, end) };
+    from = end;
+  }
+}

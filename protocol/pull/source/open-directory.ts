@@ -1,0 +1,75 @@
+import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { type Entry, sameEntry } from '../../chunk/entry.ts';
+import type { Listing } from './listing.ts';
+import { entryOf, type FileContent, type ScannedDirectory } from './scanned-directory.ts';
+import { rootItself } from './tasks.ts';
+
+/** A directory some of whose files are still to be read. Becomes a `ScannedDirectory` when none is. */
+export class OpenDirectory {
+  readonly path: RootPath;
+  /** Its own copy: it is restamped as files are read. */
+  readonly listing: Listing;
+  readonly #previous: ScannedDirectory | undefined;
+  readonly #names: readonly { readonly name: string; readonly text: string }[];
+  readonly #files: (FileContent | 'gone' | undefined)[] = [];
+  #left = 0;
+
+  constructor(path: RootPath, listing: Listing, previous: ScannedDirectory | undefined) {
+    this.path = path;
+    this.listing = listing;
+    this.#previous = previous;
+    this.#names = [...listing.texts()];
+    for (let at = 0; at < listing.count; at += 1) if (listing.kind(at) === 'file') this.#left += 1;
+  }
+
+  /** Whether what became of every file is known. */
+  get complete(): boolean {
+    return this.#left === 0;
+  }
+
+  pathOf(at: number): RootPath {
+    const name = this.#names[at]?.name ?? '';
+    return this.path === rootItself ? name : joinPath(this.path, name);
+  }
+
+  settle(at: number, file: FileContent | 'gone'): void {
+    this.#files[at] = file;
+    this.#left -= 1;
+  }
+
+  /** For each record, the chunk list that the file had, if its record is the same as last time. */
+  unchanged(): (string | undefined)[] {
+    const lists: (string | undefined)[] = [];
+    const before = this.#previous;
+    if (before === undefined) return lists;
+    const { entries } = before.directory;
+    const names = [...before.listing.texts()];
+    let beforeAt = 0;
+    let entryAt = 0;
+    for (const [at, { name }] of this.#names.entries()) {
+      while (beforeAt < names.length && (names[beforeAt]?.name ?? '') < name) beforeAt += 1;
+      while (entryAt < entries.length && (entries[entryAt]?.name ?? '') < name) entryAt += 1;
+      const entry = entries[entryAt];
+      if (names[beforeAt]?.name !== name || entry?.name !== name || entry.kind !== 'file') continue;
+      if (this.listing.sameRecord(at, before.listing, beforeAt)) lists[at] = entry.content;
+    }
+    return lists;
+  }
+
+  /** Shares the directory of last time if it has come out the same. */
+  close(): ScannedDirectory {
+    const entries: Entry[] = [];
+    for (const [at, { name, text }] of this.#names.entries()) {
+      const file = this.#files[at];
+      if (file !== 'gone') entries.push(entryOf(this.listing, at, name, text, file));
+    }
+    const before = this.#previous?.directory;
+    const same =
+      before?.entries.length === entries.length &&
+      before.entries.every((entry, at) => {
+        const now = entries[at];
+        return now !== undefined && now.name === entry.name && sameEntry(now, entry);
+      });
+    return { path: this.path, listing: this.listing, directory: same ? before : { path: this.path, entries } };
+  }
+}

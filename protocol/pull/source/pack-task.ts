@@ -1,0 +1,91 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { brotliCompressSync, constants as zlib } from 'node:zlib';
+import { errnoOf } from '../../base/errors.ts';
+import { absolutePath, type RootPath } from '../../base/root-path.ts';
+import type { TaskOutput } from '../../base/worker-server.ts';
+import { digestOf } from '../../chunk/digest.ts';
+import { chunkCount, chunkDigest, chunkLength, isHole } from '../../chunk/entry.ts';
+import type { PackInput, PackOutput, PackPart } from './tasks.ts';
+
+/** Reads the chunks of a pack, checks each against its digest, and compresses them together. Blocking. */
+export function makePack(input: PackInput): TaskOutput<PackOutput> {
+  const raw = Buffer.allocUnsafeSlow(input.rawBytes);
+  let filled = 0;
+  for (const part of input.parts) {
+    const result = readPart(input.root, part, raw, filled);
+    if (typeof result === 'string') return { output: { type: 'changed', path: part.path, reason: result } };
+    filled = result;
+  }
+  const packed = input.quality === undefined ? undefined : compress(raw, input.quality);
+  if (packed !== undefined) return { output: { type: 'body', codec: 'brotli', body: packed } };
+  return { output: { type: 'body', codec: 'raw', body: raw }, transfer: [raw.buffer] };
+}
+
+/** Where the next part goes; or what is wrong with the file. */
+function readPart(root: string, part: PackPart, raw: Buffer, from: number): number | string {
+  const fd = open(root, part.path);
+  if (typeof fd === 'string') return fd;
+  try {
+    let offset = part.offset;
+    let to = from;
+    for (let at = 0; at < chunkCount(part.list); at += 1) {
+      const length = chunkLength(part.list, at);
+      if (!isHole(part.list, at)) {
+        if (!fill(fd, raw, to, length, offset)) return 'is shorter than it was';
+        if (digestOf(raw.subarray(to, to + length)) !== chunkDigest(part.list, at))
+          return 'has other bytes than it had';
+        to += length;
+      }
+      offset += length;
+    }
+    return to;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function open(root: string, path: RootPath): number | string {
+  try {
+    return openSync(absolutePath(root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined || errno === 'EMFILE' || errno === 'ENFILE') throw error;
+    return `can no longer be opened (${errno})`;
+  }
+}
+
+function fill(fd: number, raw: Buffer, to: number, length: number, offset: number): boolean {
+  let done = 0;
+  while (done < length) {
+    const got = readSync(fd, raw, to + done, length - done, offset + done);
+    if (got === 0) return false;
+    done += got;
+  }
+  return true;
+}
+
+/** What is compressed first, to see whether the rest is worth it. */
+const sampleBytes = 8 << 10;
+const sampleCount = 8;
+const worthwhile = 0.97;
+
+/** Undefined when it would not get smaller. */
+function compress(raw: Buffer, quality: number): Buffer | undefined {
+  const step = Math.floor(raw.length / sampleCount);
+  if (step > 2 * sampleBytes) {
+    const samples = Array.from({ length: sampleCount }, (_, at) => raw.subarray(at * step, at * step + sampleBytes));
+    if (brotli(Buffer.concat(samples), 1).length > sampleCount * sampleBytes * worthwhile) return undefined;
+  }
+  const packed = brotli(raw, quality);
+  return packed.length < raw.length * worthwhile ? packed : undefined;
+}
+
+function brotli(bytes: Buffer, quality: number): Buffer {
+  return brotliCompressSync(bytes, {
+    params: {
+      [zlib.BROTLI_PARAM_QUALITY]: quality,
+      [zlib.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+      [zlib.BROTLI_PARAM_LGWIN]: 20,
+    },
+  });
+}

@@ -1,0 +1,157 @@
+/**
+ * Reads one file of a source into a chunk list. Runs in a worker thread; blocking. Memory does not depend on the size.
+ */
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { cancelled } from '../../base/abort.ts';
+import { errnoOf } from '../../base/errors.ts';
+import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
+import { digestBytes, digestOf, holeDigest } from '../../chunk/digest.ts';
+import { maxHoleBytes } from '../../chunk/entry.ts';
+import { dataExtents, type Extent } from '../../libc/libc.ts';
+import { type Grain, settleMs } from './grain.ts';
+
+/** Chunk records of many files, one after the other. */
+export class ListWriter {
+  #buffer = Buffer.allocUnsafe(64 << 10);
+  #at = 0;
+
+  get length(): number {
+    return this.#at;
+  }
+
+  set length(value: number) {
+    this.#at = value;
+  }
+
+  add(digest: string, length: number): void {
+    if (this.#at + digestBytes + 4 > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(this.#buffer.length * 2);
+      this.#buffer.copy(grown, 0, 0, this.#at);
+      this.#buffer = grown;
+    }
+    this.#at += this.#buffer.write(digest, this.#at, 'latin1');
+    this.#at = this.#buffer.writeUInt32LE(length, this.#at);
+  }
+
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
+  }
+}
+
+export interface ReadContext {
+  readonly grain: Grain;
+  readonly cancel: Int32Array;
+  readonly onBytes: (count: number) => void;
+}
+
+export type ReadResult =
+  | { readonly status: 'settled' | 'fresh'; readonly stats: BigIntStats }
+  | { readonly status: 'gone' }
+  /** Its bytes, or what it is, moved under the reader each time. */
+  | { readonly status: 'unstable' };
+
+const attempts = 3;
+const buffer = Buffer.allocUnsafeSlow(1 << 20);
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Appends the file's records to `lists`. Throws system errors (EACCES, EIO …) and `cancelled`. */
+export function readFile(path: Buffer, lists: ListWriter, context: ReadContext): ReadResult {
+  const start = lists.length;
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const fd = open(path);
+    if (fd === undefined) return { status: 'gone' };
+    try {
+      const result = typeof fd === 'number' ? readOnce(fd, path, lists, context) : undefined;
+      if (result !== undefined) return result;
+    } finally {
+      if (typeof fd === 'number') closeSync(fd);
+    }
+    lists.length = start;
+    Atomics.wait(pause, 0, 0, attempt * 10);
+  }
+  return { status: 'unstable' };
+}
+
+/** Undefined when nothing is there; 'other' when it is no file that can be read. */
+function open(path: Buffer): number | 'other' | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
+    if (errno === 'ELOOP' || errno === 'ENXIO' || errno === 'EISDIR') return 'other';
+    throw error;
+  }
+}
+
+/** Undefined when the file changed meanwhile. */
+function readOnce(fd: number, path: Buffer, lists: ListWriter, context: ReadContext): ReadResult | undefined {
+  let before = fstatSync(fd, { bigint: true });
+  let nowMs = Date.now();
+  const waitMs = settleMs(before.ctimeNs, nowMs);
+  if (waitMs > 0) {
+    Atomics.wait(pause, 0, 0, waitMs);
+    nowMs = Date.now();
+    before = fstatSync(fd, { bigint: true });
+  }
+  // Still as young: somebody is writing at this moment, and a write in the same tick would go unseen.
+  if (!before.isFile() || settleMs(before.ctimeNs, nowMs) > 0) return undefined;
+  if (!readChunks(fd, before, lists, context)) return undefined;
+  const after = fstatSync(fd, { bigint: true });
+  if (after.ctimeNs !== before.ctimeNs || after.mtimeNs !== before.mtimeNs || after.size !== before.size)
+    return undefined;
+  const ageNs = BigInt(nowMs) * 1_000_000n - before.ctimeNs;
+  return { status: ageNs > context.grain.of(before, path) ? 'settled' : 'fresh', stats: before };
+}
+
+function readChunks(fd: number, stats: BigIntStats, lists: ListWriter, context: ReadContext): boolean {
+  const size = Number(stats.size);
+  const sparse = Number(stats.blocks) * 512 < size;
+  const extents = (sparse ? dataExtents(fd, size) : undefined) ?? [{ offset: 0, length: size }];
+  let at = 0;
+  for (const extent of extents) {
+    addHole(lists, extent.offset - at);
+    if (!readExtent(fd, extent, size, lists, context)) return false;
+    at = extent.offset + extent.length;
+  }
+  addHole(lists, size - at);
+  return true;
+}
+
+function addHole(lists: ListWriter, length: number): void {
+  for (let left = length; left > 0; left -= maxHoleBytes) lists.add(holeDigest, Math.min(left, maxHoleBytes));
+}
+
+/** False when the file ends before it should. */
+function readExtent(fd: number, extent: Extent, size: number, lists: ListWriter, context: ReadContext): boolean {
+  const sizes = chunkSizes(size);
+  const end = extent.offset + extent.length;
+  let position = extent.offset;
+  let filled = 0;
+  while (position < end || filled > 0) {
+    while (filled < buffer.length && position < end) {
+      const got = readSync(fd, buffer, filled, Math.min(buffer.length - filled, end - position), position);
+      if (got === 0) return false;
+      filled += got;
+      position += got;
+    }
+    if (Atomics.load(context.cancel, 0) !== 0) throw cancelled();
+    const from = cutAll(filled, position === end, sizes, lists);
+    context.onBytes(from);
+    buffer.copyWithin(0, from, filled);
+    filled -= from;
+  }
+  return true;
+}
+
+/** Cuts and hashes what is in the buffer, all of it if it is the last; returns how far it came. */
+function cutAll(filled: number, last: boolean, sizes: ReturnType<typeof chunkSizes>, lists: ListWriter): number {
+  const stop = last ? filled : filled - longestChunkBytes;
+  let from = 0;
+  while (from < stop) {
+    const cut = cutPoint(buffer, from, filled, sizes);
+    lists.add(digestOf(buffer.subarray(from, cut)), cut - from);
+    from = cut;
+  }
+  return from;
+}

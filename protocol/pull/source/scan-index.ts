@@ -1,0 +1,214 @@
+/**
+ * The last scan of a source, on disk, so that a daemon that starts anew hashes nothing again.
+ *
+ * A file of framed records: length (u32), SHA-256, payload. The first says which format and root; each later one has
+ * some directories, of which a later mention replaces an earlier one (none are ever taken out: a directory that is gone
+ * is just not asked for, and the next compaction forgets it). Every record is true by itself, because a listing's record
+ * is only trusted while the file system says the same: so a torn or lost tail costs hashing, nothing else. A damaged
+ * record ends the reading there. Whoever can write this file can already write the user's files.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ByteReader } from '../../base/byte-reader.ts';
+import { ByteWriter } from '../../base/byte-writer.ts';
+import { errnoOf } from '../../base/errors.ts';
+import type { RootPath } from '../../base/root-path.ts';
+import { digestBytes, digestOf } from '../../chunk/digest.ts';
+import type { Entry } from '../../chunk/entry.ts';
+import { Listing } from './listing.ts';
+import { entryOf, type FileContent, type ScannedDirectory } from './scanned-directory.ts';
+import { Turns } from './turns.ts';
+
+const magic = 'towline scan index 1';
+const frameBytes = 4 + digestBytes;
+/** Payloads are filled to about this. */
+const payloadBytes = 512 << 10;
+/** The file may grow to twice what it was when written anew, plus this. */
+const slackBytes = 1 << 20;
+
+export interface LoadedIndex {
+  readonly directories: Map<RootPath, ScannedDirectory>;
+  /** Something in it could not be read; a tail cut off by a crash does not count. */
+  readonly damaged: boolean;
+}
+
+const fileKinds = ['gone', 'file', 'hardlink', 'unknown'] as const;
+
+export class ScanIndex {
+  readonly #path: string;
+  readonly #root: string;
+  /** Where the next record goes; 0 when the file must be written anew. */
+  #end = 0;
+  #compactBytes = 0;
+
+  /** `path` is UTF-16, `root` names the source. One `ScanIndex` a file at a time. */
+  constructor(path: string, root: string) {
+    this.#path = path;
+    this.#root = root;
+  }
+
+  /** Reads what there is. Never rejects for what the file holds, only when it cannot be read at all. */
+  async load(): Promise<LoadedIndex> {
+    const directories = new Map<RootPath, ScannedDirectory>();
+    let file: FileHandle;
+    try {
+      file = await open(this.#path, 'r');
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return { directories, damaged: false };
+      throw error;
+    }
+    try {
+      return { directories, damaged: await this.#read(file, directories) };
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Adds `renewed`, or writes everything in `all` when the file is damaged, missing or has grown long. */
+  async save(renewed: readonly ScannedDirectory[], all: ReadonlyMap<RootPath, ScannedDirectory>): Promise<void> {
+    if (this.#end > 0 && this.#end <= 2 * this.#compactBytes + slackBytes) {
+      const file = await open(this.#path, 'r+');
+      try {
+        await file.truncate(this.#end);
+        await this.#write(file, renewed);
+      } finally {
+        await file.close();
+      }
+      return;
+    }
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const temp = `${this.#path}.new`;
+    const file = await open(temp, 'w', 0o600);
+    try {
+      this.#end = 0;
+      await this.#append(file, Buffer.from(`${magic}\n${this.#root}`, 'latin1'));
+      await this.#write(file, all.values());
+    } catch (error) {
+      this.#end = 0;
+      throw error;
+    } finally {
+      await file.close();
+    }
+    await rename(temp, this.#path);
+    this.#compactBytes = this.#end;
+  }
+
+  async #read(file: FileHandle, directories: Map<RootPath, ScannedDirectory>): Promise<boolean> {
+    const { size } = await file.stat();
+    const turns = new Turns();
+    let at = 0;
+    while (at < size) {
+      const head = await readAt(file, at, frameBytes);
+      const length = head?.readUInt32LE(0) ?? 0;
+      const payload =
+        head === undefined || at + frameBytes + length > size ? undefined : await readAt(file, at + frameBytes, length);
+      if (head === undefined || payload === undefined) {
+        this.#end = at;
+        return false;
+      }
+      if (
+        digestOf(payload) !== head.toString('latin1', 4) ||
+        !(await this.#takePayload(payload, at === 0, directories, turns))
+      ) {
+        this.#end = 0;
+        return true;
+      }
+      at += frameBytes + length;
+    }
+    this.#end = at;
+    this.#compactBytes = at;
+    return false;
+  }
+
+  async #takePayload(
+    payload: Buffer,
+    first: boolean,
+    directories: Map<RootPath, ScannedDirectory>,
+    turns: Turns,
+  ): Promise<boolean> {
+    if (first) return payload.toString('latin1') === `${magic}\n${this.#root}`;
+    try {
+      const reader = new ByteReader(payload);
+      while (!reader.done) {
+        const directory = readDirectory(reader);
+        directories.set(directory.path, directory);
+        if (turns.over) await turns.next();
+      }
+      return true;
+    } catch {
+      // Whole by its checksum and still not readable: written by a build with a bug. Hash again.
+      return false;
+    }
+  }
+
+  async #write(file: FileHandle, directories: Iterable<ScannedDirectory>): Promise<void> {
+    const turns = new Turns();
+    let writer = new ByteWriter();
+    for (const directory of directories) {
+      writeDirectory(writer, directory);
+      if (writer.length >= payloadBytes) {
+        await this.#append(file, writer.bytes());
+        writer = new ByteWriter();
+      }
+      if (turns.over) await turns.next();
+    }
+    if (writer.length > 0) await this.#append(file, writer.bytes());
+  }
+
+  async #append(file: FileHandle, payload: Buffer): Promise<void> {
+    const head = Buffer.alloc(frameBytes);
+    head.writeUInt32LE(payload.length, 0);
+    head.write(digestOf(payload), 4, 'latin1');
+    const { bytesWritten } = await file.writev([head, payload], this.#end);
+    if (bytesWritten !== frameBytes + payload.length)
+      throw new Error(`only ${bytesWritten} bytes of the index were written`);
+    this.#end += bytesWritten;
+  }
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer | undefined> {
+  const buffer = Buffer.allocUnsafe(length);
+  const { bytesRead } = await file.read(buffer, 0, length, position);
+  return bytesRead === length ? buffer : undefined;
+}
+
+function writeDirectory(writer: ByteWriter, { path, listing, directory }: ScannedDirectory): void {
+  writer.text(path);
+  writer.text(listing.bytes.toString('latin1'));
+  let entryAt = 0;
+  let at = 0;
+  for (const { name } of listing.texts()) {
+    const entry = directory.entries[entryAt];
+    const there = entry?.name === name;
+    if (listing.kind(at) === 'file') {
+      const kind =
+        there && (entry.kind === 'file' || entry.kind === 'hardlink' || entry.kind === 'unknown') ? entry.kind : 'gone';
+      writer.u8(fileKinds.indexOf(kind));
+      writer.text(there ? entry.content : '');
+    }
+    if (there) entryAt += 1;
+    at += 1;
+  }
+}
+
+function readDirectory(reader: ByteReader): ScannedDirectory {
+  const path = reader.text();
+  const listing = new Listing(Buffer.from(reader.text(), 'latin1'));
+  listing.check();
+  const entries: Entry[] = [];
+  let at = 0;
+  for (const { name, text } of listing.texts()) {
+    const file = listing.kind(at) === 'file' ? readFileContent(reader) : undefined;
+    if (file !== 'gone') entries.push(entryOf(listing, at, name, text, file));
+    at += 1;
+  }
+  return { path, listing, directory: { path, entries } };
+}
+
+function readFileContent(reader: ByteReader): FileContent | 'gone' {
+  const kind = fileKinds[reader.u8()] ?? 'unknown';
+  const content = reader.text();
+  if (kind === 'gone') return kind;
+  return kind === 'unknown' ? { kind, content: '' } : { kind, content };
+}

@@ -1,0 +1,212 @@
+/**
+ * One look at a whole source: a worker lists it, others read what changed; here, on the event loop, only bytes are
+ * compared and entries built, a few milliseconds at a time.
+ */
+
+import type { Problem } from '../../base/errors.ts';
+import { displayPath, type RootPath } from '../../base/root-path.ts';
+import { TaskGroup } from '../../base/task-group.ts';
+import type { WorkerPool } from '../../base/worker-pool.ts';
+import { type FileStamp, Listing, unframeListings } from './listing.ts';
+import { OpenDirectory } from './open-directory.ts';
+import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
+import type { HashOutput, SourceTasks, WalkInput, WalkOutput } from './tasks.ts';
+
+export interface ScanOptions {
+  readonly where: Omit<WalkInput, 'cancel'>;
+  readonly pool: WorkerPool<SourceTasks>;
+  /** What the last scan came to; empty if there was none. */
+  readonly previous: ReadonlyMap<RootPath, ScannedDirectory>;
+  /** Read every file, whatever the last scan said. */
+  readonly verify: boolean;
+  readonly onProgress: (files: number, bytes: number) => void;
+}
+
+export interface ScanResult {
+  /** Every directory by path, the root itself as `rootItself`. */
+  readonly directories: ReadonlyMap<RootPath, ScannedDirectory>;
+  /** Those whose listing is not the one of last time. */
+  readonly renewed: readonly ScannedDirectory[];
+  /** Whether every entry is as it was last time. */
+  readonly same: boolean;
+  readonly walk: WalkOutput;
+  readonly problems: readonly Problem[];
+}
+
+/** A batch of files for one task holds at most this many files, or bytes but for the last file. */
+const batchFiles = 256;
+const batchBytes = 8 << 20;
+
+/** Rejects with `workdir-missing`, `cancelled` and what else a walk throws, once no worker is busy with it any more. */
+export async function scan(options: ScanOptions, signal: AbortSignal): Promise<ScanResult> {
+  return await new Scan(options).run(signal);
+}
+
+interface Job {
+  readonly directory: OpenDirectory;
+  readonly at: number;
+  readonly path: RootPath;
+  /** The other names of the file, in path order. */
+  readonly links: readonly Link[];
+}
+
+interface Link {
+  readonly directory: OpenDirectory;
+  readonly at: number;
+  readonly path: RootPath;
+  readonly unchanged: string | undefined;
+}
+
+class Scan {
+  readonly #options: ScanOptions;
+  readonly #cancel = new Int32Array(new SharedArrayBuffer(4));
+  readonly #directories = new Map<RootPath, ScannedDirectory>();
+  readonly #renewed: ScannedDirectory[] = [];
+  readonly #links = new Map<string, Link[]>();
+  readonly #problems: Problem[] = [];
+  #batch: Job[] = [];
+  #batchBytes = 0;
+  #files = 0;
+  #bytes = 0;
+
+  constructor(options: ScanOptions) {
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal): Promise<ScanResult> {
+    const { pool, where, previous } = this.#options;
+    const group = new TaskGroup(signal);
+    group.signal.addEventListener('abort', () => Atomics.store(this.#cancel, 0, 1), { once: true });
+    let walk: WalkOutput | undefined;
+    group.run(async (stop) => {
+      const onEvent = (frames: Uint8Array): void => this.#take(frames, group);
+      walk = await pool.run('walk', { ...where, cancel: this.#cancel }, stop, { onEvent });
+      for (const links of this.#links.values())
+        this.#startLinks(
+          links.sort((a, b) => (a.path < b.path ? -1 : 1)),
+          group,
+        );
+      this.#flush(group);
+    });
+    await group.wait();
+    if (walk === undefined) throw new Error('this is a bug: a walk ended without a result');
+    const directories = this.#directories;
+    const same =
+      directories.size === previous.size &&
+      this.#renewed.every(({ path, directory }) => previous.get(path)?.directory === directory);
+    return { directories, renewed: this.#renewed, same, walk, problems: [...walk.problems, ...this.#problems] };
+  }
+
+  #take(frames: Uint8Array, group: TaskGroup): void {
+    const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
+    for (const { path, listing } of unframeListings(bytes)) this.#directory(path, new Listing(listing), group);
+    this.#options.onProgress(this.#files, this.#bytes);
+  }
+
+  #directory(path: RootPath, seen: Listing, group: TaskGroup): void {
+    const { previous, verify } = this.#options;
+    const before = previous.get(path);
+    if (!verify && before?.listing.bytes.equals(seen.bytes) === true && !seen.hasLinks()) {
+      this.#files += before.directory.entries.length;
+      this.#directories.set(path, before);
+      return;
+    }
+    const directory = new OpenDirectory(path, new Listing(Buffer.from(seen.bytes)), before);
+    const unchanged = verify ? [] : directory.unchanged();
+    for (let at = 0; at < seen.count; at += 1) {
+      if (seen.kind(at) !== 'file') {
+        this.#files += 1;
+        continue;
+      }
+      const key = seen.linkKey(at);
+      const link: Link = { directory, at, path: directory.pathOf(at), unchanged: unchanged[at] };
+      if (key === undefined) this.#startLinks([link], group);
+      else this.#links.set(key, [...(this.#links.get(key) ?? []), link]);
+    }
+    this.#closeIfComplete(directory);
+  }
+
+  /** Reads a file with all its names, in path order, or takes over what is known of it. */
+  #startLinks([first, ...links]: readonly Link[], group: TaskGroup): void {
+    if (first === undefined) return;
+    if (first.unchanged !== undefined) {
+      this.#settle({ ...first, links }, { kind: 'file', content: first.unchanged });
+      return;
+    }
+    this.#batch.push({ ...first, links });
+    this.#batchBytes += first.directory.listing.size(first.at);
+    if (this.#batch.length >= batchFiles || this.#batchBytes >= batchBytes) this.#flush(group);
+  }
+
+  #flush(group: TaskGroup): void {
+    const jobs = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    if (jobs.length === 0) return;
+    group.run(async (stop) => {
+      const input = { root: this.#options.where.root, paths: jobs.map(({ path }) => path), cancel: this.#cancel };
+      const onEvent = (bytes: number): void => {
+        this.#bytes += bytes;
+        this.#options.onProgress(this.#files, this.#bytes);
+      };
+      this.#apply(jobs, await this.#options.pool.run('hash', input, stop, { onEvent }), group);
+      this.#flush(group);
+    });
+  }
+
+  #apply(jobs: readonly Job[], output: HashOutput, group: TaskGroup): void {
+    const lists = Buffer.from(output.lists.buffer, output.lists.byteOffset, output.lists.byteLength);
+    this.#problems.push(...output.problems);
+    let from = 0;
+    for (const [index, job] of jobs.entries()) {
+      const { listing } = job.directory;
+      const end = from + (output.listBytes[index] ?? 0);
+      const status = output.statuses[index];
+      if (status === 'gone') {
+        this.#settle({ ...job, links: [] }, 'gone');
+        this.#startLinks(job.links, group);
+      } else if (status === 'settled' || status === 'fresh') {
+        const stamp = stampOf(output, index);
+        const replaced = stamp.ino !== listing.ino(job.at);
+        listing.restamp(job.at, stamp);
+        if (status === 'fresh') listing.distrust(job.at);
+        const content: FileContent = { kind: 'file', content: lists.toString('latin1', from, end) };
+        this.#settle(replaced ? { ...job, links: [] } : job, content, stamp);
+        if (replaced) this.#startLinks(job.links, group);
+      } else this.#settle(job, { kind: 'unknown', content: '' });
+      from = end;
+    }
+  }
+
+  /** What became of a file is what becomes of its other names. */
+  #settle(job: Job, file: FileContent | 'gone', stamp?: FileStamp): void {
+    const { directory, at, path, links } = job;
+    const read = file !== 'gone' && file.kind === 'file';
+    if (!read) directory.listing.distrust(at);
+    directory.settle(at, file);
+    this.#closeIfComplete(directory);
+    this.#files += 1 + links.length;
+    for (const link of links) {
+      if (stamp !== undefined) link.directory.listing.restamp(link.at, stamp);
+      if (!read) {
+        link.directory.listing.distrust(link.at);
+        const message = `${displayPath(link.path)}: cannot be read, like ${displayPath(path)}, which is the same file`;
+        this.#problems.push({ path: link.path, code: 'permission-denied', message });
+      }
+      link.directory.settle(link.at, read ? { kind: 'hardlink', content: path } : { kind: 'unknown', content: '' });
+      this.#closeIfComplete(link.directory);
+    }
+  }
+
+  #closeIfComplete(directory: OpenDirectory): void {
+    if (!directory.complete) return;
+    const closed = directory.close();
+    this.#directories.set(closed.path, closed);
+    this.#renewed.push(closed);
+  }
+}
+
+function stampOf(output: HashOutput, index: number): FileStamp {
+  const [mtimeNs = 0n, ctimeNs = 0n, ino = 0n, size = 0n] = output.stamps.subarray(4 * index, 4 * index + 4);
+  return { mode: output.modes[index] ?? 0, mtimeNs, ctimeNs, ino: BigInt.asUintN(64, ino), size };
+}

@@ -1,0 +1,225 @@
+import { randomBytes } from 'node:crypto';
+import { raceSignal } from '../../base/abort.ts';
+import { type Problem, TowError } from '../../base/errors.ts';
+import { displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import type { WorkerPool } from '../../base/worker-pool.ts';
+import type { Digest } from '../../chunk/digest.ts';
+import {
+  type Directory,
+  directoryDigest,
+  type Manifest,
+  manifestDigest,
+  manifestTotals,
+} from '../../chunk/manifest.ts';
+import { Listing, unframeListings } from './listing.ts';
+import { type ScanResult, scan } from './scan.ts';
+import { ScanIndex } from './scan-index.ts';
+import type { ScannedDirectory } from './scanned-directory.ts';
+import type { Snapshot } from './snapshot.ts';
+import { type PathStanding, rootItself, type SourceTasks, type WalkInput, type WalkOutput } from './tasks.ts';
+import { TreeSnapshot } from './tree-snapshot.ts';
+import { Turns } from './turns.ts';
+
+export interface SourceOptions {
+  /** Absolute, latin1-held; a directory, a file, or a symlink to one. */
+  readonly root: string;
+  /** Where the scan index of this root is kept (UTF-16). */
+  readonly indexFile: string;
+  /** Whether `.git` directories and files are sent. */
+  readonly sendGit: boolean;
+  /** For git's own configuration; UTF-16. */
+  readonly home: string;
+  readonly xdgConfigHome: string | undefined;
+  readonly pool: WorkerPool<SourceTasks>;
+}
+
+export interface SnapshotOptions {
+  /** Read every file again instead of trusting what stat says. */
+  readonly verify: boolean;
+  /** Files looked at and bytes read so far. */
+  readonly onProgress?: (files: number, bytes: number) => void;
+}
+
+/** A path that would be sent. */
+export interface SentPath {
+  readonly path: RootPath;
+  readonly size: number;
+}
+
+/**
+ * One root on this machine: takes snapshots of it, and remembers between them, in memory and in the index file, what it
+ * need not read again. Snapshots are taken one at a time. Close it to have the index written out.
+ */
+export class Source implements AsyncDisposable {
+  readonly #options: SourceOptions;
+  readonly #index: ScanIndex;
+  #directories: ReadonlyMap<RootPath, ScannedDirectory>;
+  #tree: { readonly manifest: Manifest; readonly digest: Digest } | undefined;
+  /** A sentence for the next snapshot. */
+  #note: string | undefined;
+  /** The snapshot being taken, if any; never rejects. */
+  #taking: Promise<void> = Promise.resolve();
+  /** The index being written, if it is; never rejects. */
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(options: SourceOptions, index: ScanIndex) {
+    this.#options = options;
+    this.#index = index;
+    this.#directories = new Map();
+  }
+
+  /** Reads the index; a damaged one is as good as none. Does not look at the root. */
+  static async open(options: SourceOptions): Promise<Source> {
+    const index = new ScanIndex(options.indexFile, options.root);
+    const source = new Source(options, index);
+    try {
+      const { directories, damaged } = await index.load();
+      source.#directories = directories;
+      if (damaged) source.#note = `the scan index of ${displayPath(options.root)} was damaged; files were read again`;
+    } catch (error) {
+      source.#note = `the scan index of ${displayPath(options.root)} cannot be read (${String(error)}); files were read again`;
+    }
+    return source;
+  }
+
+  /**
+   * Looks at the whole tree, reads what changed. Rejects with `workdir-missing`, `nothing-to-sync` (the rules ignore all
+   * there is), `permission-denied` (the root itself), `not-supported`, `cancelled`. Paths that cannot be read are the
+   * snapshot's problems.
+   */
+  async snapshot(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
+    const before = this.#taking;
+    const taken = before.then(() => this.#take(options, signal));
+    this.#taking = taken.then(
+      () => undefined,
+      () => undefined,
+    );
+    await raceSignal(before, signal);
+    return await taken;
+  }
+
+  /** What would be sent now, in path order, without reading any file. */
+  async listFiles(signal: AbortSignal): Promise<SentPath[]> {
+    const frames: Buffer[] = [];
+    const onEvent = (bytes: Uint8Array): void => void frames.push(Buffer.from(bytes));
+    const walk = await this.#options.pool.run('walk', this.#where(), signal, { onEvent });
+    this.#refuseNothing(walk);
+    const turns = new Turns();
+    const paths: SentPath[] = [];
+    for (const frame of frames) {
+      for (const { path, listing } of unframeListings(frame)) {
+        paths.push(...sentPaths(path, new Listing(listing)));
+        if (turns.over) await turns.next();
+      }
+    }
+    return paths.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /** How paths of the root stand: there or not, sent, or ignored by which rule. */
+  async explain(paths: readonly RootPath[], signal: AbortSignal): Promise<readonly PathStanding[]> {
+    return await this.#options.pool.run('stand', { ...this.#where(), paths }, signal);
+  }
+
+  /** Waits until the index is written. Snapshots that were taken stay good. */
+  async close(): Promise<void> {
+    await this.#taking;
+    await this.#saving;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #where(): WalkInput {
+    const { root, home, xdgConfigHome, sendGit } = this.#options;
+    return { root, home, xdgConfigHome, sendGit, cancel: new Int32Array(new SharedArrayBuffer(4)) };
+  }
+
+  async #take(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
+    const { pool } = this.#options;
+    const where = this.#where();
+    const onProgress = options.onProgress ?? (() => undefined);
+    const result = await scan({ where, pool, previous: this.#directories, verify: options.verify, onProgress }, signal);
+    this.#directories = result.directories;
+    this.#save(result);
+    this.#refuseNothing(result.walk);
+    const tree = result.same && this.#tree !== undefined ? this.#tree : await this.#newTree(result);
+    this.#tree = tree;
+    const note = this.#note;
+    this.#note = undefined;
+    return new TreeSnapshot({
+      ...tree,
+      id: `s-${randomBytes(8).toString('hex')}`,
+      totals: manifestTotals(tree.manifest),
+      problems: result.problems,
+      warnings: note === undefined ? result.walk.warnings : [...result.walk.warnings, note],
+      skipped: result.walk.skipped,
+      where,
+      pool,
+      onChanged: (path) => this.#distrust(path),
+    });
+  }
+
+  async #newTree({ directories, problems }: ScanResult): Promise<{ manifest: Manifest; digest: Digest }> {
+    const turns = new Turns();
+    const root = directories.get(rootItself)?.directory.entries[0];
+    if (root === undefined || root.kind === 'unknown') throw this.#unreadableRoot(problems);
+    const kept = new Map<RootPath, Directory>();
+    for (const [path, { directory }] of directories) {
+      if (path === rootItself) continue;
+      kept.set(path, directory);
+      // Digests are kept with the directories: taken here, a few at a time, so that `manifestDigest` finds them.
+      directoryDigest(directory);
+      if (turns.over) await turns.next();
+    }
+    const manifest = { root, directories: kept };
+    return { manifest, digest: manifestDigest(manifest) };
+  }
+
+  #unreadableRoot(problems: readonly Problem[]): TowError {
+    const problem = problems.find(({ path }) => path === '');
+    const root = displayPath(this.#options.root);
+    if (problem === undefined) return new TowError('workdir-missing', `${root}: vanished while it was read`);
+    return new TowError(problem.code, `${root}${problem.message}`);
+  }
+
+  #refuseNothing({ files, ignored, firstRule }: WalkOutput): void {
+    if (files > 0 || ignored === 0) return;
+    const root = displayPath(this.#options.root);
+    const rule = firstRule === undefined ? '' : `: ${firstRule.file}:${firstRule.line} (${firstRule.pattern})`;
+    throw new TowError('nothing-to-sync', `${root}: the ignore rules leave nothing to sync${rule}`, {
+      hint: 'change that rule, or put a .towignore in the directory, which replaces all of them',
+    });
+  }
+
+  #save({ renewed, directories }: ScanResult): void {
+    if (renewed.length === 0) return;
+    this.#saving = this.#saving
+      .then(() => this.#index.save(renewed, directories))
+      .catch((error: unknown) => {
+        this.#note = `the scan index of ${displayPath(this.#options.root)} cannot be written (${String(error)})`;
+      });
+  }
+
+  /** Has a file read again by the next scan. */
+  #distrust(path: RootPath): void {
+    const scanned = this.#directories.get(path === '' ? rootItself : parentOf(path));
+    if (scanned === undefined) return;
+    const name = path === '' ? '' : nameOf(path);
+    let at = 0;
+    for (const listed of scanned.listing.texts()) {
+      if (listed.name === name) scanned.listing.distrust(at);
+      at += 1;
+    }
+  }
+}
+
+function* sentPaths(directory: RootPath, listing: Listing): Generator<SentPath, void, void> {
+  if (directory === rootItself && listing.kind(0) === 'dir') return;
+  let at = 0;
+  for (const { name } of listing.texts()) {
+    const path = directory === rootItself ? '' : joinPath(directory, name);
+    if (listing.kind(at) !== 'dir') yield { path, size: listing.size(at) };
+    at += 1;
+  }
+}

@@ -1,0 +1,98 @@
+import type { Problem } from '../../base/errors.ts';
+import type { RootPath } from '../../base/root-path.ts';
+import type { ChunkList } from '../../chunk/entry.ts';
+
+/** A rule that ignores a path, as people are told of it. */
+export interface NamedRule {
+  readonly file: string;
+  readonly line: number;
+  readonly pattern: string;
+}
+
+/** What every look at a source needs. */
+export interface WalkInput {
+  /** Absolute, latin1-held. */
+  readonly root: string;
+  readonly home: string;
+  readonly xdgConfigHome: string | undefined;
+  readonly sendGit: boolean;
+  /** Shared; not 0 once nobody wants the result any more. */
+  readonly cancel: Int32Array;
+}
+
+export interface WalkOutput {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+  readonly skipped: number;
+  /** Names sent outside `.git`, directories not counted. */
+  readonly files: number;
+  readonly ignored: number;
+  /** The rule that ignored the first of them. */
+  readonly firstRule: NamedRule | undefined;
+}
+
+export interface HashInput {
+  readonly root: string;
+  readonly paths: readonly RootPath[];
+  readonly cancel: Int32Array;
+}
+
+/** How reading a file went: `fresh` is read, but too young for its record to be trusted later. */
+export const hashStatuses = ['settled', 'fresh', 'gone', 'failed'] as const;
+export type HashStatus = (typeof hashStatuses)[number];
+
+/** A result a path, as columns. */
+export interface HashOutput {
+  readonly statuses: readonly HashStatus[];
+  readonly modes: readonly number[];
+  /** Four a path: mtime, ctime (ns), inode, size. */
+  readonly stamps: BigInt64Array;
+  /** Bytes of each chunk list, and the lists one after the other. */
+  readonly listBytes: readonly number[];
+  readonly lists: Uint8Array;
+  readonly problems: readonly Problem[];
+}
+
+/** Consecutive records of one file's chunk list; `offset` is where the first lies in the file. */
+export interface PackPart {
+  readonly path: RootPath;
+  readonly offset: number;
+  readonly list: ChunkList;
+}
+
+export interface PackInput {
+  readonly root: string;
+  readonly parts: readonly PackPart[];
+  readonly rawBytes: number;
+  readonly quality: number | undefined;
+}
+
+export type PackOutput =
+  | { readonly type: 'body'; readonly codec: 'raw' | 'brotli'; readonly body: Uint8Array }
+  /** The file does not have these bytes any more. */
+  | { readonly type: 'changed'; readonly path: RootPath; readonly reason: string };
+
+/** How a path stands at the source now. */
+export interface PathStanding {
+  /** `unsent`: there, but never sent (a socket, or `.git` where that is switched off). */
+  readonly state: 'absent' | 'sent' | 'ignored' | 'unsent';
+  readonly rule: NamedRule | undefined;
+  /** A rule ignores it, but git tracks it. */
+  readonly tracked: boolean;
+}
+
+export type SourceTasks = {
+  /** Lists a tree; events are frames of listings (see listing.ts), the root itself under `rootItself`. */
+  readonly walk: { readonly input: WalkInput; readonly event: Uint8Array; readonly output: WalkOutput };
+  /** Chunks and hashes files; events are bytes read since the last one. */
+  readonly hash: { readonly input: HashInput; readonly event: number; readonly output: HashOutput };
+  readonly pack: { readonly input: PackInput; readonly event: never; readonly output: PackOutput };
+  readonly stand: {
+    readonly input: WalkInput & { readonly paths: readonly RootPath[] };
+    readonly event: never;
+    readonly output: readonly PathStanding[];
+  };
+};
+
+/** Stands for the path of a directory whose only entry, with an empty name, is the root itself. */
+export const rootItself = '/';

@@ -1,0 +1,121 @@
+import { throwIfAborted } from '../../base/abort.ts';
+import { type Problem, TowError } from '../../base/errors.ts';
+import { displayPath, type RootPath } from '../../base/root-path.ts';
+import { TaskGroup } from '../../base/task-group.ts';
+import type { WorkerPool } from '../../base/worker-pool.ts';
+import type { Digest } from '../../chunk/digest.ts';
+import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
+import { encodeManifest } from '../../chunk/manifest-codec.ts';
+import { encodePackHeader } from '../../chunk/pack.ts';
+import { ChunkLocator, type PackPlan } from './chunk-locator.ts';
+import type { ServeOptions, Snapshot } from './snapshot.ts';
+import type { PackOutput, SourceTasks, WalkInput } from './tasks.ts';
+import { Turns } from './turns.ts';
+
+/** Packs that are read, compressed or waiting to be sent at one time, beyond one a thread. About 1 MiB each. */
+const packsAhead = 2;
+
+export interface TreeSnapshotOptions {
+  readonly id: string;
+  readonly manifest: Manifest;
+  readonly digest: Digest;
+  readonly totals: ManifestTotals;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+  readonly skipped: number;
+  readonly where: Omit<WalkInput, 'cancel'>;
+  readonly pool: WorkerPool<SourceTasks>;
+  /** Called with the path of a file that has not the bytes the manifest says. */
+  readonly onChanged: (path: RootPath) => void;
+}
+
+/** A snapshot of a tree on this machine's disk. */
+export class TreeSnapshot implements Snapshot {
+  readonly id: string;
+  readonly manifest: Manifest;
+  readonly digest: Digest;
+  readonly totals: ManifestTotals;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+  readonly skipped: number;
+  readonly #options: TreeSnapshotOptions;
+  #locator: Promise<ChunkLocator> | undefined;
+
+  constructor(options: TreeSnapshotOptions) {
+    this.id = options.id;
+    this.manifest = options.manifest;
+    this.digest = options.digest;
+    this.totals = options.totals;
+    this.problems = options.problems;
+    this.warnings = options.warnings;
+    this.skipped = options.skipped;
+    this.#options = options;
+  }
+
+  async sendManifest(send: (block: Buffer) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const turns = new Turns();
+    for (const block of encodeManifest(this.manifest)) {
+      throwIfAborted(signal);
+      await send(block);
+      if (turns.over) await turns.next();
+    }
+  }
+
+  async sendChunks(
+    ranges: readonly number[],
+    send: (...parts: readonly Uint8Array[]) => Promise<void>,
+    options: ServeOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#locator ??= ChunkLocator.of(this.manifest);
+    const plans = (await this.#locator).plan(ranges);
+    const group = new TaskGroup(signal);
+    group.run((stop) => this.#sendAll(plans, send, options, stop, group));
+    await group.wait();
+  }
+
+  /** Keeps a window of packs under way and sends them in order. */
+  async #sendAll(
+    plans: Iterable<PackPlan>,
+    send: (...parts: readonly Uint8Array[]) => Promise<void>,
+    { quality }: ServeOptions,
+    signal: AbortSignal,
+    group: TaskGroup,
+  ): Promise<void> {
+    const { pool, where } = this.#options;
+    const window: { readonly plan: PackPlan; readonly output: Promise<PackOutput> }[] = [];
+    const sendFirst = async (): Promise<void> => {
+      const first = window.shift();
+      if (first === undefined) return;
+      const output = await first.output;
+      if (output.type === 'changed') throw this.#changed(output.path, output.reason);
+      throwIfAborted(signal);
+      await send(encodePackHeader(output.codec, first.plan.rawBytes, first.plan.runs), output.body);
+    };
+    for (const plan of plans) {
+      throwIfAborted(signal);
+      const { parts, rawBytes } = plan;
+      const output = pool.run('pack', { root: where.root, parts, rawBytes, quality }, signal);
+      // The group owns the task, so that none outlives the call, whichever failed first.
+      group.run(async () => void (await output));
+      window.push({ plan, output });
+      if (window.length >= pool.size + packsAhead) await sendFirst();
+    }
+    while (window.length > 0) await sendFirst();
+  }
+
+  #changed(path: RootPath, reason: string): TowError {
+    this.#options.onChanged(path);
+    return new TowError('source-changed', `${displayPath(path)} ${reason} when it was scanned`, {
+      hint: 'it changed while it was being synced; run the command again',
+      retryable: true,
+    });
+  }
+
+  async classify(paths: readonly RootPath[], signal: AbortSignal): Promise<number[]> {
+    const { pool, where } = this.#options;
+    const cancel = new Int32Array(new SharedArrayBuffer(4));
+    const standings = await pool.run('stand', { ...where, cancel, paths }, signal);
+    return standings.flatMap(({ state }, at) => (state === 'ignored' || state === 'unsent' ? [at] : []));
+  }
+}

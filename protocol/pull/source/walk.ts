@@ -1,0 +1,224 @@
+/**
+ * Lists a source tree as its rules let it be sent. Runs in a worker thread; blocking.
+ *
+ * Directories are emitted after what is below them, because only then is known whether they can be read, and whether one
+ * that is not sent for itself has something in it that is. A name that vanishes between being listed and being looked
+ * at may have been renamed, so its directory is listed again.
+ */
+import {
+  type BigIntStats,
+  type Dirent,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+} from 'node:fs';
+import { cancelled } from '../../base/abort.ts';
+import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
+import { absolutePath, displayPath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { gitDirOutside } from './git-file.ts';
+import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
+import { encodeListing, frameListing, type Listed, type ListedKind } from './listing.ts';
+import { type NamedRule, rootItself, type WalkInput, type WalkOutput } from './tasks.ts';
+
+/** Frames are gathered to about this many bytes before they are emitted. */
+const batchBytes = 256 << 10;
+
+/** Throws `workdir-missing`, `permission-denied`, `not-supported` (a socket, say), `cancelled`. */
+export function walkSource(input: WalkInput, openIgnore: OpenIgnore, emit: (frames: Uint8Array) => void): WalkOutput {
+  const walker = new Walker({ ...input, root: resolveRoot(input.root) }, emit);
+  return walker.run(openIgnore);
+}
+
+/** A root that is a symlink stands for what it points to. Blocking. */
+export function resolveRoot(root: string): string {
+  try {
+    return realpathSync(Buffer.from(root, 'latin1'), 'buffer').toString('latin1');
+  } catch (error) {
+    throw missingRoot(root, error);
+  }
+}
+
+function missingRoot(root: string, error: unknown): TowError {
+  const errno = errnoOf(error) ?? 'EIO';
+  const absent = errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP';
+  const message = `${displayPath(root)}: ${absent ? 'does not exist' : `cannot be read (${errno})`}`;
+  return new TowError(absent ? 'workdir-missing' : codeOfErrno(errno), message, { cause: error });
+}
+
+/** Where a walk stands below the root: `scope` is undefined inside `.git`, where no rule counts. */
+interface Place {
+  readonly path: RootPath;
+  readonly names: readonly Dirent<Buffer>[];
+  readonly scope: IgnoreScope | undefined;
+}
+
+class Walker {
+  readonly #input: WalkInput;
+  readonly #emit: (frames: Uint8Array) => void;
+  readonly #problems: Problem[] = [];
+  readonly #warnings: string[] = [];
+  #frames: Buffer[] = [];
+  #frameBytes = 0;
+  #skipped = 0;
+  #files = 0;
+  #ignored = 0;
+  #firstRule: NamedRule | undefined;
+
+  constructor(input: WalkInput, emit: (frames: Uint8Array) => void) {
+    this.#input = input;
+    this.#emit = emit;
+  }
+
+  run(openIgnore: OpenIgnore): WalkOutput {
+    const { root, home, xdgConfigHome } = this.#input;
+    const stats = lstatSync(absolutePath(root, ''), { bigint: true });
+    const kind = kindOf(stats);
+    if (kind === undefined)
+      throw new TowError('not-supported', `${displayPath(root)}: is neither a file nor a directory`);
+    this.#frame(rootItself, [listed('', kind, stats, '')]);
+    if (kind === 'dir') {
+      const names = this.#names('');
+      if (typeof names === 'string') throw missingRoot(root, Object.assign(new Error(names), { code: names }));
+      const ignore = openIgnore({ root, home, xdgConfigHome });
+      this.#frame('', this.#entries({ path: '', names, scope: ignore.scope }));
+      this.#warnings.push(...ignore.warnings());
+    } else this.#files += 1;
+    this.#flush();
+    return {
+      problems: this.#problems,
+      warnings: this.#warnings,
+      skipped: this.#skipped,
+      files: this.#files,
+      ignored: this.#ignored,
+      firstRule: this.#firstRule,
+    };
+  }
+
+  #entries(place: Place): Listed[] {
+    const entries = new Map<string, Listed | undefined>();
+    let names: readonly Dirent<Buffer>[] | string = place.names;
+    for (let attempt = 0; attempt < 3 && typeof names !== 'string'; attempt += 1) {
+      let vanished = false;
+      for (const dirent of names) {
+        const name = dirent.name.toString('latin1');
+        if (entries.has(name)) continue;
+        const entry = this.#entry(place, name, dirent.isDirectory());
+        if (entry === 'gone') vanished = true;
+        else entries.set(name, entry);
+      }
+      if (!vanished) break;
+      names = this.#names(place.path);
+    }
+    return [...entries.values()].filter((entry) => entry !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Undefined when the name is not sent; 'gone' when it is not there, or not what it was. */
+  #entry({ path, scope }: Place, name: string, isDir: boolean): Listed | 'gone' | undefined {
+    if (Atomics.load(this.#input.cancel, 0) !== 0) throw cancelled();
+    const git = name === '.git' && scope !== undefined;
+    if (git && !this.#input.sendGit) return undefined;
+    const judgement = git ? undefined : scope?.judge(name, isDir);
+    if (judgement !== undefined && !judgement.send && !judgement.walk) {
+      this.#ignored += 1;
+      this.#firstRule ??= judgement.verdict.rule;
+      return undefined;
+    }
+    const child = joinPath(path, name);
+    const where = absolutePath(this.#input.root, child);
+    try {
+      const stats = lstatSync(where, { bigint: true });
+      const kind = kindOf(stats);
+      if (kind === 'dir' ? !isDir : isDir) return 'gone';
+      if (kind === undefined) {
+        this.#skipped += 1;
+        return undefined;
+      }
+      if (kind === 'dir') return this.#directory(child, name, stats, git ? undefined : scope, judgement?.send ?? true);
+      if (scope !== undefined && !git) this.#files += 1;
+      if (git && kind === 'file') this.#gitFile(child, where);
+      return listed(name, kind, stats, kind === 'symlink' ? readlinkSync(where, 'buffer').toString('latin1') : '');
+    } catch (error) {
+      return this.#unreadable(child, name, error);
+    }
+  }
+
+  #directory(
+    path: RootPath,
+    name: string,
+    stats: BigIntStats,
+    scope: IgnoreScope | undefined,
+    send: boolean,
+  ): Listed | 'gone' | undefined {
+    const names = this.#names(path);
+    if (typeof names === 'string')
+      return this.#unreadable(path, name, Object.assign(new Error(names), { code: names }));
+    const inside = scope?.enter(name, { ignoreFile: hasName(names, '.gitignore'), git: hasName(names, '.git') });
+    const entries = this.#entries({ path, names, scope: inside });
+    if (!send && entries.length === 0) return undefined;
+    this.#frame(path, entries);
+    return listed(name, 'dir', stats, '');
+  }
+
+  /** What is in a directory, or the errno of why it cannot be told. */
+  #names(path: RootPath): readonly Dirent<Buffer>[] | string {
+    try {
+      return readdirSync(absolutePath(this.#input.root, path), { withFileTypes: true, encoding: 'buffer' });
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      return errno;
+    }
+  }
+
+  #unreadable(path: RootPath, name: string, error: unknown): Listed | 'gone' {
+    const errno = errnoOf(error);
+    if (errno === undefined || error instanceof TowError) throw error;
+    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'EINVAL') return 'gone';
+    const code: ErrorCode = codeOfErrno(errno);
+    this.#problems.push({ path, code, message: `${displayPath(path)}: cannot be read (${errno})` });
+    return { ...nothing, name, kind: 'unknown' };
+  }
+
+  #gitFile(path: RootPath, where: Buffer): void {
+    const outside = gitDirOutside(readFileSync(where), path, this.#input.root);
+    if (outside === undefined) return;
+    this.#warnings.push(
+      `${displayPath(path)} points outside what is synced (${displayPath(outside)}), so git will not work there on the node`,
+    );
+  }
+
+  #frame(path: RootPath, entries: readonly Listed[]): void {
+    const frame = frameListing(path, encodeListing(entries));
+    this.#frames.push(frame);
+    this.#frameBytes += frame.length;
+    if (this.#frameBytes >= batchBytes) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#frames.length > 0) this.#emit(Buffer.concat(this.#frames));
+    this.#frames = [];
+    this.#frameBytes = 0;
+  }
+}
+
+const nothing = { mode: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, size: 0n, dev: 0n, text: '' } as const;
+
+function listed(name: string, kind: ListedKind, stats: BigIntStats, text: string): Listed {
+  const mode = Number(stats.mode) & 0o7777;
+  if (kind !== 'file') return { ...nothing, name, kind, mode, mtimeNs: stats.mtimeNs, text };
+  const { mtimeNs, ctimeNs, ino, size } = stats;
+  return { name, kind, mode, mtimeNs, ctimeNs, ino, size, dev: stats.nlink > 1n ? stats.dev : 0n, text };
+}
+
+function hasName(names: readonly Dirent<Buffer>[], wanted: string): boolean {
+  return names.some(({ name }) => name.length === wanted.length && name.toString('latin1') === wanted);
+}
+
+/** Undefined for sockets, FIFOs and devices. */
+function kindOf(stats: BigIntStats): ListedKind | undefined {
+  if (stats.isFile()) return 'file';
+  if (stats.isDirectory()) return 'dir';
+  return stats.isSymbolicLink() ? 'symlink' : undefined;
+}
