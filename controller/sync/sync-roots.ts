@@ -1,0 +1,198 @@
+/**
+ * Makes roots on nodes equal to their sources: one snapshot a root, pulled by all nodes at once. A source that changes
+ * meanwhile is scanned again; a lost link is waited for and the pull resumed.
+ */
+import { hostname } from 'node:os';
+import { throwIfAborted } from '../../protocol/base/abort.ts';
+import { type Problem, TowError } from '../../protocol/base/errors.ts';
+import { displayPath } from '../../protocol/base/root-path.ts';
+import { TaskGroup } from '../../protocol/base/task-group.ts';
+import type { Link } from '../../protocol/link/link.ts';
+import type { ServeOptions, Snapshot } from '../../protocol/pull/source/snapshot.ts';
+import type { Source } from '../../protocol/pull/source/source.ts';
+import type { AgentMethods } from '../../protocol/wire/methods.ts';
+import type { PullResult } from '../../protocol/wire/pull.ts';
+import { wireBytes } from '../../protocol/wire/schema.ts';
+import type { ApiEvent, SyncSummary } from '../api/event.ts';
+import type { SnapshotOffers } from './snapshot-offers.ts';
+
+export interface SyncRoot {
+  /** What people see: `workdir`, or the mount's destination. */
+  readonly name: string;
+  /** Absolute path on this machine and destination on the nodes; latin1-held. */
+  readonly from: string;
+  readonly dest: string;
+  readonly source: Source;
+  /** Whether another source than last time is refused. */
+  readonly guardSource: boolean;
+}
+
+export interface SyncNode {
+  readonly name: string;
+  readonly keyId: string;
+  readonly serve: ServeOptions;
+  /** Waits, within limits, for an authenticated link. */
+  link(signal: AbortSignal): Promise<Link<AgentMethods>>;
+}
+
+export interface SyncOptions {
+  readonly verify: boolean;
+  readonly allowDelete: boolean;
+  readonly allowPartial: boolean;
+  readonly offers: SnapshotOffers;
+  emit(event: ApiEvent): void;
+}
+
+/** Scans of one root before giving up on a source that never stands still. */
+const maxScans = 5;
+/** Times a pull is resumed after a lost link. */
+const maxResumes = 5;
+
+/**
+ * Syncs all roots to all nodes, in parallel. Rejects with `partial-source` when something cannot be read (unless
+ * `allowPartial`), with the first node's error otherwise; other nodes are then cancelled and left as they were, or whole.
+ */
+export async function syncRoots(nodes: readonly SyncNode[], roots: readonly SyncRoot[], options: SyncOptions, signal: AbortSignal): Promise<SyncSummary> {
+  const started = performance.now();
+  const group = new TaskGroup(signal);
+  const totals = { files: 0, logicalBytes: 0, sentBytes: 0, conflicts: 0, problems: 0 };
+  for (const root of roots) {
+    group.run(async (inner) => {
+      const { snapshot, results } = await syncRoot(nodes, root, options, inner);
+      totals.files += snapshot.totals.files;
+      totals.logicalBytes += snapshot.totals.bytes;
+      totals.problems += snapshot.problems.length;
+      for (const result of results) {
+        totals.sentBytes += result.sentBytes;
+        totals.conflicts += result.conflicts.length;
+        totals.problems += result.problemCount;
+      }
+    });
+  }
+  await group.wait();
+  return { roots: roots.length, nodes: nodes.length, ...totals, seconds: (performance.now() - started) / 1000 };
+}
+
+async function syncRoot(nodes: readonly SyncNode[], root: SyncRoot, options: SyncOptions, signal: AbortSignal): Promise<{ snapshot: Snapshot; results: PullResult[] }> {
+  const results = new Map<string, PullResult>();
+  for (let scan = 1; ; scan += 1) {
+    const snapshot = await takeSnapshot(root, options, signal);
+    const group = new TaskGroup(signal);
+    let moved: unknown;
+    for (const node of nodes) {
+      group.run(async (inner) => {
+        try {
+          results.set(node.name, await pullOnNode(node, root, snapshot, options, inner));
+        } catch (error) {
+          if (!(error instanceof TowError) || error.code !== 'source-changed') throw error;
+          moved = error;
+        }
+      });
+    }
+    await group.wait();
+    if (moved === undefined) {
+      for (const node of nodes) report(node, root, results.get(node.name), options);
+      return { snapshot, results: [...results.values()] };
+    }
+    if (scan === maxScans) {
+      throw new TowError('source-unstable', `${displayPath(root.from)} keeps changing: ${maxScans} scans were out of date before the nodes had them`, {
+        cause: moved,
+        hint: 'ignore the file that keeps changing (.gitignore), or wait until it is written',
+      });
+    }
+  }
+}
+
+/** Scans the source; warnings and problems go to the user, problems end the sync unless they are allowed. */
+export async function takeSnapshot(root: SyncRoot, options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>, signal: AbortSignal): Promise<Snapshot> {
+  let reported = 0;
+  const onProgress = (files: number, bytes: number): void => {
+    const now = Date.now();
+    if (now - reported < 100) return;
+    reported = now;
+    options.emit({ type: 'progress', node: '', root: root.name, phase: 'scan', files, totalFiles: 0, bytes, totalBytes: 0 });
+  };
+  const snapshot = await root.source.snapshot({ verify: options.verify, onProgress }, signal);
+  for (const warning of snapshot.warnings) options.emit({ type: 'note', level: 'warning', text: warning });
+  if (snapshot.skipped > 0) {
+    options.emit({ type: 'note', level: 'warning', text: `${displayPath(root.from)}: ${snapshot.skipped} sockets, pipes or devices are not sent` });
+  }
+  if (snapshot.problems.length === 0) return snapshot;
+  if (!options.allowPartial) throw partialSource(root, snapshot.problems);
+  for (const problem of snapshot.problems.slice(0, problemsShown)) {
+    options.emit({ type: 'note', level: 'warning', text: `not sent: ${displayPath(problem.path)}: ${problem.message}` });
+  }
+  return snapshot;
+}
+
+const problemsShown = 10;
+
+function partialSource(root: SyncRoot, problems: readonly Problem[]): TowError {
+  const [first] = problems;
+  const unstable = problems.every(({ code }) => code === 'source-unstable');
+  const named = problems.slice(0, problemsShown).map(({ path, message }) => `${displayPath(path)}: ${message}`);
+  const more = problems.length > problemsShown ? [`and ${problems.length - problemsShown} more`] : [];
+  let cause: Error | undefined;
+  for (const line of [...named, ...more].toReversed()) cause = new Error(line, cause === undefined ? {} : { cause });
+  return new TowError(unstable ? 'source-unstable' : 'partial-source', `${displayPath(root.from)}: ${problems.length} of its paths cannot be read${first === undefined ? '' : `, the first is ${displayPath(first.path)}`}`, {
+    cause,
+    hint: 'make them readable, ignore them (.gitignore), or sync without them: --allow-partial',
+  });
+}
+
+async function pullOnNode(node: SyncNode, root: SyncRoot, snapshot: Snapshot, options: SyncOptions, signal: AbortSignal): Promise<PullResult> {
+  const withdraw = options.offers.offer(node.keyId, snapshot, node.serve);
+  try {
+    for (let resumes = 0; ; resumes += 1) {
+      throwIfAborted(signal);
+      const link = await node.link(signal);
+      try {
+        return await link.call(
+          'pull.run',
+          {
+            dest: wireBytes(root.dest),
+            source: root.guardSource ? `${hostname()}:${displayPath(root.from)}` : '',
+            snapshot: snapshot.id,
+            digest: wireBytes(snapshot.digest),
+            allowDelete: options.allowDelete,
+            allowPartial: options.allowPartial,
+            verify: options.verify,
+          },
+          { onEvent: (event) => options.emit({ type: 'progress', node: node.name, root: root.name, ...event }) },
+          signal,
+        );
+      } catch (error) {
+        const lost = error instanceof TowError && error.code === 'link-lost';
+        if (!lost || resumes === maxResumes || signal.aborted) throw onNode(node, error);
+        options.emit({ type: 'note', level: 'warning', text: `${node.name}: the link was lost, resuming` });
+      }
+    }
+  } finally {
+    withdraw();
+  }
+}
+
+/** Says which node an error is about. */
+function onNode(node: SyncNode, error: unknown): unknown {
+  if (!(error instanceof TowError) || error.code === 'cancelled' || error.code === 'source-changed') return error;
+  return new TowError(error.code, `${node.name}: ${error.message}`, {
+    cause: error.cause,
+    retryable: error.retryable,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
+
+function report(node: SyncNode, root: SyncRoot, result: PullResult | undefined, options: SyncOptions): void {
+  for (const problem of result?.problems.slice(0, problemsShown) ?? []) {
+    options.emit({ type: 'note', level: 'warning', text: `${node.name}: ${root.name}: ${displayPath(problem.path)}: ${problem.message}` });
+  }
+  const count = result?.conflicts.length ?? 0;
+  if (count === 0) return;
+  const [first] = result?.conflicts ?? [];
+  options.emit({
+    type: 'note',
+    level: 'warning',
+    text: `${node.name}: ${root.name}: ${count === 1 ? 'one path was' : `${count} paths were`} changed on the node and replaced; the node's version is kept (${displayPath(first?.path ?? '')}${count > 1 ? ', …' : ''})`,
+    hint: 'tow conflicts ls shows kept versions, tow conflicts restore puts one back',
+  });
+}
