@@ -3,7 +3,7 @@
  * (so reading in pieces is the same as reading at once); cuts depend on nearby content only, so an insertion leaves most
  * chunks as they were.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ChunkSizes, chunkSizes, cutPoint } from '../../protocol/chunk/chunker.ts';
 import { digestOf } from '../../protocol/chunk/digest.ts';
@@ -55,15 +55,20 @@ describe('chunks', () => {
 
   it('survive an insertion', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e6 }), fc.nat(299_999), fc.integer({ min: 1, max: 3000 }), (seed, at, count) => {
-        const chunk = chunkSizes(1 << 20);
-        const before = noise(seed, 300_000);
-        const after = Buffer.concat([before.subarray(0, at), noise(seed + 1, count), before.subarray(at)]);
-        const known = new Set(digestsOf(before, chunk));
-        const fresh = digestsOf(after, chunk).filter((digest) => !known.has(digest));
-        // The chunks that hold what was inserted, and some until the cuts meet again.
-        expect(fresh.length).toBeLessThanOrEqual(12);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 1e6 }),
+        fc.nat(299_999),
+        fc.integer({ min: 1, max: 3000 }),
+        (seed, at, count) => {
+          const chunk = chunkSizes(1 << 20);
+          const before = noise(seed, 300_000);
+          const after = Buffer.concat([before.subarray(0, at), noise(seed + 1, count), before.subarray(at)]);
+          const known = new Set(digestsOf(before, chunk));
+          const fresh = digestsOf(after, chunk).filter((digest) => !known.has(digest));
+          // The chunks that hold what was inserted, and some until the cuts meet again.
+          expect(fresh.length).toBeLessThanOrEqual(12);
+        },
+      ),
     );
   });
 

@@ -10,7 +10,9 @@ const golden: unknown = JSON.parse(readFileSync(new URL('../../fixtures/chunk/cu
 describe('cut points', () => {
   it('are those of the first version', () => {
     const data = noise(1, 1 << 20);
-    const cuts = Object.fromEntries([1 << 20, 8 << 20, 64 << 20, 2 ** 33].map((size) => [size, cutsOf(data, chunkSizes(size))]));
+    const cuts = Object.fromEntries(
+      [1 << 20, 8 << 20, 64 << 20, 2 ** 33].map((size) => [size, cutsOf(data, chunkSizes(size))]),
+    );
     expect(cuts).toEqual(golden);
   });
 
@@ -25,12 +27,15 @@ describe('cut points', () => {
     expect(cutsOf(same, sizes).slice(0, 2)).toEqual([sizes.max, 2 * sizes.max]);
   });
 
-  it.each([1, 9 << 10, 5 << 20, 40 << 20, 5 * 2 ** 30])('of a file of %d bytes are within what an entry may say', (size) => {
-    const sizes = chunkSizes(size);
-    expect(sizes.max).toBeLessThanOrEqual(longestChunkBytes);
-    expect(longestChunkBytes).toBeLessThanOrEqual(maxChunkBytes);
-    expect(sizes.min).toBeGreaterThan(32);
-  });
+  it.each([1, 9 << 10, 5 << 20, 40 << 20, 5 * 2 ** 30])(
+    'of a file of %d bytes are within what an entry may say',
+    (size) => {
+      const sizes = chunkSizes(size);
+      expect(sizes.max).toBeLessThanOrEqual(longestChunkBytes);
+      expect(longestChunkBytes).toBeLessThanOrEqual(maxChunkBytes);
+      expect(sizes.min).toBeGreaterThan(32);
+    },
+  );
 
   it('have about the mean length of their class', () => {
     for (const size of [1 << 20, 8 << 20, 64 << 20]) {
