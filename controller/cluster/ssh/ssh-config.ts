@@ -1,0 +1,41 @@
+import { access } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { runProcess } from './run-process.ts';
+import { hostArguments, type SshHost } from './ssh-host.ts';
+
+/**
+ * `-F` for a request whose HOME is not the account's: ssh itself looks the home up in the password database. Empty when
+ * ssh finds the user's configuration by itself.
+ */
+export async function configArguments(env: Readonly<Record<string, string>>): Promise<string[]> {
+  const home = env['HOME'];
+  if (home === undefined || home === userInfo().homedir) return [];
+  const file = join(home, '.ssh', 'config');
+  try {
+    await access(file);
+    return ['-F', file];
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Host-key checking for a login: `accept-new`, or the user's own setting where that is stricter. It is never weaker:
+ * a changed key is refused whatever the configuration says.
+ */
+export async function hostKeyArguments(
+  ssh: string,
+  config: readonly string[],
+  host: SshHost,
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { stdout } = await runProcess(
+    [ssh, ...config, '-G', ...hostArguments(host, env)],
+    { env, timeoutMs: 10_000 },
+    signal,
+  );
+  const strict = /^stricthostkeychecking (yes|true)$/m.test(stdout);
+  return ['-o', `StrictHostKeyChecking=${strict ? 'yes' : 'accept-new'}`];
+}
