@@ -9,17 +9,20 @@ export class TaskGroup {
   readonly #running = new Set<Promise<void>>();
   #failed = false;
   #failure: unknown;
+  /** Stops listening to the parent, which may live much longer. */
+  #leave = (): void => undefined;
 
   constructor(parent?: AbortSignal) {
     // Every task listens here: many are no leak.
     setMaxListeners(0, this.#abort.signal);
     if (parent === undefined) return;
-    if (parent.aborted) this.#abort.abort(parent.reason);
-    else
-      parent.addEventListener('abort', () => this.#abort.abort(parent.reason), {
-        once: true,
-        signal: this.#abort.signal,
-      });
+    if (parent.aborted) {
+      this.#abort.abort(parent.reason);
+      return;
+    }
+    const onAbort = (): void => this.#abort.abort(parent.reason);
+    parent.addEventListener('abort', onAbort, { once: true, signal: this.#abort.signal });
+    this.#leave = () => parent.removeEventListener('abort', onAbort);
   }
 
   get signal(): AbortSignal {
@@ -42,6 +45,7 @@ export class TaskGroup {
   /** Resolves when every task has ended; rejects with the first failure. */
   async wait(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
+    this.#leave();
     if (this.#failed) throw this.#failure;
   }
 }

@@ -12,6 +12,7 @@ import {
   manifestTotals,
 } from '../../chunk/manifest.ts';
 import { Listing, unframeListings } from './listing.ts';
+import { resolveRoot } from './resolve-root.ts';
 import { type ScanResult, scan } from './scan.ts';
 import { ScanIndex } from './scan-index.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
@@ -102,7 +103,7 @@ export class Source implements AsyncDisposable {
   async listFiles(signal: AbortSignal): Promise<SentPath[]> {
     const frames: Buffer[] = [];
     const onEvent = (bytes: Uint8Array): void => void frames.push(Buffer.from(bytes));
-    const walk = await this.#options.pool.run('walk', this.#where(), signal, { onEvent });
+    const walk = await this.#options.pool.run('walk', await this.#where(), signal, { onEvent });
     this.#refuseNothing(walk);
     const turns = new Turns();
     const paths: SentPath[] = [];
@@ -117,7 +118,7 @@ export class Source implements AsyncDisposable {
 
   /** How paths of the root stand: there or not, sent, or ignored by which rule. */
   async explain(paths: readonly RootPath[], signal: AbortSignal): Promise<readonly PathStanding[]> {
-    return await this.#options.pool.run('stand', { ...this.#where(), paths }, signal);
+    return await this.#options.pool.run('stand', { ...(await this.#where()), paths }, signal);
   }
 
   /** Waits until the index is written. Snapshots that were taken stay good. */
@@ -130,14 +131,15 @@ export class Source implements AsyncDisposable {
     await this.close();
   }
 
-  #where(): WalkInput {
-    const { root, home, xdgConfigHome, sendGit } = this.#options;
+  async #where(): Promise<WalkInput> {
+    const { home, xdgConfigHome, sendGit } = this.#options;
+    const root = await resolveRoot(this.#options.root);
     return { root, home, xdgConfigHome, sendGit, cancel: new Int32Array(new SharedArrayBuffer(4)) };
   }
 
   async #take(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
     const { pool } = this.#options;
-    const where = this.#where();
+    const where = await this.#where();
     const onProgress = options.onProgress ?? (() => undefined);
     const result = await scan({ where, pool, previous: this.#directories, verify: options.verify, onProgress }, signal);
     this.#directories = result.directories;

@@ -3,7 +3,6 @@ import { errnoOf } from '../../base/errors.ts';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Judgement, OpenIgnore } from './ignore-scope.ts';
 import type { PathStanding, WalkInput } from './tasks.ts';
-import { resolveRoot } from './walk.ts';
 
 const absent: PathStanding = { state: 'absent', rule: undefined, tracked: false };
 
@@ -12,8 +11,7 @@ const absent: PathStanding = { state: 'absent', rule: undefined, tracked: false 
  * beyond one is absent. A path in a directory that cannot be searched counts as sent. Blocking.
  */
 export function standings(input: WalkInput, paths: readonly RootPath[], openIgnore: OpenIgnore): PathStanding[] {
-  const root = resolveRoot(input.root);
-  const { home, xdgConfigHome } = input;
+  const { root, home, xdgConfigHome } = input;
   const top = openIgnore({ root, home, xdgConfigHome }).scope;
   return paths.map((path) => {
     let scope: typeof top | undefined = top;

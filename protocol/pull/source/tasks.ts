@@ -11,7 +11,7 @@ export interface NamedRule {
 
 /** What every look at a source needs. */
 export interface WalkInput {
-  /** Absolute, latin1-held. */
+  /** Absolute, latin1-held, symlinks resolved. */
   readonly root: string;
   readonly home: string;
   readonly xdgConfigHome: string | undefined;

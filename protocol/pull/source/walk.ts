@@ -5,46 +5,22 @@
  * that is not sent for itself has something in it that is. A name that vanishes between being listed and being looked
  * at may have been renamed, so its directory is listed again.
  */
-import {
-  type BigIntStats,
-  type Dirent,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-} from 'node:fs';
+import { type BigIntStats, type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
 import { absolutePath, displayPath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { gitDirOutside } from './git-file.ts';
 import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
 import { encodeListing, frameListing, type Listed, type ListedKind } from './listing.ts';
+import { missingRoot } from './resolve-root.ts';
 import { type NamedRule, rootItself, type WalkInput, type WalkOutput } from './tasks.ts';
 
 /** Frames are gathered to about this many bytes before they are emitted. */
 const batchBytes = 256 << 10;
 
-/** Throws `workdir-missing`, `permission-denied`, `not-supported` (a socket, say), `cancelled`. */
+/** `input.root` is no symlink. Throws `workdir-missing`, `permission-denied`, `not-supported` (a socket, say), `cancelled`. */
 export function walkSource(input: WalkInput, openIgnore: OpenIgnore, emit: (frames: Uint8Array) => void): WalkOutput {
-  const walker = new Walker({ ...input, root: resolveRoot(input.root) }, emit);
-  return walker.run(openIgnore);
-}
-
-/** A root that is a symlink stands for what it points to. Blocking. */
-export function resolveRoot(root: string): string {
-  try {
-    return realpathSync(Buffer.from(root, 'latin1'), 'buffer').toString('latin1');
-  } catch (error) {
-    throw missingRoot(root, error);
-  }
-}
-
-function missingRoot(root: string, error: unknown): TowError {
-  const errno = errnoOf(error) ?? 'EIO';
-  const absent = errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP';
-  const message = `${displayPath(root)}: ${absent ? 'does not exist' : `cannot be read (${errno})`}`;
-  return new TowError(absent ? 'workdir-missing' : codeOfErrno(errno), message, { cause: error });
+  return new Walker(input, emit).run(openIgnore);
 }
 
 /** Where a walk stands below the root: `scope` is undefined inside `.git`, where no rule counts. */
@@ -73,7 +49,7 @@ class Walker {
 
   run(openIgnore: OpenIgnore): WalkOutput {
     const { root, home, xdgConfigHome } = this.#input;
-    const stats = lstatSync(absolutePath(root, ''), { bigint: true });
+    const stats = rootStats(root);
     const kind = kindOf(stats);
     if (kind === undefined)
       throw new TowError('not-supported', `${displayPath(root)}: is neither a file nor a directory`);
@@ -214,6 +190,14 @@ function listed(name: string, kind: ListedKind, stats: BigIntStats, text: string
 
 function hasName(names: readonly Dirent<Buffer>[], wanted: string): boolean {
   return names.some(({ name }) => name.length === wanted.length && name.toString('latin1') === wanted);
+}
+
+function rootStats(root: string): BigIntStats {
+  try {
+    return lstatSync(absolutePath(root, ''), { bigint: true });
+  } catch (error) {
+    throw missingRoot(root, error);
+  }
 }
 
 /** Undefined for sockets, FIFOs and devices. */

@@ -1,0 +1,198 @@
+/** A snapshot is the tree on disk, whatever is in it; what cannot be sent is left out and said. */
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bytesOf } from '../../protocol/base/root-path.ts';
+import { chunkCount, isHole } from '../../protocol/chunk/entry.ts';
+import { noise } from '../helpers/noise.ts';
+import { receive } from '../helpers/received-tree.ts';
+import { SourceBench } from '../helpers/source-bench.ts';
+import { readTree } from '../helpers/tree.ts';
+
+const { signal } = new AbortController();
+const plain = { verify: false } as const;
+
+let bench: SourceBench;
+beforeEach(async () => {
+  bench = await SourceBench.make();
+  mkdirSync(bench.root);
+});
+afterEach(() => bench[Symbol.asyncDispose]());
+
+function write(path: string, data: string | Buffer = path): string {
+  const full = join(bench.root, path);
+  mkdirSync(join(full, '..'), { recursive: true });
+  writeFileSync(full, data);
+  return full;
+}
+
+/** Compares what a receiver gets with the disk, but for `left`. */
+async function expectSame(root = bench.root, left: readonly string[] = []): Promise<void> {
+  const source = await bench.open({ root: bytesOf(root) });
+  const got = await receive(await source.snapshot(plain, signal), 1);
+  const there = readTree(bytesOf(root));
+  for (const path of left) there.delete(path);
+  expect([...got.keys()].sort()).toEqual([...there.keys()].sort());
+  for (const [path, item] of there) {
+    const entry = got.get(path)?.entry;
+    if (entry === undefined) throw new Error(`${path} is missing`);
+    expect([path, entry.kind === 'hardlink' ? 'file' : entry.kind]).toEqual([path, item.kind]);
+    expect([path, BigInt(entry.mtimeSec) * 1_000_000_000n + BigInt(entry.mtimeNsec)]).toEqual([path, item.mtimeNs]);
+    expect([path, entry.mode]).toEqual([path, item.mode]);
+    if (entry.kind !== 'hardlink') expect([path, got.get(path)?.content ?? '']).toEqual([path, item.content]);
+  }
+}
+
+describe('a snapshot', () => {
+  it('has every kind of path there is, byte for byte', async () => {
+    write('empty', '');
+    write('small', 'x');
+    write('edge', noise(1, 8192));
+    write('over', noise(2, 8193));
+    write('large', noise(3, 3_000_000));
+    write('deep/er/and/deeper/file');
+    write('a-b/x');
+    write('a/x');
+    write('a.txt');
+    mkdirSync(join(bench.root, 'nothing in here'));
+    for (const [at, mode] of [0o000, 0o111, 0o644, 0o755, 0o4755, 0o2755, 0o1777, 0o7777].entries())
+      chmodSync(write(`modes/${at}`), mode);
+    symlinkSync('../small', join(bench.root, 'deep/link'));
+    symlinkSync('/nowhere/at all', join(bench.root, 'dangling'));
+    symlinkSync('.', join(bench.root, 'loop'));
+    lutimesSync(join(bench.root, 'dangling'), 1, 1.5);
+    utimesSync(write('old'), -1000.25, -1000.25);
+    utimesSync(write('far'), 2 ** 33, 2 ** 33);
+    writeFileSync(Buffer.concat([Buffer.from(`${bench.root}/`), Buffer.from([0xff, 0x0a, 0x20, 0x80, 0x5c])]), 'bytes');
+    write('ünï', 'text');
+    await expectSame();
+  });
+
+  it('of a tree with several names of a file has its bytes once, under the first in path order', async () => {
+    const file = write('m/file', noise(4, 20_000));
+    mkdirSync(join(bench.root, 'a'));
+    mkdirSync(join(bench.root, 'a-'));
+    for (const name of ['z', 'a/link', 'a-/link']) linkSync(file, join(bench.root, name));
+    await expectSame();
+    const source = await bench.open();
+    const got = await receive(await source.snapshot(plain, signal));
+    // Byte order of whole paths: `a-/link` is before `a/link`.
+    expect(got.get('a-/link')?.entry.kind).toBe('file');
+    for (const path of ['a/link', 'm/file', 'z']) expect(got.get(path)?.content).toBe('a-/link');
+    rmSync(join(bench.root, 'a-/link'));
+    const after = await receive(await source.snapshot(plain, signal));
+    expect(after.get('a/link')?.entry.kind).toBe('file');
+    for (const path of ['m/file', 'z']) expect(after.get(path)?.content).toBe('a/link');
+  });
+
+  it('keeps holes', async () => {
+    const fd = openSync(write('sparse', ''), 'r+');
+    writeSync(fd, noise(5, 100_000), 0, 100_000, 1 << 20);
+    ftruncateSync(fd, 50 << 20);
+    closeSync(fd);
+    await expectSame();
+    const source = await bench.open();
+    const { entry } = (await receive(await source.snapshot(plain, signal))).get('sparse') ?? {};
+    const holes = Array.from({ length: chunkCount(entry?.content ?? '') }, (_, at) => isHole(entry?.content ?? '', at));
+    expect([holes.at(0), holes.at(-1), holes.includes(false)]).toEqual([true, true, true]);
+  });
+
+  it('leaves out sockets and FIFOs, and counts them', async () => {
+    write('file');
+    spawnSync('mkfifo', [join(bench.root, 'fifo')]);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(join(bench.root, 'socket'), resolve));
+    try {
+      await expectSame(bench.root, ['fifo', 'socket']);
+      const source = await bench.open();
+      expect((await source.snapshot(plain, signal)).skipped).toBe(2);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('of a single file is that file, and so is one of a symlink to it', async () => {
+    const file = write('one', noise(6, 50_000));
+    await expectSame(file);
+    symlinkSync(file, join(bench.top, 'to-file'));
+    const source = await bench.open({ root: bytesOf(join(bench.top, 'to-file')) });
+    const got = await receive(await source.snapshot(plain, signal));
+    expect([...got.keys()]).toEqual(['']);
+    expect(got.get('')?.entry).toMatchObject({ kind: 'file', size: 50_000 });
+  });
+
+  it('of a symlink to a directory is the directory', async () => {
+    write('a/b');
+    symlinkSync(bench.root, join(bench.top, 'to-dir'));
+    const source = await bench.open({ root: bytesOf(join(bench.top, 'to-dir')) });
+    expect([...(await receive(await source.snapshot(plain, signal))).keys()].sort()).toEqual(['', 'a', 'a/b']);
+  });
+
+  it('of an empty directory is empty', async () => {
+    await expectSame();
+  });
+
+  it('of nothing, or of a socket, is refused', async () => {
+    const missing = await bench.open({ root: bytesOf(join(bench.root, 'gone')) });
+    await expect(missing.snapshot(plain, signal)).rejects.toMatchObject({ code: 'workdir-missing' });
+    spawnSync('mkfifo', [join(bench.root, 'fifo')]);
+    const fifo = await bench.open({ root: bytesOf(join(bench.root, 'fifo')) });
+    await expect(fifo.snapshot(plain, signal)).rejects.toMatchObject({ code: 'not-supported' });
+  });
+
+  it('is the same object tree while nothing changes, and shares what did not', async () => {
+    write('a/1');
+    write('b/1');
+    const source = await bench.open();
+    const first = await source.snapshot(plain, signal);
+    const second = await source.snapshot(plain, signal);
+    expect(second.manifest).toBe(first.manifest);
+    expect(second.id).not.toBe(first.id);
+    write('a/2');
+    const third = await source.snapshot(plain, signal);
+    expect(third.digest).not.toBe(first.digest);
+    expect(third.manifest.directories.get('b')).toBe(first.manifest.directories.get('b'));
+  });
+
+  it('leaves `.git` out where that is asked for, and warns of one that points outside', async () => {
+    write('.git/HEAD', 'ref: refs/heads/main\n');
+    write('sub/.git', 'gitdir: /somewhere/else\n');
+    write('sub/inside/.git', 'gitdir: ../../.git\n');
+    write('sub/file');
+    const all = await (await bench.open()).snapshot(plain, signal);
+    expect(all.warnings.filter((text) => text.includes('sub/.git'))).toHaveLength(1);
+    expect(all.warnings.filter((text) => text.includes('inside'))).toEqual([]);
+    expect([...(await receive(all)).keys()]).toContain('.git/HEAD');
+    const without = await bench.open({ sendGit: false, indexFile: join(bench.top, 'index2') });
+    expect([...(await receive(await without.snapshot(plain, signal))).keys()].sort()).toEqual([
+      '',
+      'sub',
+      'sub/file',
+      'sub/inside',
+    ]);
+  });
+
+  it('ends soon when it is cancelled, and works the next time', async () => {
+    write('large', noise(7, 8_000_000));
+    const source = await bench.open();
+    const abort = new AbortController();
+    const taken = source.snapshot({ verify: false, onProgress: () => abort.abort() }, abort.signal);
+    await expect(taken).rejects.toMatchObject({ code: 'cancelled' });
+    await expectSame();
+  });
+});
