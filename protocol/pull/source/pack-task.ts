@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { brotliCompressSync, constants as zlib } from 'node:zlib';
 import { errnoOf } from '../../base/errors.ts';
 import { absolutePath, type RootPath } from '../../base/root-path.ts';
@@ -26,14 +26,15 @@ function readPart(root: string, part: PackPart, raw: Buffer, from: number): numb
   const fd = open(root, part.path);
   if (typeof fd === 'string') return fd;
   try {
+    if (!fstatSync(fd).isFile()) return 'is no file any more';
     let offset = part.offset;
     let to = from;
     for (let at = 0; at < chunkCount(part.list); at += 1) {
       const length = chunkLength(part.list, at);
       if (!isHole(part.list, at)) {
-        if (!fill(fd, raw, to, length, offset)) return 'is shorter than it was';
+        if (!fill(fd, raw, to, length, offset)) return 'is shorter than when it was scanned';
         if (digestOf(raw.subarray(to, to + length)) !== chunkDigest(part.list, at))
-          return 'has other bytes than it had';
+          return 'has other bytes than when it was scanned';
         to += length;
       }
       offset += length;

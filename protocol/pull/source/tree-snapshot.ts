@@ -106,7 +106,7 @@ export class TreeSnapshot implements Snapshot {
 
   #changed(path: RootPath, reason: string): TowError {
     this.#options.onChanged(path);
-    return new TowError('source-changed', `${displayPath(path)} ${reason} when it was scanned`, {
+    return new TowError('source-changed', `${displayPath(path)} ${reason}`, {
       hint: 'it changed while it was being synced; run the command again',
       retryable: true,
     });
