@@ -20,6 +20,8 @@ export interface ScanOptions {
   /** Read every file, whatever the last scan said. */
   readonly verify: boolean;
   readonly onProgress: (files: number, bytes: number) => void;
+  /** Called when the scan fails, with the directories it had come to terms with: true as far as they go. */
+  readonly onFailure: (renewed: readonly ScannedDirectory[]) => void;
 }
 
 export interface ScanResult {
@@ -88,7 +90,12 @@ class Scan {
         );
       this.#flush(group);
     });
-    await group.wait();
+    try {
+      await group.wait();
+    } catch (error) {
+      this.#options.onFailure(this.#renewed);
+      throw error;
+    }
     if (walk === undefined) throw new Error('this is a bug: a walk ended without a result');
     const directories = this.#directories;
     const same =

@@ -141,9 +141,13 @@ export class Source implements AsyncDisposable {
     const { pool } = this.#options;
     const where = await this.#where();
     const onProgress = options.onProgress ?? (() => undefined);
-    const result = await scan({ where, pool, previous: this.#directories, verify: options.verify, onProgress }, signal);
+    const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
+    const result = await scan(
+      { where, pool, previous: this.#directories, verify: options.verify, onProgress, onFailure },
+      signal,
+    );
     this.#directories = result.directories;
-    this.#save(result);
+    this.#save(result.renewed);
     this.#refuseNothing(result.walk);
     const tree = result.same && this.#tree !== undefined ? this.#tree : await this.#newTree(result);
     this.#tree = tree;
@@ -194,7 +198,17 @@ export class Source implements AsyncDisposable {
     });
   }
 
-  #save({ renewed, directories }: ScanResult): void {
+  /** What a scan that failed had read need not be read again. */
+  #keep(renewed: readonly ScannedDirectory[]): void {
+    const directories = new Map(this.#directories);
+    for (const directory of renewed) directories.set(directory.path, directory);
+    this.#directories = directories;
+    this.#tree = undefined;
+    this.#save(renewed);
+  }
+
+  #save(renewed: readonly ScannedDirectory[]): void {
+    const directories = this.#directories;
     if (renewed.length === 0) return;
     this.#saving = this.#saving
       .then(() => this.#index.save(renewed, directories))

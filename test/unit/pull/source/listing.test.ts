@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import {
+  encodeListing,
+  frameListing,
+  type Listed,
+  Listing,
+  unframeListings,
+} from '../../../../protocol/pull/source/listing.ts';
+
+const file: Listed = {
+  name: 'b\xff',
+  kind: 'file',
+  mode: 0o4755,
+  mtimeNs: -5n,
+  ctimeNs: 2n ** 62n,
+  ino: 2n ** 64n - 1n,
+  size: 2n ** 40n,
+  dev: 0n,
+  text: '',
+};
+const link: Listed = { ...file, name: 'c', kind: 'symlink', text: 'to\n' };
+const twin: Listed = { ...file, name: 'd', dev: 7n };
+
+describe('a listing', () => {
+  it('says what was put in', () => {
+    const listing = new Listing(encodeListing([file, link, twin]));
+    listing.check();
+    expect([...listing.texts()]).toEqual([
+      { name: 'b\xff', text: '' },
+      { name: 'c', text: 'to\n' },
+      { name: 'd', text: '' },
+    ]);
+    expect([listing.kind(1), listing.mode(0), listing.mtimeNs(0), listing.ino(0), listing.size(0)]).toEqual([
+      'symlink',
+      0o4755,
+      -5n,
+      2n ** 64n - 1n,
+      2 ** 40,
+    ]);
+    expect([listing.linkKey(0), listing.hasLinks()]).toEqual([undefined, true]);
+    expect(listing.linkKey(2)).toBeDefined();
+  });
+
+  it('differs in a record for any stamp, and when it is distrusted', () => {
+    const listing = new Listing(encodeListing([file]));
+    const changes: readonly Partial<Listed>[] = [
+      { mode: 0o755 },
+      { mtimeNs: -4n },
+      { ctimeNs: 1n },
+      { ino: 1n },
+      { size: 1n },
+    ];
+    for (const change of changes) {
+      const other = new Listing(encodeListing([{ ...file, ...change }]));
+      expect(listing.sameRecord(0, other, 0)).toBe(false);
+      other.restamp(0, file);
+      expect(listing.sameRecord(0, other, 0)).toBe(true);
+    }
+    const spoiled = new Listing(Buffer.from(listing.bytes));
+    spoiled.distrust(0);
+    expect(listing.sameRecord(0, spoiled, 0)).toBe(false);
+  });
+
+  it('passes through frames', () => {
+    const frames = Buffer.concat([frameListing('', encodeListing([])), frameListing('a/b\xfe', encodeListing([file]))]);
+    expect([...unframeListings(frames)].map(({ path, listing }) => [path, new Listing(listing).count])).toEqual([
+      ['', 0],
+      ['a/b\xfe', 1],
+    ]);
+  });
+
+  it('that is cut is no listing', () => {
+    const bytes = encodeListing([file, link]);
+    for (let length = 4; length < bytes.length; length += 1)
+      expect(() => new Listing(bytes.subarray(0, length)).check()).toThrow(RangeError);
+  });
+});

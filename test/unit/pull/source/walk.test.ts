@@ -1,0 +1,107 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { joinPath } from '../../../../protocol/base/root-path.ts';
+import type { IgnoreScope, OpenIgnore } from '../../../../protocol/pull/source/ignore-scope.ts';
+import { Listing, unframeListings } from '../../../../protocol/pull/source/listing.ts';
+import { standings } from '../../../../protocol/pull/source/stand-task.ts';
+import { rootItself } from '../../../../protocol/pull/source/tasks.ts';
+import { walkSource } from '../../../../protocol/pull/source/walk.ts';
+
+const rule = { file: '.gitignore', line: 3, pattern: 'x*' };
+
+/** Names that begin with `x` are ignored, but `tracked` counts everywhere, and keeps an ignored directory open. */
+const openIgnore: OpenIgnore = () => {
+  const scope: IgnoreScope = {
+    judge(name, isDir) {
+      const ignored = name.startsWith('x');
+      return { send: !ignored, walk: isDir, verdict: ignored ? { ignored, rule } : { ignored }, tracked: false };
+    },
+    enter: (name) => (name.startsWith('x') ? onlyTracked : scope),
+  };
+  return { scope, warnings: () => ['a warning'] };
+};
+const onlyTracked: IgnoreScope = {
+  judge: (name, isDir) => ({
+    send: name === 'tracked',
+    walk: isDir,
+    verdict: { ignored: true, rule },
+    tracked: name === 'tracked',
+  }),
+  enter: () => onlyTracked,
+};
+
+let root = '';
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'towline-walk-'));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function touch(...paths: readonly string[]): void {
+  for (const path of paths) {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    writeFileSync(join(root, path), '');
+  }
+}
+
+function input(sendGit = true) {
+  return { root, home: '/', xdgConfigHome: undefined, sendGit, cancel: new Int32Array(new SharedArrayBuffer(4)) };
+}
+
+function walk(sendGit = true) {
+  const paths: string[] = [];
+  const output = walkSource(input(sendGit), openIgnore, (frames) => {
+    for (const { path, listing } of unframeListings(Buffer.from(frames))) {
+      if (path === rootItself) continue;
+      for (const { name } of new Listing(listing).texts()) paths.push(joinPath(path, name));
+    }
+  });
+  return { ...output, paths: paths.sort() };
+}
+
+describe('a walk', () => {
+  it('leaves out what is ignored, but goes where something is tracked', () => {
+    touch('a', 'x', 'd/x', 'd/b', 'xd/other', 'xd/deep/tracked', 'xe/other');
+    expect(walk()).toMatchObject({
+      paths: ['a', 'd', 'd/b', 'xd', 'xd/deep', 'xd/deep/tracked'],
+      files: 3,
+      firstRule: rule,
+      warnings: ['a warning'],
+    });
+  });
+
+  it('judges nothing inside `.git`', () => {
+    touch('.git/xyz', 'sub/.git/xyz', 'f');
+    expect(walk().paths).toEqual(['.git', '.git/xyz', 'f', 'sub', 'sub/.git', 'sub/.git/xyz']);
+    expect(walk(false).paths).toEqual(['f', 'sub']);
+  });
+
+  it('says how many names are sent and ignored, `.git` not counted', () => {
+    touch('.git/HEAD', 'x1', 'x2');
+    expect(walk()).toMatchObject({ files: 0, ignored: 2, firstRule: rule });
+  });
+
+  it('stops when it is cancelled', () => {
+    touch('a');
+    const cancelledInput = input();
+    cancelledInput.cancel[0] = 1;
+    expect(() => walkSource(cancelledInput, openIgnore, () => undefined)).toThrow(
+      expect.objectContaining({ code: 'cancelled' }),
+    );
+  });
+});
+
+describe('the standing of a path', () => {
+  it('is absent, sent, ignored by a rule, or never sent', () => {
+    touch('a', 'x', 'd/x/deep', 'xd/tracked', 'xd/other', '.git/xyz');
+    symlinkSync('d', join(root, 'link'));
+    const states = (paths: readonly string[], sendGit = true): string[] =>
+      standings(input(sendGit), paths, openIgnore).map(({ state }) => state);
+    expect(states(['a', 'gone', 'a/below', 'd', '.git/xyz'])).toEqual(['sent', 'absent', 'absent', 'sent', 'sent']);
+    expect(states(['x', 'd/x/deep', 'xd/other', 'xd/tracked'])).toEqual(['ignored', 'ignored', 'ignored', 'sent']);
+    expect(states(['link', 'link/x'])).toEqual(['sent', 'absent']);
+    expect(states(['.git/xyz', '.git'], false)).toEqual(['unsent', 'unsent']);
+    expect(standings(input(), ['x'], openIgnore)[0]?.rule).toEqual(rule);
+  });
+});
