@@ -58,7 +58,7 @@ export async function startNode(
 
 /** Any build will do to end an enrolment. */
 const leave = [
-  'n=$(command -v node || echo "$HOME/.towline/agent/node/$1/bin/node")',
+  'n="$HOME/.towline/agent/node/$1/bin/node"; [ -x "$n" ] || n=$(command -v node || echo /usr/local/bin/node)',
   'for a in "$HOME"/.towline/agent/builds/*/agent.mjs; do [ -f "$a" ] && exec "$n" "$a" enrol; done; exit 43',
 ].join('; ');
 const nothingThere = 43;
