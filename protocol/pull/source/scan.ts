@@ -11,6 +11,7 @@ import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
 import type { HashOutput, SourceTasks, WalkInput, WalkOutput } from './tasks.ts';
+import { Turns } from './turns.ts';
 
 export interface ScanOptions {
   readonly where: Omit<WalkInput, 'cancel'>;
@@ -66,6 +67,9 @@ class Scan {
   readonly #renewed: ScannedDirectory[] = [];
   readonly #links = new Map<string, Link[]>();
   readonly #problems: Problem[] = [];
+  readonly #turns = new Turns();
+  /** The batch of listings being dealt with, if any. */
+  #taking: Promise<void> = Promise.resolve();
   #batch: Job[] = [];
   #batchBytes = 0;
   #files = 0;
@@ -81,8 +85,9 @@ class Scan {
     group.signal.addEventListener('abort', () => Atomics.store(this.#cancel, 0, 1), { once: true });
     let walk: WalkOutput | undefined;
     group.run(async (stop) => {
-      const onEvent = (frames: Uint8Array): void => this.#take(frames, group);
+      const onEvent = (frames: Uint8Array): void => this.#queue(frames, group);
       walk = await pool.run('walk', { ...where, cancel: this.#cancel }, stop, { onEvent });
+      await this.#taking;
       for (const links of this.#links.values())
         this.#startLinks(
           links.sort((a, b) => (a.path < b.path ? -1 : 1)),
@@ -104,9 +109,19 @@ class Scan {
     return { directories, renewed: this.#renewed, same, walk, problems: [...walk.problems, ...this.#problems] };
   }
 
-  #take(frames: Uint8Array, group: TaskGroup): void {
+  /** Batches may come faster than they can be dealt with; they wait for one another. */
+  #queue(frames: Uint8Array, group: TaskGroup): void {
+    const taken = this.#taking.then(() => this.#take(frames, group));
+    this.#taking = taken;
+    group.run(() => taken);
+  }
+
+  async #take(frames: Uint8Array, group: TaskGroup): Promise<void> {
     const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
-    for (const { path, listing } of unframeListings(bytes)) this.#directory(path, new Listing(listing), group);
+    for (const { path, listing } of unframeListings(bytes)) {
+      if (this.#turns.over) await this.#turns.next();
+      this.#directory(path, new Listing(listing), group);
+    }
     this.#options.onProgress(this.#files, this.#bytes);
   }
 
