@@ -5,7 +5,7 @@ import { chunkRecord, type Entry } from '../../protocol/chunk/entry.ts';
 import type { Directory, Manifest } from '../../protocol/chunk/manifest.ts';
 
 /** A name of any bytes a file system allows. */
-export const arbitraryName = fc
+const arbitraryName = fc
   .uint8Array({ minLength: 1, maxLength: 12 })
   .map((bytes) => Buffer.from(bytes).toString('latin1').replace(/[/\0]/g, '_'))
   .filter((name) => name !== '.' && name !== '..');
@@ -17,7 +17,7 @@ const meta = fc.record({
 });
 
 /** Chunks and holes in turn, sizes included. */
-export const arbitraryContent = fc
+const arbitraryContent = fc
   .array(fc.record({ seed: fc.nat(1000), length: fc.integer({ min: 1, max: 1 << 20 }), hole: fc.boolean() }), {
     maxLength: 6,
   })

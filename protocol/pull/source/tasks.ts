@@ -38,8 +38,7 @@ export interface HashInput {
 }
 
 /** How reading a file went: `fresh` is read, but too young for its record to be trusted later. */
-export const hashStatuses = ['settled', 'fresh', 'gone', 'failed'] as const;
-export type HashStatus = (typeof hashStatuses)[number];
+export type HashStatus = 'settled' | 'fresh' | 'gone' | 'failed';
 
 /** A result a path, as columns. */
 export interface HashOutput {
