@@ -68,6 +68,7 @@ switch (process.argv[2]) {
   case 'daemon':
     daemon();
     break;
+  case undefined:
   default:
     throw new Error(`no such subcommand: ${String(process.argv[2])}`);
 }

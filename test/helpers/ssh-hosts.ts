@@ -33,11 +33,12 @@ export function testHosts(count: number): readonly TestHost[] {
   return hosts;
 }
 
-/** Ends the user's processes on a host and empties its `~/.towline` and workdir. */
+/** Ends the user's processes on a host, empties its `~/.towline` and workdir, and lets the hosts' key in again. */
 export function cleanHost(host: TestHost): void {
   host.configureSshd();
   host.runAsRoot(`pkill -KILL -u ${host.user} || true`);
   host.runAsRoot(`rm -rf ${host.home}/.towline ${host.home}/sky_workdir`);
+  host.runAsRoot(`cp ${directory}/key.pub ${host.home}/.ssh/authorized_keys`);
 }
 
 function testHost(index: number): TestHost {
@@ -65,9 +66,6 @@ export function controllerEnvironment(home: string): Record<string, string> {
   writeFileSync(join(home, '.ssh', 'config'), config.replaceAll(`${directory}/known_hosts`, knownHosts));
   return { HOME: home, PATH: process.env['PATH'] ?? '/usr/bin:/bin' };
 }
-
-/** Private key that the hosts accept. */
-export const hostsKey = join(directory, 'key');
 
 /** The password of the hosts' users. */
 export function hostsPassword(): string {

@@ -202,6 +202,26 @@ test.each([false, true])('uninstalling ends the agent and its identity (purge: %
   const request = { ...options, keyId: options.identity.keyId, purge };
   await expect(uninstallSshNode({ ...request, keyId: 'another' }, never)).resolves.toBe(false);
   await expect(uninstallSshNode(request, never)).resolves.toBe(true);
-  expect(host.run('find ~/.towline -name identity.json; pgrep -u $USER node || true').trim()).toBe('');
+  expect(host.run('find ~/.towline -name identity.json; pgrep -u $(id -u) node || true').trim()).toBe('');
   expect(host.run('ls ~/.towline/agent').trim() === '').toBe(purge);
+});
+
+test('where cron runs, the agent is started after a reboot, until it is uninstalled', async () => {
+  await using controller = new SshController();
+  host.run('echo "0 5 * * * true" | crontab -');
+  host.runAsRoot('rm -f /run/crond.pid; cron');
+  try {
+    const options = controller.options(host, dist);
+    const node = await controller.connect(options);
+    expect(node.supervision).toBe('cron');
+    expect(host.run('crontab -l')).toMatch(
+      /^0 5 \* \* \* true\n@reboot '.*' '.*agent\.mjs' 'start' # towline [0-9a-f]{12}\n$/,
+    );
+    await node[Symbol.asyncDispose]();
+    await uninstallSshNode({ ...options, keyId: options.identity.keyId, purge: false }, never);
+    expect(host.run('crontab -l')).toBe('0 5 * * * true\n');
+  } finally {
+    host.runAsRoot('pkill -x cron; rm -f /run/crond.pid');
+    host.run('crontab -r');
+  }
 });
