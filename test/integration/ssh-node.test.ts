@@ -172,7 +172,8 @@ test('a node that another controller took over is not taken back by itself', asy
 });
 
 test('a node without Node gets one, once', async () => {
-  host.runAsRoot('for n in $(which -a node); do mount --bind /dev/null $n; done');
+  const nodes = host.runAsRoot('which -a node | xargs -n 1 realpath | sort -u').trim().split('\n');
+  for (const node of nodes) host.runAsRoot(`mount --bind /dev/null ${node}`);
   try {
     expect(() => host.run('node --version')).toThrow();
     await using controller = new SshController();
@@ -189,7 +190,7 @@ test('a node without Node gets one, once', async () => {
     await controller.hello();
     expect(controller.notes.join()).not.toContain('sending');
   } finally {
-    host.runAsRoot('for n in $(which -a node); do umount $n; done');
+    for (const node of nodes) host.runAsRoot(`umount ${node}`);
   }
 }, 180_000);
 
