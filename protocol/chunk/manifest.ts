@@ -1,6 +1,6 @@
+import type { RootPath } from '../base/root-path.ts';
 import { type Digest, digestOf } from './digest.ts';
 import type { Entry } from './entry.ts';
-import type { RootPath } from '../base/root-path.ts';
 
 /** One directory of a root: its entries sorted by name (byte order), each name once. */
 export interface Directory {

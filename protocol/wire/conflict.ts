@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import { limits } from './limits.ts';
 import { method } from './method.ts';
-import { countSchema, idSchema, latin1, rootPathSchema } from './schema.ts';
 import { conflictReasons } from './pull.ts';
+import { countSchema, idSchema, latin1, rootPathSchema } from './schema.ts';
 
 /** A kept version, as `tow conflicts ls` shows it. */
 export const keptVersionSchema = v.object({

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import { asDigest, digestBytes } from '../chunk/digest.ts';
 import { errorCodes } from '../base/errors.ts';
 import { parseRootPath } from '../base/root-path.ts';
+import { asDigest, digestBytes } from '../chunk/digest.ts';
 import { limits } from './limits.ts';
 
 /** Building blocks of message schemas. What a sender writes is `InferInput`, what a receiver gets is `InferOutput`. */
