@@ -1,0 +1,71 @@
+/**
+ * Frames of an authenticated link, each one binary WebSocket message.
+ *
+ *   control: type (u8, 1) · msgpack envelope
+ *   data:    type (u8, 2) · call id (u32 LE) · xxh64 of the payload (u64 LE) · payload
+ *
+ * The check value is against broken memory and broken code, not against people: those are kept out by the handshake, and
+ * wrong chunks by their digests.
+ */
+import xxhash from 'xxhash-wasm';
+import { TowError } from '../base/errors.ts';
+import { limits } from '../wire/limits.ts';
+
+const { h64Raw } = await xxhash();
+
+const controlType = 1;
+const dataType = 2;
+const dataHeaderBytes = 13;
+
+/** The longest frame either side may send. */
+export const maxFrameBytes = dataHeaderBytes + limits.dataFrameBytes;
+
+export type Frame =
+  | { readonly type: 'control'; readonly body: Buffer }
+  | { readonly type: 'data'; readonly id: number; readonly payload: Buffer };
+
+export function encodeControlFrame(message: Uint8Array): Buffer {
+  if (message.length + 1 > limits.controlFrameBytes) {
+    throw new TowError(
+      'limit-exceeded',
+      `a control message of ${message.length} bytes, at most ${limits.controlFrameBytes} are allowed`,
+    );
+  }
+  return Buffer.concat([Buffer.of(controlType), message]);
+}
+
+/** Copies the parts behind a header. */
+export function encodeDataFrame(id: number, parts: readonly Uint8Array[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  if (length > limits.dataFrameBytes)
+    throw new TowError(
+      'limit-exceeded',
+      `a data frame of ${length} bytes, at most ${limits.dataFrameBytes} are allowed`,
+    );
+  const frame = Buffer.allocUnsafe(dataHeaderBytes + length);
+  frame[0] = dataType;
+  frame.writeUInt32LE(id, 1);
+  let at = dataHeaderBytes;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+  }
+  frame.writeBigUInt64LE(h64Raw(frame.subarray(dataHeaderBytes)), 5);
+  return frame;
+}
+
+/** Reads a frame; the result shares its memory. Throws `bad-message` or `limit-exceeded`. */
+export function decodeFrame(bytes: Buffer): Frame {
+  const type = bytes[0];
+  if (type === controlType) {
+    if (bytes.length > limits.controlFrameBytes)
+      throw new TowError('limit-exceeded', `a control frame of ${bytes.length} bytes`);
+    return { type: 'control', body: bytes.subarray(1) };
+  }
+  if (type !== dataType || bytes.length < dataHeaderBytes)
+    throw new TowError('bad-message', `a frame of ${bytes.length} bytes and type ${type ?? 'none'}`);
+  const payload = bytes.subarray(dataHeaderBytes);
+  if (h64Raw(payload) !== bytes.readBigUInt64LE(5))
+    throw new TowError('bad-message', `a data frame of ${payload.length} bytes arrived damaged`);
+  return { type: 'data', id: bytes.readUInt32LE(1), payload };
+}

@@ -1,0 +1,24 @@
+import type { WebSocket } from 'ws';
+import type { MethodTable } from '../wire/method.ts';
+import { type DialHandshake, dialHandshake, type ListenHandshake, listenHandshake } from './handshake.ts';
+import type { Link } from './link.ts';
+import { LinkSession, type SessionParts } from './link-session.ts';
+
+/** Authenticates over a connected socket and starts to serve: the side that dialled. Closes the socket on failure. */
+export async function openLink<L extends MethodTable, R extends MethodTable>(
+  socket: WebSocket,
+  options: DialHandshake & SessionParts<L, R>,
+  signal: AbortSignal,
+): Promise<Link<R>> {
+  return new LinkSession(socket, await dialHandshake(socket, options, signal), options);
+}
+
+/** The side that listened; `partsFor` says what is served to a peer once it is known who it is. */
+export async function acceptLink<L extends MethodTable, R extends MethodTable>(
+  socket: WebSocket,
+  options: ListenHandshake & { partsFor(keyId: string): SessionParts<L, R> },
+  signal: AbortSignal,
+): Promise<Link<R>> {
+  const greeted = await listenHandshake(socket, options, signal);
+  return new LinkSession(socket, greeted, options.partsFor(greeted.peer.keyId));
+}

@@ -1,0 +1,19 @@
+import type { RawData, WebSocket } from 'ws';
+import { TowError } from '../base/errors.ts';
+
+/** One binary WebSocket message as a buffer; text messages are `undefined`. */
+export function messageBytes(data: RawData, isBinary: boolean): Buffer | undefined {
+  if (!isBinary) return undefined;
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}
+
+/** Sends one binary message; resolves when it was handed to the transport, so that waiting for it bounds what is buffered. */
+export async function sendMessage(socket: WebSocket, bytes: Uint8Array): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    socket.send(bytes, { binary: true }, (error) => {
+      if (error === undefined || error === null) resolve();
+      else reject(new TowError('link-lost', 'the link was lost while sending', { cause: error, retryable: true }));
+    });
+  });
+}

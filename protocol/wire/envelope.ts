@@ -1,0 +1,27 @@
+import * as v from 'valibot';
+import { limits } from './limits.ts';
+import { countSchema, errorBodySchema } from './schema.ts';
+
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(0xffff_ffff));
+
+/** Control messages of an authenticated link. `body`, `params` and `result` are checked by their method's schemas next. */
+export const envelopeSchema = v.variant('type', [
+  v.object({
+    type: v.literal('call'),
+    id,
+    method: v.pipe(v.string(), v.maxLength(64)),
+    params: v.unknown(),
+    /** Bytes of data the caller takes before it has given more credit. */
+    window: v.pipe(countSchema, v.maxValue(limits.streamWindowBytes)),
+  }),
+  v.object({ type: v.literal('event'), id, body: v.unknown() }),
+  v.object({ type: v.literal('done'), id, result: v.unknown() }),
+  v.object({ type: v.literal('failed'), id, error: errorBodySchema }),
+  v.object({ type: v.literal('cancel'), id }),
+  v.object({ type: v.literal('credit'), id, bytes: v.pipe(countSchema, v.maxValue(limits.streamWindowBytes)) }),
+  v.object({ type: v.literal('ping'), stamp: countSchema }),
+  v.object({ type: v.literal('pong'), stamp: countSchema }),
+  /** The last message: why the sender closes the link. */
+  v.object({ type: v.literal('bye'), error: errorBodySchema }),
+]);
+export type Envelope = v.InferOutput<typeof envelopeSchema>;
