@@ -1,0 +1,68 @@
+/** The agent itself: recovers what a crash left, then keeps a link to its controller and serves it. */
+import { mkdirSync } from 'node:fs';
+import { TowError } from '../protocol/base/errors.ts';
+import type { Handlers, Link } from '../protocol/link/link.ts';
+import { openLink } from '../protocol/link/open-link.ts';
+import { RootGate } from '../protocol/pull/replica/root-gate.ts';
+import { type AgentMethods, agentMethods, type ControllerMethods, controllerMethods } from '../protocol/wire/methods.ts';
+import { AgentLog } from './agent-log.ts';
+import { takeAgentLock } from './agent-lock.ts';
+import { buildId, bundleFile } from './build-id.ts';
+import { keepLink } from './dial.ts';
+import { readIdentity } from './identity.ts';
+import { jobHandlers } from './jobs/handlers.ts';
+import { describeNode } from './node-info.ts';
+import { agentPaths, machineKey } from './paths.ts';
+import { pullHandlers, recoverRoots } from './pull/handlers.ts';
+
+export interface DaemonOptions {
+  readonly home: string;
+  /** Given to nodes that share their machine. */
+  readonly machine: string | undefined;
+  /** Whether `/tmp` is this node's own. */
+  readonly privateTmp: boolean;
+}
+
+/** Runs until `signal` aborts. Rejects with `node-taken` when another agent runs for the account. */
+export async function runAgent(options: DaemonOptions, signal: AbortSignal): Promise<void> {
+  const paths = agentPaths(options.home, machineKey(options.machine));
+  const build = buildId();
+  if (!takeAgentLock(paths, build)) throw new TowError('node-taken', `an agent runs already for ${paths.base}`);
+  const identity = readIdentity(paths);
+  if (identity === undefined) throw new TowError('unauthenticated', `${paths.identity}: this node is not enrolled`);
+  const log = new AgentLog(paths.log);
+  log.line(`agent ${build} starts, pid ${process.pid}, Node ${process.version}`);
+  for (const directory of [paths.jobs, paths.roots]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+
+  const gate = new RootGate();
+  for (const line of await recoverRoots(paths, bundleFile, signal)) log.line(line);
+
+  const stop = new AbortController();
+  const life = AbortSignal.any([signal, stop.signal]);
+  let current: Link<ControllerMethods> | undefined;
+  const handlers: Handlers<AgentMethods> = {
+    'node.info': async () => describeNode(paths, identity),
+    'node.stop': async () => {
+      // The reply goes out first.
+      setTimeout(() => stop.abort(), 50);
+      return {};
+    },
+    ...pullHandlers({ paths, script: bundleFile, privateTmp: options.privateTmp, gate, link: () => current }),
+    ...jobHandlers({ paths, bundle: bundleFile, gate }),
+  };
+  const parts = { local: agentMethods, remote: controllerMethods, handlers };
+  await keepLink(
+    {
+      paths,
+      identity,
+      open: (socket, during) => openLink(socket, { ...parts, keyId: identity.keyId, secret: Buffer.from(identity.secret, 'hex'), build }, during),
+      onLink: (link) => {
+        current = link;
+      },
+      log: (line) => log.line(line),
+    },
+    life,
+  );
+  current?.close(new TowError('link-lost', 'the agent stops', { retryable: true }));
+  log.line('agent stops');
+}

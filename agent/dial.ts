@@ -1,0 +1,73 @@
+import { mkdirSync, readdirSync, rmSync, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import type { WebSocket } from 'ws';
+import { systemClock } from '../protocol/base/clock.ts';
+import { toTowError } from '../protocol/base/errors.ts';
+import type { Link } from '../protocol/link/link.ts';
+import { dialUnix } from '../protocol/link/transport.ts';
+import type { NodeIdentity } from '../protocol/wire/enrol.ts';
+import type { ControllerMethods } from '../protocol/wire/methods.ts';
+import type { AgentPaths } from './paths.ts';
+
+export interface DialOptions {
+  readonly paths: AgentPaths;
+  readonly identity: NodeIdentity;
+  open(socket: WebSocket, signal: AbortSignal): Promise<Link<ControllerMethods>>;
+  onLink(link: Link<ControllerMethods> | undefined): void;
+  log(line: string): void;
+}
+
+const firstPauseMs = 200;
+const longestPauseMs = 10_000;
+/** A controller that does not know us any more is asked again, but seldom. */
+const revokedPauseMs = 300_000;
+
+/** Keeps one link to the controller, for ever: dials, serves until it is lost, waits a little longer each time. */
+export async function keepLink(options: DialOptions, signal: AbortSignal): Promise<void> {
+  mkdirSync(options.paths.run, { recursive: true, mode: 0o700 });
+  let pauseMs = firstPauseMs;
+  while (!signal.aborted) {
+    const path = socketToDial(options);
+    try {
+      if (path !== undefined) {
+        const link = await options.open(await dialUnix(path, signal), signal);
+        options.log(`linked to ${options.identity.controller.name}`);
+        pauseMs = firstPauseMs;
+        options.onLink(link);
+        const reason = await link.closed;
+        options.onLink(undefined);
+        options.log(`link lost: ${reason.message}`);
+      }
+    } catch (error) {
+      const { code, message } = toTowError(error, 'dialling');
+      options.log(`${code}: ${message}`);
+      if (code === 'unauthenticated') pauseMs = revokedPauseMs;
+      else if (code === 'link-lost' && path !== undefined && options.identity.link.kind === 'run-dir') rmSync(path, { force: true });
+    }
+    await pause(options, pauseMs * (0.5 + Math.random() / 2), signal);
+    pauseMs = Math.min(pauseMs * 1.6, Math.max(longestPauseMs, pauseMs));
+  }
+}
+
+/** The socket the controller can be reached by now: a fixed one, or the newest that was forwarded to the run directory. */
+function socketToDial({ identity, paths }: DialOptions): string | undefined {
+  if (identity.link.kind === 'unix') return identity.link.path;
+  return readdirSync(paths.run)
+    .filter((name) => /^link-[0-9a-f]+\.sock$/.test(name))
+    .map((name) => join(paths.run, name))
+    .map((path) => ({ path, madeAt: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .sort((a, b) => b.madeAt - a.madeAt)[0]?.path;
+}
+
+/** Waits, but not when a new socket turns up in the run directory. */
+async function pause({ paths }: DialOptions, ms: number, signal: AbortSignal): Promise<void> {
+  const wake = new AbortController();
+  const watcher = watch(paths.run, () => wake.abort());
+  try {
+    await systemClock.sleep(ms, AbortSignal.any([signal, wake.signal]));
+  } catch {
+    // Woken or stopped; the caller looks which.
+  } finally {
+    watcher.close();
+  }
+}

@@ -1,0 +1,19 @@
+import { spawn } from 'node:child_process';
+import { isAlive, lockHolder } from './agent-lock.ts';
+import { buildId, bundleFile } from './build-id.ts';
+import { endAgent } from './end-agent.ts';
+import type { AgentPaths } from './paths.ts';
+import { startSupervised } from './supervise/supervision.ts';
+
+/**
+ * Sees to it that an agent of this build runs for the account: does nothing if one does, ends one of another build
+ * first. Jobs are processes of their own and go on. `machine` is passed on to the agent of a local node.
+ */
+export async function startAgent(paths: AgentPaths, machine: string | undefined, signal: AbortSignal): Promise<void> {
+  const holder = lockHolder(paths);
+  if (holder !== undefined && holder.build === buildId() && isAlive(holder.pid)) return;
+  await endAgent(paths, signal);
+  if (await startSupervised(paths)) return;
+  const args = [bundleFile, 'daemon', ...(machine === undefined ? [] : [machine])];
+  spawn(process.execPath, args, { detached: true, stdio: 'ignore', cwd: paths.home }).unref();
+}
