@@ -1,0 +1,91 @@
+/** One node of a living cluster: sees to it that its agent runs, in this build, and has a link. */
+import { TowError } from '../../protocol/base/errors.ts';
+import type { Link } from '../../protocol/link/link.ts';
+import type { AgentMethods } from '../../protocol/wire/methods.ts';
+import type { CommandContext } from '../daemon/context.ts';
+import type { NodeState } from './cluster-state.ts';
+import { NodeSession } from './node-session.ts';
+
+/** How a node is brought up: local or over ssh. */
+export interface NodeCarrier extends AsyncDisposable {
+  /** Enrols and starts the agent, whatever was there. */
+  create(context: CommandContext, takeOver: boolean): Promise<void>;
+  /** Starts the agent if it is not running, or not of this build. */
+  revive(context: CommandContext): Promise<void>;
+  /** Stops the agent and takes its enrolment; `purge` also removes what Towline keeps there. */
+  remove(context: CommandContext, purge: boolean): Promise<void>;
+}
+
+/** How long an agent that was just started may take to dial. */
+const dialTimeoutMs = 20_000;
+/** After its controller started, a running agent dials within this time. */
+const returnTimeoutMs = 1500;
+
+export class ClusterNode {
+  readonly state: NodeState;
+  readonly rank: number;
+  readonly session = new NodeSession();
+  readonly #carrier: NodeCarrier;
+  readonly #agentBuild: string;
+  #reviving: Promise<void> | undefined;
+
+  constructor(state: NodeState, rank: number, carrier: NodeCarrier, agentBuild: string) {
+    this.state = state;
+    this.rank = rank;
+    this.#carrier = carrier;
+    this.#agentBuild = agentBuild;
+  }
+
+  get name(): string {
+    return this.state.name;
+  }
+
+  get keyId(): string {
+    return this.state.identity.keyId;
+  }
+
+  get isLocal(): boolean {
+    return this.state.host === undefined;
+  }
+
+  get connected(): boolean {
+    return this.session.current !== undefined;
+  }
+
+  async create(context: CommandContext, takeOver: boolean): Promise<void> {
+    await this.#carrier.create(context, takeOver);
+    await this.link(context, context.signal);
+  }
+
+  async remove(context: CommandContext, purge: boolean): Promise<void> {
+    await this.#carrier.remove(context, purge);
+  }
+
+  async dispose(): Promise<void> {
+    this.session.detach(new TowError('link-lost', 'the controller stops', { retryable: true }));
+    await this.#carrier[Symbol.asyncDispose]();
+  }
+
+  /** A link to an agent of this build; starts the agent where that is needed. Rejects with `agent-unreachable` or what starting it says. */
+  async link(context: CommandContext, signal: AbortSignal): Promise<Link<AgentMethods>> {
+    const first = await this.session.wait(returnTimeoutMs, signal);
+    if (first !== undefined && first.peer.build === this.#agentBuild) return first;
+    this.session.detach(new TowError('link-lost', 'the agent is replaced by this build', { retryable: true }));
+    // Several commands may want the same node: one of them revives it.
+    this.#reviving ??= this.#carrier.revive(context).finally(() => {
+      this.#reviving = undefined;
+    });
+    await this.#reviving;
+    const deadline = Date.now() + dialTimeoutMs;
+    for (;;) {
+      const link = await this.session.wait(Math.max(0, deadline - Date.now()), signal);
+      if (link === undefined) break;
+      if (link.peer.build === this.#agentBuild) return link;
+      this.session.detach(new TowError('link-lost', 'the agent is of another build', { retryable: true }));
+    }
+    throw new TowError('agent-unreachable', `the agent on ${this.name} did not dial within ${dialTimeoutMs / 1000} s`, {
+      hint: 'tow check shows which hop fails',
+      retryable: true,
+    });
+  }
+}
