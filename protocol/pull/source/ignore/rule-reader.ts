@@ -1,0 +1,115 @@
+/**
+ * Reads the files that decide what is ignored, and keeps a list of all it looked for, there or not, and of what it could
+ * not make sense of. Blocking.
+ */
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { errnoOf } from '../../../base/errors.ts';
+import { displayPath } from '../../../base/root-path.ts';
+
+/** Larger files of rules or configuration are taken for a mistake. */
+const maxRuleBytes = 8 << 20;
+
+export interface ReadOptions {
+  /** Whether a symlink is followed; git follows none in a work tree. */
+  readonly follow: boolean;
+  readonly maxBytes?: number;
+}
+
+/** Paths are absolute and latin1-held. */
+export class RuleReader {
+  readonly #inputs = new Set<string>();
+  readonly #warnings = new Set<string>();
+
+  /** Everything looked for: any change to one of these may change any verdict. */
+  inputs(): readonly string[] {
+    return [...this.#inputs];
+  }
+
+  warnings(): readonly string[] {
+    return [...this.#warnings];
+  }
+
+  /** Notes a sentence for the user, about `path`. */
+  warn(path: string, message: string): void {
+    this.#warnings.add(`${displayPath(path)}: ${message}`);
+  }
+
+  /** The bytes of a regular file; undefined, with a warning if it is there, when they cannot be had. */
+  read(path: string, options: ReadOptions): Buffer | undefined {
+    this.#inputs.add(path);
+    const { maxBytes = maxRuleBytes } = options;
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK | (options.follow ? 0 : constants.O_NOFOLLOW);
+    let fd: number;
+    try {
+      fd = openSync(Buffer.from(path, 'latin1'), flags);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      if (errno === 'ELOOP' && !options.follow)
+        this.warn(path, 'is a symlink, which git does not follow: it rules nothing');
+      else if (errno !== 'ENOENT' && errno !== 'ENOTDIR')
+        this.warn(path, `cannot be read (${errno}): it rules nothing`);
+      return undefined;
+    }
+    try {
+      const stats = fstatSync(fd);
+      if (!stats.isFile()) return undefined;
+      if (stats.size > maxBytes) {
+        this.warn(path, `has ${stats.size} bytes, more than the limit of ${maxBytes}: it rules nothing`);
+        return undefined;
+      }
+      return readAll(fd, stats.size);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      this.warn(path, `cannot be read (${errno}): it rules nothing`);
+      return undefined;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** As `read`, latin1-held. */
+  readText(path: string, options: ReadOptions): string | undefined {
+    return this.read(path, options)?.toString('latin1');
+  }
+
+  /** What is at a path, symlinks followed. */
+  kind(path: string): 'file' | 'dir' | undefined {
+    this.#inputs.add(path);
+    const stats = quietly(() => statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }));
+    return stats?.isFile() === true ? 'file' : stats?.isDirectory() === true ? 'dir' : undefined;
+  }
+
+  /** Whether anything is at a path, a dangling symlink too. */
+  exists(path: string): boolean {
+    this.#inputs.add(path);
+    return quietly(() => lstatSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false })) !== undefined;
+  }
+
+  /** The file system a path lies on; undefined if there is no telling. */
+  device(path: string): number | undefined {
+    return quietly(() => statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }))?.dev;
+  }
+}
+
+function readAll(fd: number, size: number): Buffer {
+  const buffer = Buffer.allocUnsafe(size);
+  let filled = 0;
+  while (filled < size) {
+    const count = readSync(fd, buffer, filled, size - filled, null);
+    if (count === 0) break;
+    filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
+/** Undefined where the file system says no. */
+function quietly<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
