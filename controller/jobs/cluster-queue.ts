@@ -1,5 +1,29 @@
 import { raceSignal } from '../../protocol/base/abort.ts';
 
+/** A place at the head of a queue, until it is ended; whoever it is given to ends it then. */
+export class Turn {
+  #end: (() => void) | undefined;
+  #given = false;
+
+  constructor(end: () => void) {
+    this.#end = end;
+  }
+
+  end(): void {
+    this.#end?.();
+    this.#end = undefined;
+  }
+
+  /** Passes the turn on: `endUnlessGiven` leaves it alone from now on. */
+  give(): void {
+    this.#given = true;
+  }
+
+  endUnlessGiven(): void {
+    if (!this.#given) this.end();
+  }
+}
+
 /** One job at a time a cluster, in the order they came. */
 export class ClusterQueue {
   #last: Promise<void> = Promise.resolve();
@@ -10,8 +34,8 @@ export class ClusterQueue {
     return this.#length;
   }
 
-  /** Waits for one's turn; the turn lasts until the returned function is called. An aborted wait gives its place up. */
-  async turn(signal: AbortSignal): Promise<() => void> {
+  /** Waits for one's turn. An aborted wait gives its place up. */
+  async turn(signal: AbortSignal): Promise<Turn> {
     const before = this.#last;
     let finish: () => void = () => undefined;
     const ours = new Promise<void>((resolve) => {
@@ -19,15 +43,15 @@ export class ClusterQueue {
     });
     this.#last = before.then(() => ours);
     this.#length += 1;
-    const leave = (): void => {
+    const turn = new Turn(() => {
       this.#length -= 1;
       finish();
-    };
+    });
     try {
       await raceSignal(before, signal);
-      return leave;
+      return turn;
     } catch (error) {
-      leave();
+      turn.end();
       throw error;
     }
   }

@@ -2,7 +2,7 @@
 import { TowError } from '../../protocol/base/errors.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
-import { ClusterQueue } from './cluster-queue.ts';
+import { ClusterQueue, type Turn } from './cluster-queue.ts';
 import { Job, type ScriptKind } from './job.ts';
 import { type JobRecord, JobRecords } from './job-record.ts';
 import { type JobNode, persist } from './node-scripts.ts';
@@ -54,7 +54,7 @@ export class Jobs {
       this.#own(
         this.queue(cluster.name)
           .turn(this.#life.signal)
-          .then((turnEnds) => this.#run(cluster, job, new Map(), true).finally(turnEnds)),
+          .then((turn) => this.#run(cluster, job, new Map(), true).finally(() => turn.end())),
       );
     }
   }
@@ -71,8 +71,8 @@ export class Jobs {
     throw new TowError('unknown-job', `cluster ${cluster} has no job ${number}`, { hint: 'tow status shows the last one' });
   }
 
-  /** Runs a job; the caller has the queue's turn, which passes to the job and ends with it. */
-  async submit(cluster: Cluster, submission: JobSubmission, turnEnds: () => void): Promise<Job> {
+  /** Runs a job; the caller has the queue's turn, which is given to the job and ends with it. */
+  async submit(cluster: Cluster, submission: JobSubmission, turn: Turn): Promise<Job> {
     const number = (this.list(cluster.name).at(-1)?.record.number ?? 0) + 1;
     const names = cluster.nodes.map(({ name }) => name);
     const record: JobRecord = {
@@ -90,15 +90,11 @@ export class Jobs {
       submittedAt: Date.now(),
       exitCodes: [],
     };
-    try {
-      await this.#records.save(cluster.name, record);
-    } catch (error) {
-      turnEnds();
-      throw error;
-    }
+    await this.#records.save(cluster.name, record);
+    turn.give();
     const job = new Job(record);
     this.#jobs.set(cluster.name, [...this.list(cluster.name), job]);
-    this.#own(this.#run(cluster, job, submission.secrets, false).finally(turnEnds));
+    this.#own(this.#run(cluster, job, submission.secrets, false).finally(() => turn.end()));
     return job;
   }
 

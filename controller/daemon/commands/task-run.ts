@@ -1,0 +1,124 @@
+/** What launch, exec and push have in common: sync a cluster's roots, submit a job, follow it. */
+import { TowError } from '../../../protocol/base/errors.ts';
+import { displayPath } from '../../../protocol/base/root-path.ts';
+import type { TaskOptions } from '../../api/command.ts';
+import type { ApiSummary, SyncSummary } from '../../api/event.ts';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { followJob } from '../../jobs/follow-job.ts';
+import type { Turn } from '../../jobs/cluster-queue.ts';
+import type { Job } from '../../jobs/job.ts';
+import { type SyncNode, type SyncRoot, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
+import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
+import type { Task } from '../../task/task.ts';
+import type { CommandResult } from '../command-result.ts';
+import type { CommandContext } from '../context.ts';
+import type { Controller } from '../controller.ts';
+
+/** Brotli quality on links that leave the machine: fast enough not to hold up a LAN, four times less to send on a slow one. */
+const sshQuality = 1;
+
+export function homeOf(context: CommandContext, controller: Controller): string {
+  return context.env['HOME'] ?? controller.home;
+}
+
+/** The workdir that is synced: the task's, else the cluster's last one; undefined when none is wanted. */
+export function workdirOf(task: Task, options: TaskOptions, cluster: Cluster | undefined): string | undefined {
+  if (options.noWorkdir) return undefined;
+  if (task.workdir?.type === 'local') return task.workdir.path;
+  const last = cluster?.state.workdir;
+  return last === undefined ? undefined : Buffer.from(last, 'latin1').toString();
+}
+
+export async function openRoots(request: Omit<RootsRequest, 'home' | 'xdgConfigHome'>, context: CommandContext, controller: Controller): Promise<SyncRoot[]> {
+  try {
+    return await rootsOf({ ...request, home: homeOf(context, controller), xdgConfigHome: context.env['XDG_CONFIG_HOME'] }, controller.sources);
+  } catch (error) {
+    if (error instanceof TowError) throw error;
+    throw new TowError('workdir-missing', `cannot find ${request.workdir ?? 'a mount source'}`, { cause: error, hint: 'it was there when the task was read: look again, and repeat' });
+  }
+}
+
+/** Syncs roots to all nodes of a cluster and remembers the workdir. */
+export async function syncCluster(cluster: Cluster, roots: readonly SyncRoot[], options: TaskOptions, context: CommandContext, controller: Controller): Promise<SyncSummary | undefined> {
+  if (roots.length === 0) return undefined;
+  const nodes = cluster.nodes.map(
+    (node): SyncNode => ({
+      name: node.name,
+      keyId: node.keyId,
+      serve: { quality: node.isLocal ? undefined : sshQuality },
+      link: (signal) => node.link(context, signal),
+    }),
+  );
+  const { verify, allowDelete, allowPartial } = options;
+  const summary = await syncRoots(nodes, roots, { verify, allowDelete, allowPartial, offers: controller.offers, emit: (event) => context.emit(event) }, context.signal);
+  const workdir = roots.find(({ name }) => name === 'workdir')?.from;
+  if (workdir === undefined) return summary;
+  if (cluster.state.workdir !== workdir) await cluster.update({ workdir });
+  return { ...summary, workdir: displayPath(workdir) };
+}
+
+/** What `--dryrun` shows: every root with what would be there. */
+export async function showPlan(roots: readonly SyncRoot[], options: TaskOptions, context: CommandContext): Promise<void> {
+  for (const root of roots) {
+    const { totals } = await takeSnapshot(root, { ...options, emit: (event) => context.emit(event) }, context.signal);
+    context.emit({ type: 'data', kind: 'plan', root: displayPath(root.dest), source: displayPath(root.from), files: totals.files, bytes: totals.bytes });
+  }
+}
+
+/** Waits for the cluster's turn, telling the user if that takes other jobs' time. */
+export async function takeTurn(cluster: Cluster, context: CommandContext, controller: Controller): Promise<Turn> {
+  const queue = controller.jobs.queue(cluster.name);
+  if (queue.length > 0) {
+    const running = controller.jobs.list(cluster.name).find(({ ended }) => !ended);
+    const what = running === undefined ? 'another sync' : `job ${running.record.number}`;
+    context.emit({ type: 'note', level: 'info', text: `waiting for ${what} on ${cluster.name} (Ctrl-C gives up the place)` });
+  }
+  return await queue.turn(context.signal);
+}
+
+/** Makes sure every node has an agent of this build before anything is done. */
+export async function reachNodes(cluster: Cluster, context: CommandContext): Promise<void> {
+  await Promise.all(cluster.nodes.map((node) => node.link(context, context.signal)));
+}
+
+/** Submits a job (which takes over the turn) and, unless detached, follows it to its end. */
+export async function submitAndFollow(
+  request: { readonly cluster: Cluster; readonly task: Task; readonly setup: string | undefined; readonly numNodes: number; readonly detach: boolean; readonly turn: Turn; readonly summary: ApiSummary },
+  context: CommandContext,
+  controller: Controller,
+): Promise<CommandResult> {
+  const { cluster, task, setup, numNodes, detach, turn, summary } = request;
+  const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
+  const job = await controller.jobs.submit(cluster, { name, setup, run: task.run, numNodes, envs: task.envs, secrets: task.secrets }, turn);
+  context.emit({ type: 'job', cluster: cluster.name, job: String(job.record.number), state: job.record.state });
+  if (detach) {
+    return { summary: { ...summary, job: jobSummary(job), text: `job ${job.record.number} was submitted; tow logs ${cluster.name} ${job.record.number} follows it` } };
+  }
+  try {
+    await follow(cluster, job, { follow: true, tail: 0 }, context, controller);
+  } catch (error) {
+    if (!context.signal.aborted) throw error;
+    throw new TowError('cancelled', `the log stops here, job ${job.record.number} goes on`, { hint: `tow logs ${cluster.name} ${job.record.number} follows it, tow cancel ${cluster.name} ${job.record.number} ends it` });
+  }
+  return { summary: { ...summary, job: jobSummary(job) }, exitCode: exitCodeOf(job) };
+}
+
+export async function follow(cluster: Cluster, job: Job, options: { readonly follow: boolean; readonly tail: number }, context: CommandContext, controller: Controller): Promise<void> {
+  const setupNodes = await controller.jobs.jobNodes(cluster, job.record.setupNodes, context.signal);
+  const runNodes = setupNodes.filter(({ name }) => job.record.nodes.includes(name));
+  await followJob({ job, setupNodes, runNodes, ...options, emit: (event) => context.emit(event) }, context.signal);
+  context.emit({ type: 'job', cluster: cluster.name, job: String(job.record.number), state: job.record.state });
+  if (job.record.note !== undefined) context.emit({ type: 'note', level: 'warning', text: job.record.note });
+}
+
+export function jobSummary({ record }: Job): NonNullable<ApiSummary['job']> {
+  return { id: String(record.number), state: record.state, exitCodes: record.exitCodes };
+}
+
+/** The first failing rank's code; one that was stopped because of another is not the first. Codes of 240 and more are tow's own, so a job's are said as 239. */
+export function exitCodeOf({ record }: Job): number {
+  if (record.state === 'SUCCEEDED') return 0;
+  const failed = record.exitCodes.filter((code) => code !== 0);
+  const code = failed.find((one) => one !== 137) ?? failed[0] ?? 1;
+  return Math.min(code < 0 ? 1 : code, 239);
+}
