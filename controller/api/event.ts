@@ -15,6 +15,8 @@ export type ApiEvent =
     }
   | { readonly type: 'job'; readonly cluster: string; readonly job: string; readonly state: JobState }
   | { readonly type: 'login'; readonly argv: readonly string[] }
+  /** A sync has ended, and a job follows. */
+  | ({ readonly type: 'sync' } & SyncSummary)
   | ({ readonly type: 'data' } & ApiData)
   | ({ readonly type: 'summary' } & ApiSummary)
   | { readonly type: 'error'; readonly error: ErrorBody }

@@ -88,6 +88,7 @@ export async function submitAndFollow(
   controller: Controller,
 ): Promise<CommandResult> {
   const { cluster, task, setup, numNodes, detach, turn, summary } = request;
+  if (summary.sync !== undefined) context.emit({ type: 'sync', ...summary.sync });
   const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
   const job = await controller.jobs.submit(cluster, { name, setup, run: task.run, numNodes, envs: task.envs, secrets: task.secrets }, turn);
   context.emit({ type: 'job', cluster: cluster.name, job: String(job.record.number), state: job.record.state });

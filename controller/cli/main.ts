@@ -1,0 +1,94 @@
+/** `tow`: parses the line, asks the daemon, shows what it says. Loads nothing that this does not need: it runs at every command. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { toTowError } from '../../protocol/base/errors.ts';
+import { toErrorBody } from '../../protocol/wire/error-body.ts';
+import type { ApiRequest } from '../api/command.ts';
+import type { ApiEvent } from '../api/event.ts';
+import { openOutput, type Output } from '../ui/output.ts';
+import { converse } from './client.ts';
+import { exitCodeOfError } from './exit-code.ts';
+import { helpText } from './help.ts';
+import { type ParsedLine, parseLine } from './parse-line.ts';
+import { requestEnv } from './request-env.ts';
+import { connectDaemon, controllerDirectory, tryConnect } from './start-daemon.ts';
+
+async function main(argv: readonly string[]): Promise<number> {
+  const wantsJson = argv.includes('--json');
+  try {
+    const line = parseLine(argv, process.env);
+    if (line.type === 'version') process.stdout.write(`tow ${TOWLINE_VERSION} (build ${TOWLINE_BUILD})\n`);
+    if (line.type === 'help') process.stdout.write(helpText(line.spec));
+    return line.type === 'run' ? await run(line) : 0;
+  } catch (error) {
+    const output = openOutput({ json: wantsJson, progress: 'none', command: '' });
+    output.event({ type: 'error', error: toErrorBody(error) });
+    await output.close();
+    return exitCodeOfError(toTowError(error, 'tow').code);
+  }
+}
+
+async function run(line: Extract<ParsedLine, { type: 'run' }>): Promise<number> {
+  const home = process.env['HOME'] ?? '/';
+  if (line.command.command === 'stop' && (await tryConnect(join(controllerDirectory(home), 'api.sock'))) === undefined) return 0;
+  const output = openOutput({ json: line.json, progress: line.progress, command: line.command.command });
+  try {
+    for (;;) {
+      const code = await ask(line, home, output);
+      if (code !== undefined) return code;
+      // The daemon was of another build and has made room.
+    }
+  } finally {
+    await output.close();
+  }
+}
+
+/** Exit code; undefined when the daemon ends in favour of this build and is to be started anew. */
+async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string, output: Output): Promise<number | undefined> {
+  const socket = await connectDaemon(home);
+  const request: ApiRequest = {
+    type: 'request',
+    build: TOWLINE_BUILD,
+    cwd: process.cwd(),
+    env: requestEnv(process.env, line.wantedEnv),
+    interactive: process.stdin.isTTY && process.stderr.isTTY,
+    command: line.command,
+  };
+  const conversation = converse(socket, request, (event, reply) => {
+    if (event.type === 'login') {
+      login(event, output).then(
+        (code) => reply({ type: 'login-done', code }),
+        () => reply({ type: 'login-done', code: 255 }),
+      );
+    } else output.event(event);
+  });
+  let interrupts = 0;
+  const onInterrupt = (): void => {
+    interrupts += 1;
+    if (interrupts > 1) process.exit(exitCodeOfError('cancelled'));
+    conversation.interrupt();
+  };
+  process.on('SIGINT', onInterrupt).on('SIGTERM', onInterrupt);
+  try {
+    const code = await conversation.ended;
+    return code === replacedCode ? undefined : code;
+  } finally {
+    process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
+  }
+}
+
+/** What a daemon of another build answers as its exit code before it ends. */
+const replacedCode = -1;
+
+/** Runs ssh on this terminal, so that it can ask for what only a person knows. */
+async function login({ argv }: Extract<ApiEvent, { type: 'login' }>, output: Output): Promise<number> {
+  output.pause();
+  const [program = 'ssh', ...args] = argv;
+  return await new Promise<number>((resolve) => {
+    const child = spawn(program, args, { stdio: 'inherit' });
+    child.on('error', () => resolve(255));
+    child.on('exit', (code) => resolve(code ?? 255));
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2));

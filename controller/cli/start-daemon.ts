@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TowError } from '../../protocol/base/errors.ts';
+
+const startTimeoutMs = 15_000;
+const retryMs = 25;
+const maxLogBytes = 4 << 20;
+
+/** `~/.towline/controller`. */
+export function controllerDirectory(home: string): string {
+  return join(home, '.towline', 'controller');
+}
+
+/** A connection to the daemon; starts one if none answers. Rejects with `controller-failed` and the end of its log. */
+export async function connectDaemon(home: string): Promise<Socket> {
+  const path = join(controllerDirectory(home), 'api.sock');
+  const socket = await tryConnect(path);
+  if (socket !== undefined) return socket;
+  const child = startDaemon(home);
+  for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline; ) {
+    const started = await tryConnect(path);
+    if (started !== undefined) return started;
+    if (child.gone()) {
+      // Another first command's daemon may have won; else this one failed for good.
+      const other = await tryConnect(path);
+      if (other !== undefined) return other;
+      throw failed(home, 'the controller ended as soon as it was started');
+    }
+    await new Promise((resolve) => setTimeout(resolve, retryMs));
+  }
+  throw failed(home, `the controller did not answer within ${startTimeoutMs / 1000} s`);
+}
+
+export async function tryConnect(path: string): Promise<Socket | undefined> {
+  return await new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+    socket.once('error', () => resolve(undefined));
+  });
+}
+
+/** Starts the daemon in a session of its own with an environment of nothing but what finds programs. */
+function startDaemon(home: string): { gone(): boolean } {
+  const directory = controllerDirectory(home);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const log = join(directory, 'log');
+  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) renameSync(log, `${log}.1`);
+  const output = openSync(log, 'a', 0o600);
+  const script = join(dirname(fileURLToPath(import.meta.url)), 'controller.js');
+  const env = { HOME: home, PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: process.env['LANG'] ?? 'C.UTF-8' };
+  const child = spawn(process.execPath, [script, TOWLINE_BUILD], { detached: true, stdio: ['ignore', output, output], cwd: '/', env });
+  child.unref();
+  let ended = false;
+  child.on('exit', () => {
+    ended = true;
+  });
+  child.on('error', () => {
+    ended = true;
+  });
+  return { gone: () => ended };
+}
+
+function failed(home: string, message: string): TowError {
+  const log = join(controllerDirectory(home), 'log');
+  return new TowError('controller-failed', message, { cause: new Error(`the end of ${log}: ${tail(log)}`), hint: `see ${log}` });
+}
+
+function tail(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-3).join(' | ');
+  } catch {
+    return '(there is none)';
+  }
+}

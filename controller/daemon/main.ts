@@ -1,0 +1,63 @@
+/** `controller.js`: the daemon, and the bundle of its worker threads. */
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isMainThread, workerData } from 'node:worker_threads';
+import { serveSourceWorker } from '../../protocol/pull/source/worker.ts';
+import { Controller } from './controller.ts';
+import { takeDaemonLock } from './daemon-lock.ts';
+import { log } from './log.ts';
+import { ApiServer } from './server.ts';
+
+/** A daemon that is ending lets go of its lock within this time. */
+const lockPatienceMs = 5000;
+
+async function main(): Promise<void> {
+  process.umask(0o077);
+  const script = fileURLToPath(import.meta.url);
+  const home = process.env['HOME'] ?? '/';
+  const directory = join(home, '.towline', 'controller');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (!(await waitForLock(join(directory, 'lock')))) {
+    log('another controller runs: this one is not needed');
+    return;
+  }
+  const build = process.argv[2] ?? '';
+  log(`controller ${build} starts, pid ${process.pid}, Node ${process.version}`);
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', () => undefined);
+  process.on('uncaughtException', (error) => log(`uncaught: ${error.stack ?? error.message}`));
+  process.on('unhandledRejection', (reason) => log(`unhandled: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`));
+  const controller = await Controller.open({ home, dist: dirname(script), script, agentBuild: TOWLINE_AGENT_BUILD, build: TOWLINE_AGENT_BUILD, log });
+  const server = new ApiServer({ path: join(directory, 'api.sock'), build, controller, stop });
+  await server.listen();
+  await stopped;
+  log('controller ends');
+  await server[Symbol.asyncDispose]();
+  await controller[Symbol.asyncDispose]();
+  server.releaseHandedOver();
+}
+
+async function waitForLock(path: string): Promise<boolean> {
+  for (const deadline = Date.now() + lockPatienceMs; ; ) {
+    if (takeDaemonLock(path)) return true;
+    if (Date.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+if (!isMainThread) {
+  if (workerData?.role === 'source') serveSourceWorker();
+} else {
+  try {
+    await main();
+  } catch (error) {
+    log(`cannot start: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+  // Whatever is left (a socket's last bytes) has a moment; then the lock is free.
+  setTimeout(() => process.exit(), 200).unref();
+}
