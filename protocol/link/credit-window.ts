@@ -1,16 +1,23 @@
-/** The sender's side of a stream's byte credits: what it may still send before the receiver has taken something. */
+import { TowError } from '../base/errors.ts';
+
+/**
+ * The sender's side of a stream's byte credits: what it may still send before the receiver has taken something. A frame
+ * may go while any credit is left, and may overdraw it: so one that is longer than the window passes, too.
+ */
 export class CreditWindow {
+  readonly #windowBytes: number;
   #bytes: number;
   #wake: (() => void) | undefined;
   #closed = false;
 
-  constructor(bytes: number) {
-    this.#bytes = bytes;
+  constructor(windowBytes: number) {
+    this.#windowBytes = windowBytes;
+    this.#bytes = windowBytes;
   }
 
-  /** Resolves when there is credit for `bytes`, which is then used up; false once the window is closed. One waiter at a time. */
+  /** Resolves when there is credit, which `bytes` are then taken of; false once the window is closed. One waiter at a time. */
   async take(bytes: number): Promise<boolean> {
-    while (this.#bytes < bytes && !this.#closed) {
+    while (this.#bytes <= 0 && !this.#closed) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -19,8 +26,11 @@ export class CreditWindow {
     return !this.#closed;
   }
 
+  /** Throws `bad-message` when the receiver gives more than was taken. */
   give(bytes: number): void {
     this.#bytes += bytes;
+    if (this.#bytes > this.#windowBytes)
+      throw new TowError('bad-message', `credit of ${this.#bytes} bytes on a window of ${this.#windowBytes}`);
     this.#wake?.();
   }
 

@@ -8,10 +8,11 @@
  * wrong chunks by their digests.
  */
 import xxhash from 'xxhash-wasm';
+import { assert } from '../base/assert.ts';
 import { TowError } from '../base/errors.ts';
 import { limits } from '../wire/limits.ts';
 
-const { h64Raw } = await xxhash();
+const hasher = await xxhash();
 
 const controlType = 1;
 const dataType = 2;
@@ -37,11 +38,7 @@ export function encodeControlFrame(message: Uint8Array): Buffer {
 /** Copies the parts behind a header. */
 export function encodeDataFrame(id: number, parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  if (length > limits.dataFrameBytes)
-    throw new TowError(
-      'limit-exceeded',
-      `a data frame of ${length} bytes, at most ${limits.dataFrameBytes} are allowed`,
-    );
+  assert(length <= limits.dataFrameBytes, `a data frame of ${length} bytes`);
   const frame = Buffer.allocUnsafe(dataHeaderBytes + length);
   frame[0] = dataType;
   frame.writeUInt32LE(id, 1);
@@ -50,7 +47,7 @@ export function encodeDataFrame(id: number, parts: readonly Uint8Array[]): Buffe
     frame.set(part, at);
     at += part.length;
   }
-  frame.writeBigUInt64LE(h64Raw(frame.subarray(dataHeaderBytes)), 5);
+  frame.writeBigUInt64LE(hasher.h64Raw(frame.subarray(dataHeaderBytes)), 5);
   return frame;
 }
 
@@ -65,7 +62,7 @@ export function decodeFrame(bytes: Buffer): Frame {
   if (type !== dataType || bytes.length < dataHeaderBytes)
     throw new TowError('bad-message', `a frame of ${bytes.length} bytes and type ${type ?? 'none'}`);
   const payload = bytes.subarray(dataHeaderBytes);
-  if (h64Raw(payload) !== bytes.readBigUInt64LE(5))
+  if (hasher.h64Raw(payload) !== bytes.readBigUInt64LE(5))
     throw new TowError('bad-message', `a data frame of ${payload.length} bytes arrived damaged`);
   return { type: 'data', id: bytes.readUInt32LE(1), payload };
 }

@@ -1,26 +1,30 @@
+import type { Clock } from '../base/clock.ts';
+
 export interface HeartbeatPorts {
+  /** Sends a ping; whatever it carries comes back in the pong. */
   ping(stamp: number): void;
   dead(silentMs: number): void;
 }
 
 export const pingEveryMs = 5000;
 export const deadAfterMs = 20_000;
-/** A timer this late says that our own event loop stood still, not that the peer did. */
+/** A timer this late says that our own event loop stood still (or the machine slept), not that the peer did. */
 const ownLagMs = 2000;
 
-/** Asks a silent peer for a sign of life; any message is one. */
+/** Asks a peer for a sign of life; any message is one. Runs from construction until `stop`. */
 export class Heartbeat {
   readonly #ports: HeartbeatPorts;
-  readonly #timer: NodeJS.Timeout;
-  #heardAt = performance.now();
-  #tickedAt = performance.now();
+  readonly #clock: Clock;
+  readonly #stop = new AbortController();
+  #heardAt: number;
   #roundTripMs: number | undefined;
 
-  constructor(ports: HeartbeatPorts) {
+  constructor(ports: HeartbeatPorts, clock: Clock) {
     this.#ports = ports;
-    this.#timer = setInterval(() => this.#tick(), pingEveryMs);
-    this.#timer.unref();
-    ports.ping(Math.round(performance.now()));
+    this.#clock = clock;
+    this.#heardAt = clock.now();
+    // Sleep rejects when the heartbeat is stopped, and in no other case.
+    this.#run().catch(() => undefined);
   }
 
   /** Round trip of the last answered ping, in milliseconds. */
@@ -29,23 +33,32 @@ export class Heartbeat {
   }
 
   heard(): void {
-    this.#heardAt = performance.now();
+    this.#heardAt = this.#clock.now();
   }
 
   pong(stamp: number): void {
-    const took = performance.now() - stamp;
-    if (took >= -1 && took < deadAfterMs) this.#roundTripMs = Math.max(0, took);
+    const took = this.#clock.now() - stamp;
+    if (took >= 0 && took < deadAfterMs) this.#roundTripMs = took;
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#stop.abort();
   }
 
-  #tick(): void {
-    const now = performance.now();
-    if (now - this.#tickedAt > pingEveryMs + ownLagMs) this.#heardAt = now;
-    this.#tickedAt = now;
-    if (now - this.#heardAt >= deadAfterMs) this.#ports.dead(now - this.#heardAt);
-    else this.#ports.ping(Math.round(now));
+  async #run(): Promise<void> {
+    for (;;) {
+      const sleptAt = this.#clock.now();
+      this.#ports.ping(sleptAt);
+      await this.#clock.sleep(pingEveryMs, this.#stop.signal);
+      const now = this.#clock.now();
+      const slept = now - sleptAt;
+      // What the peer sent meanwhile still waits to be read; a clock that was put back says nothing either.
+      if (slept > pingEveryMs + ownLagMs || slept < 0) this.heard();
+      const silentMs = now - this.#heardAt;
+      if (silentMs >= deadAfterMs) {
+        this.#ports.dead(silentMs);
+        return;
+      }
+    }
   }
 }

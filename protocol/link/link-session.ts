@@ -4,20 +4,21 @@ import type * as v from 'valibot';
 import type { RawData, WebSocket } from 'ws';
 import { cancelled, throwIfAborted } from '../base/abort.ts';
 import { assertNever } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
 import { TowError, toTowError } from '../base/errors.ts';
 import { decodeMessage, encodeMessage, parseMessage } from '../wire/codec.ts';
-import { type Envelope, envelopeSchema } from '../wire/envelope.ts';
+import { type Envelope, envelopeSchema, lastCallId } from '../wire/envelope.ts';
 import { fromErrorBody, toErrorBody } from '../wire/error-body.ts';
 import { limits } from '../wire/limits.ts';
-import type { MethodTable } from '../wire/method.ts';
+import type { Method, MethodTable } from '../wire/method.ts';
 import { decodeFrame, encodeControlFrame, encodeDataFrame } from './frame.ts';
-import type { Greeted } from './handshake.ts';
+import type { HandshakeOutcome } from './handshake-wire.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { IncomingCall } from './incoming-call.ts';
-import type { CallOptions, Handlers, Link, Peer } from './link.ts';
+import type { CallContext, CallOptions, Handlers, Link, Peer } from './link.ts';
 import { type CallSink, OutgoingCall } from './outgoing-call.ts';
 import { SendGate } from './send-gate.ts';
-import { messageBytes, sendMessage } from './socket.ts';
+import { closeSocket, messageBytes, sendMessage } from './socket.ts';
 
 export interface SessionParts<L extends MethodTable, R extends MethodTable> {
   /** Methods this side serves, and how. */
@@ -27,8 +28,8 @@ export interface SessionParts<L extends MethodTable, R extends MethodTable> {
   readonly remote: R;
 }
 
-/** Bulk bytes handed to the transport and not yet taken by it. */
-const bulkUnderWayBytes = 512 << 10;
+/** Bulk bytes handed to the transport and not yet taken by it; one frame may be longer. */
+const bulkUnderWayBytes = 1 << 20;
 
 export class LinkSession<L extends MethodTable, R extends MethodTable> implements Link<R> {
   readonly peer: Peer;
@@ -41,33 +42,28 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
   readonly #heartbeat: Heartbeat;
   #resolveClosed: (reason: Error) => void = () => undefined;
   #reason: TowError | undefined;
-  #nextId = 1;
+  /** Ids rise and are never used again, so a late message is told from a wrong one. */
+  #lastOutgoing = 0;
+  #lastIncoming = 0;
   #bytesSent = 0;
   #bytesReceived = 0;
 
-  constructor(socket: WebSocket, { peer, early }: Greeted, parts: SessionParts<L, R>) {
-    this.peer = peer;
+  constructor(socket: WebSocket, greeted: HandshakeOutcome<Peer>, parts: SessionParts<L, R>, clock: Clock) {
+    this.peer = greeted.result;
     this.#socket = socket;
     this.#parts = parts;
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    this.#heartbeat = new Heartbeat({
-      ping: (stamp) => this.#control({ type: 'ping', stamp }),
-      dead: (silentMs) =>
-        this.close(
-          new TowError('link-lost', `nothing was heard on the link for ${Math.round(silentMs / 1000)} s`, {
-            retryable: true,
-          }),
-        ),
-    });
+    const dead = (silentMs: number): void =>
+      this.close(lost(`nothing was heard on the link for ${Math.round(silentMs / 1000)} s`));
+    this.#heartbeat = new Heartbeat({ ping: (stamp) => this.#control({ type: 'ping', stamp }), dead }, clock);
     socket.removeAllListeners('error');
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
-    socket.on('close', () => this.#end(new TowError('link-lost', 'the link was closed', { retryable: true })));
-    socket.on('error', (cause) => this.#end(new TowError('link-lost', 'the link failed', { cause, retryable: true })));
-    if (socket.readyState !== socket.OPEN)
-      this.#end(new TowError('link-lost', 'the link was closed', { retryable: true }));
-    for (const bytes of early) this.#onMessage(bytes, true);
+    socket.on('close', () => this.#end(lost('the link was closed')));
+    socket.on('error', (cause) => this.#end(socketFailure(cause)));
+    if (socket.readyState !== socket.OPEN) this.#end(lost('the link was closed'));
+    for (const bytes of greeted.early) this.#onMessage(bytes, true);
     socket.resume();
   }
 
@@ -95,60 +91,70 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     if (method === undefined) throw new TowError('internal', `no method ${name}`);
     if (this.#outgoing.size >= limits.callsUnderWay)
       throw new TowError('limit-exceeded', `${this.#outgoing.size} calls are under way on one link`);
-    const id = this.#nextId++;
-    const cancel = (): void => this.#control({ type: 'cancel', id });
+    if (this.#lastOutgoing === lastCallId) {
+      const error = lost('the link has used up its call ids');
+      this.close(error);
+      throw error;
+    }
+    const id = this.#lastOutgoing + 1;
     const call = new OutgoingCall<R[N]>(name, method, options, {
-      cancel,
+      cancel: () => this.#control({ type: 'cancel', id }),
       credit: (bytes) => this.#control({ type: 'credit', id, bytes }),
     });
+    this.#lastOutgoing = id;
     this.#outgoing.set(id, call);
-    signal.addEventListener('abort', cancel, { once: true });
+    const abandon = (): void => call.abandon();
+    signal.addEventListener('abort', abandon, { once: true });
     try {
       this.#control({ type: 'call', id, method: name, params, window: call.windowBytes });
-      return await call.settled;
+      const result = await call.settled;
+      // Cancelled is cancelled, also when the result was on its way already.
+      throwIfAborted(signal);
+      return result;
     } catch (error) {
-      // Whatever the peer's completion was, the caller hears what it asked for.
-      throw signal.aborted && this.#reason === undefined ? this.#abortReason(signal) : error;
+      if (this.#reason === undefined) throwIfAborted(signal);
+      throw error;
     } finally {
-      signal.removeEventListener('abort', cancel);
+      signal.removeEventListener('abort', abandon);
       this.#outgoing.delete(id);
     }
   }
 
   close(reason: Error): void {
     const error = toTowError(reason, 'the link was closed');
-    if (this.#reason === undefined && this.#socket.readyState === this.#socket.OPEN) {
-      this.#control({ type: 'bye', error: toErrorBody(error) });
-    }
+    this.#control({ type: 'bye', error: toErrorBody(error) });
     this.#end(error);
   }
 
-  #abortReason(signal: AbortSignal): TowError {
-    return signal.reason instanceof TowError ? signal.reason : cancelled();
-  }
-
-  /** Control messages go straight to the transport: only `SendGate`'s bytes can be ahead of them. */
+  /**
+   * Control messages go straight to the transport: only `SendGate`'s bytes can be ahead of them. Throws
+   * `limit-exceeded` or `internal` when the message cannot be sent; nothing of it was then.
+   */
   #control(message: Envelope): void {
     if (this.#reason !== undefined) return;
-    try {
-      const frame = encodeControlFrame(encodeMessage(message));
-      this.#bytesSent += frame.length;
-      sendMessage(this.#socket, frame).catch((error: unknown) => this.#end(toTowError(error, 'sending')));
-    } catch (error) {
-      if (message.type === 'done') this.#control({ type: 'failed', id: message.id, error: toErrorBody(error) });
-      else throw error;
+    const frame = encodeControlFrame(encodeMessage(message));
+    const { bufferedAmount } = this.#socket;
+    if (bufferedAmount + frame.length > limits.controlBacklogBytes) {
+      this.#end(new TowError('limit-exceeded', `the peer does not read: ${bufferedAmount} bytes wait for it`));
+      return;
     }
+    this.#send(frame).catch((error: unknown) => this.#end(toTowError(error, 'sending')));
+  }
+
+  async #send(frame: Buffer): Promise<void> {
+    this.#bytesSent += frame.length;
+    await sendMessage(this.#socket, frame);
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
+    if (this.#reason !== undefined) return;
     this.#heartbeat.heard();
     try {
       const bytes = messageBytes(data, isBinary);
       if (bytes === undefined) throw new TowError('bad-message', 'a text message on a link');
       this.#bytesReceived += bytes.length;
       const frame = decodeFrame(bytes);
-      // Data of a call that has ended (it was cancelled, say) may still be on its way.
-      if (frame.type === 'data') this.#outgoing.get(frame.id)?.data(frame.payload);
+      if (frame.type === 'data') this.#outgoingCall(frame.id)?.data(frame.payload);
       else this.#onControl(decodeMessage(envelopeSchema, frame.body, 'a control message'));
     } catch (error) {
       this.close(toTowError(error, 'a message of the peer'));
@@ -160,15 +166,15 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
       case 'call':
         return this.#serve(message);
       case 'event':
-        return this.#outgoing.get(message.id)?.event(message.body);
+        return this.#outgoingCall(message.id)?.event(message.body);
       case 'done':
-        return this.#outgoing.get(message.id)?.done(message.result);
+        return this.#outgoingCall(message.id)?.done(message.result);
       case 'failed':
-        return this.#outgoing.get(message.id)?.failed(fromErrorBody(message.error));
+        return this.#outgoingCall(message.id)?.failed(fromErrorBody(message.error));
       case 'cancel':
-        return this.#incoming.get(message.id)?.end(cancelled());
+        return this.#incomingCall(message.id)?.end(cancelled());
       case 'credit':
-        return this.#incoming.get(message.id)?.window.give(message.bytes);
+        return this.#incomingCall(message.id)?.credit(message.bytes);
       case 'ping':
         return this.#control({ type: 'pong', stamp: message.stamp });
       case 'pong':
@@ -180,42 +186,66 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     }
   }
 
+  /** The call a message is about; undefined when it is over, since what crosses its end is no fault of the peer. */
+  #outgoingCall(id: number): CallSink | undefined {
+    if (id > this.#lastOutgoing) throw new TowError('bad-message', `an answer to call ${id}, which was never made`);
+    return this.#outgoing.get(id);
+  }
+
+  #incomingCall(id: number): IncomingCall | undefined {
+    if (id > this.#lastIncoming) throw new TowError('bad-message', `a message about call ${id}, which was never made`);
+    return this.#incoming.get(id);
+  }
+
   #serve({ id, method: name, params, window }: Extract<Envelope, { type: 'call' }>): void {
-    if (this.#incoming.has(id)) throw new TowError('bad-message', `call ${id} was made twice`);
+    if (id <= this.#lastIncoming) throw new TowError('bad-message', `call ${id} after call ${this.#lastIncoming}`);
     if (this.#incoming.size >= limits.callsUnderWay)
       throw new TowError('limit-exceeded', `the peer has ${this.#incoming.size} calls under way`);
-    const call = new IncomingCall(window);
+    this.#lastIncoming = id;
+    const call = new IncomingCall(window, (parts, bytes) => this.#sendData(id, parts, bytes));
     this.#incoming.set(id, call);
-    void this.#run(id, name, params, call).finally(() => this.#incoming.delete(id));
+    void this.#run(id, name, params, call);
   }
 
   /** Runs a handler; sends its one completion, whatever happens. Never rejects. */
   async #run(id: number, name: string, params: unknown, call: IncomingCall): Promise<void> {
     try {
-      const method = Object.hasOwn(this.#parts.local, name) ? this.#parts.local[name] : undefined;
-      const handler = this.#parts.handlers[name];
-      if (method === undefined || handler === undefined)
-        throw new TowError('not-supported', `this side does not serve ${name}`);
-      const result = await handler(parseMessage(method.params, params, `the parameters of ${name}`), {
-        signal: call.signal,
-        emit: (body) => this.#control({ type: 'event', id, body }),
-        send: (...parts) => this.#data(id, call, parts),
-      });
+      const result = await this.#handle(id, name, params, call);
       if (call.signal.aborted) throw cancelled();
+      call.finish();
+      this.#incoming.delete(id);
       this.#control({ type: 'done', id, result });
     } catch (error) {
+      call.finish();
+      this.#incoming.delete(id);
       this.#control({ type: 'failed', id, error: toErrorBody(error) });
     }
   }
 
-  async #data(id: number, call: IncomingCall, parts: readonly Uint8Array[]): Promise<void> {
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    const allowed = (await call.window.take(bytes)) && (await this.#gate.enter(bytes));
-    if (!allowed || call.signal.aborted) throw this.#reason ?? cancelled();
+  async #handle(id: number, name: string, params: unknown, call: IncomingCall): Promise<unknown> {
+    const method = Object.hasOwn(this.#parts.local, name) ? this.#parts.local[name] : undefined;
+    const handler = this.#parts.handlers[name];
+    if (method === undefined || handler === undefined)
+      throw new TowError('not-supported', `this side does not serve ${name}`);
+    const context: CallContext<Method> = {
+      signal: call.signal,
+      emit: (body) => {
+        if (!call.over) this.#control({ type: 'event', id, body });
+      },
+      send: async (...parts) => {
+        if (!method.stream) throw new TowError('internal', `${name} has no stream`);
+        await call.send(parts);
+      },
+    };
+    return await handler(parseMessage(method.params, params, `the parameters of ${name}`), context);
+  }
+
+  /** False once the link is gone. */
+  async #sendData(id: number, parts: readonly Uint8Array[], bytes: number): Promise<boolean> {
+    if (!(await this.#gate.enter(bytes))) return false;
     try {
-      const frame = encodeDataFrame(id, parts);
-      this.#bytesSent += frame.length;
-      await sendMessage(this.#socket, frame);
+      await this.#send(encodeDataFrame(id, parts));
+      return true;
     } finally {
       this.#gate.leave(bytes);
     }
@@ -223,18 +253,30 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
 
   #end(reason: TowError): void {
     if (this.#reason !== undefined) return;
-    const lost =
-      reason.code === 'link-lost'
-        ? reason
-        : new TowError('link-lost', `the link was closed: ${reason.message}`, { cause: reason, retryable: true });
-    this.#reason = lost;
+    const error = reason.code === 'link-lost' ? reason : lost(`the link was closed: ${reason.message}`, reason);
+    this.#reason = error;
     this.#heartbeat.stop();
     this.#gate.close();
-    for (const call of this.#incoming.values()) call.end(lost);
-    for (const call of this.#outgoing.values()) call.failed(lost);
-    // Goodbye first if it can still go out; then the connection is cut, whatever the peer does.
-    this.#socket.close();
-    setTimeout(() => this.#socket.terminate(), 1000).unref();
+    for (const call of this.#incoming.values()) call.end(error);
+    for (const call of this.#outgoing.values()) call.lost(error);
+    closeSocket(this.#socket);
     this.#resolveClosed(reason);
   }
+}
+
+function lost(message: string, cause?: Error): TowError {
+  return new TowError('link-lost', message, { retryable: true, ...(cause === undefined ? {} : { cause }) });
+}
+
+/** ws closes by itself on what is no WebSocket message, or one that is too long, and says so in the error's code. */
+function socketFailure(cause: Error): TowError {
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
+  if (!code.startsWith('WS_ERR_')) return lost('the link failed', cause);
+  return new TowError(
+    code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' ? 'limit-exceeded' : 'bad-message',
+    'the link failed',
+    {
+      cause,
+    },
+  );
 }

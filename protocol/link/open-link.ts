@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws';
+import { systemClock } from '../base/clock.ts';
 import type { MethodTable } from '../wire/method.ts';
 import { type DialHandshake, dialHandshake, type ListenHandshake, listenHandshake } from './handshake.ts';
 import type { Link } from './link.ts';
@@ -10,7 +11,8 @@ export async function openLink<L extends MethodTable, R extends MethodTable>(
   options: DialHandshake & SessionParts<L, R>,
   signal: AbortSignal,
 ): Promise<Link<R>> {
-  return new LinkSession(socket, await dialHandshake(socket, options, signal), options);
+  const greeted = await dialHandshake(socket, options, signal);
+  return new LinkSession(socket, greeted, options, options.clock ?? systemClock);
 }
 
 /** The side that listened; `partsFor` says what is served to a peer once it is known who it is. */
@@ -20,5 +22,6 @@ export async function acceptLink<L extends MethodTable, R extends MethodTable>(
   signal: AbortSignal,
 ): Promise<Link<R>> {
   const greeted = await listenHandshake(socket, options, signal);
-  return new LinkSession(socket, greeted, options.partsFor(greeted.peer.keyId));
+  const parts = options.partsFor(greeted.result.keyId);
+  return new LinkSession(socket, greeted, parts, options.clock ?? systemClock);
 }

@@ -17,3 +17,14 @@ export async function sendMessage(socket: WebSocket, bytes: Uint8Array): Promise
     });
   });
 }
+
+/** How long a closed connection has to deliver its last words. */
+const lingerMs = 1000;
+
+/** Closes a connection: what was sent before still goes out if it can, then it is cut, whatever the peer does. */
+export function closeSocket(socket: WebSocket): void {
+  if (socket.readyState === socket.CLOSED) return;
+  const timer = setTimeout(() => socket.terminate(), lingerMs);
+  socket.once('close', () => clearTimeout(timer));
+  socket.close();
+}

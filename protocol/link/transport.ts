@@ -1,45 +1,77 @@
-/** WebSockets over unix sockets: how links travel, on one machine or through an ssh forward. */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+/** WebSockets over unix sockets and whatever else carries bytes both ways: how links travel. */
+import { mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
-import { TowError } from '../base/errors.ts';
+import { throwIfAborted } from '../base/abort.ts';
+import { errnoOf, TowError, toTowError } from '../base/errors.ts';
 import { maxFrameBytes } from './frame.ts';
+import { guardHandshake } from './guard-handshake.ts';
 
 /** A unix socket's path may have this many bytes (sun_path of Linux, less its NUL). */
 export const maxSocketPathBytes = 107;
 
 const dialTimeoutMs = 10_000;
+/** Connections that may be open at once. */
+const maxConnections = 1024;
 
-/** Connects to a unix socket and upgrades. Rejects with `link-lost` when nobody answers there. */
+const socketOptions = { maxPayload: maxFrameBytes, perMessageDeflate: false, skipUTF8Validation: true } as const;
+
+/** Connects to a unix socket and upgrades. Rejects with `link-lost` when nobody answers there within 10 s. */
 export async function dialUnix(path: string, signal: AbortSignal): Promise<WebSocket> {
+  return await dialOver(() => createConnection(path), path, signal);
+}
+
+/** Upgrades a connection that is being made; `where` names its other end in errors. */
+export async function dialOver(connect: () => Duplex, where: string, signal: AbortSignal): Promise<WebSocket> {
+  throwIfAborted(signal);
   const socket = new WebSocket('ws://link/', {
-    createConnection: () => createConnection(path),
-    maxPayload: maxFrameBytes,
-    perMessageDeflate: false,
+    ...socketOptions,
+    createConnection: connect,
     handshakeTimeout: dialTimeoutMs,
-    skipUTF8Validation: true,
+    // Masks keep web proxies from taking a browser's data for requests. Here are none; a mask of zero costs nothing.
+    generateMask: (mask) => mask.fill(0),
   });
   return await new Promise<WebSocket>((resolve, reject) => {
     const abort = (): void => socket.terminate();
     signal.addEventListener('abort', abort, { once: true });
     const settle = (): void => signal.removeEventListener('abort', abort);
+    socket.once('upgrade', ({ socket: connection }) => guardHandshake(connection, socket));
     socket.once('open', () => {
       settle();
       resolve(socket);
     });
+    // Stays until a session listens: a failing socket without a listener would end the process.
     socket.on('error', (cause) => {
       settle();
-      reject(new TowError('link-lost', `cannot dial ${path}`, { cause, retryable: true }));
+      reject(
+        signal.aborted
+          ? toTowError(signal.reason, 'dialling')
+          : new TowError('link-lost', `cannot dial ${where}`, { cause, retryable: true }),
+      );
     });
   });
 }
 
-/** Connections that may be shaking hands at once. */
-const maxConnections = 256;
+/** An HTTP server that upgrades every connection it is given (`emit('connection', duplex)`) or listens for. */
+export function linkServer(onSocket: (socket: WebSocket) => void): Server {
+  const server = createServer((_request, response) => response.writeHead(426).end());
+  server.maxConnections = maxConnections;
+  const sockets = new WebSocketServer({ ...socketOptions, server });
+  sockets.on('connection', (socket, { socket: connection }) => {
+    socket.on('error', () => socket.terminate());
+    guardHandshake(connection, socket);
+    onSocket(socket);
+  });
+  return server;
+}
 
-/** Listens on a unix socket (0600 in a 0700 directory), taking the place of a stale one. Rejects when the path is too long. */
+/**
+ * Listens on a unix socket (0600, in a directory made 0700), taking the place of one that nobody listens on. Rejects
+ * with `controller-busy` when somebody does. Disposing of it cuts the connections.
+ */
 export async function listenUnix(path: string, onSocket: (socket: WebSocket) => void): Promise<AsyncDisposable> {
   if (Buffer.byteLength(path) > maxSocketPathBytes) {
     throw new TowError(
@@ -49,37 +81,47 @@ export async function listenUnix(path: string, onSocket: (socket: WebSocket) => 
     );
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  if (await isAlive(path)) throw new TowError('controller-busy', `somebody listens on ${path} already`);
   rmSync(path, { force: true });
-  const server = createServer((_request, response) => response.writeHead(426).end());
-  server.maxConnections = maxConnections;
-  const sockets = new WebSocketServer({
-    server,
-    maxPayload: maxFrameBytes,
-    perMessageDeflate: false,
-    skipUTF8Validation: true,
-  });
-  sockets.on('connection', (socket) => {
-    // Until a session listens, a failing socket must not take the process down.
-    socket.on('error', () => socket.terminate());
+  const connections = new Set<WebSocket>();
+  const server = linkServer((socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
     onSocket(socket);
   });
   await listen(server, path);
-  chmodSync(path, 0o600);
   return {
     [Symbol.asyncDispose]: async () => {
-      for (const client of sockets.clients) client.terminate();
-      sockets.close();
+      for (const socket of connections) socket.terminate();
+      server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
 }
 
+async function isAlive(path: string): Promise<boolean> {
+  return await new Promise<boolean>((resolve) => {
+    const probe = createConnection(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error) => resolve(!['ENOENT', 'ECONNREFUSED', 'ENOTSOCK'].includes(errnoOf(error) ?? '')));
+  });
+}
+
 async function listen(server: Server, path: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, () => {
-      server.off('error', reject);
-      resolve();
-    });
+    // The socket is made by the time `listen` returns, and is never anything but 0600.
+    const umask = process.umask(0o177);
+    try {
+      server.listen(path, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    } finally {
+      process.umask(umask);
+    }
   });
 }

@@ -2,7 +2,9 @@ import * as v from 'valibot';
 import { limits } from './limits.ts';
 import { countSchema, errorBodySchema } from './schema.ts';
 
-const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(0xffff_ffff));
+/** A caller's ids rise from 1; a link that has used the last id is closed. */
+export const lastCallId = 0xffff_ffff;
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(lastCallId));
 
 /** Control messages of an authenticated link. `body`, `params` and `result` are checked by their method's schemas next. */
 export const envelopeSchema = v.variant('type', [
@@ -18,7 +20,8 @@ export const envelopeSchema = v.variant('type', [
   v.object({ type: v.literal('done'), id, result: v.unknown() }),
   v.object({ type: v.literal('failed'), id, error: errorBodySchema }),
   v.object({ type: v.literal('cancel'), id }),
-  v.object({ type: v.literal('credit'), id, bytes: v.pipe(countSchema, v.maxValue(limits.streamWindowBytes)) }),
+  /** Never more than what was taken of the window, which one frame may have overdrawn. */
+  v.object({ type: v.literal('credit'), id, bytes: v.pipe(countSchema, v.maxValue(2 * limits.streamWindowBytes)) }),
   v.object({ type: v.literal('ping'), stamp: countSchema }),
   v.object({ type: v.literal('pong'), stamp: countSchema }),
   /** The last message: why the sender closes the link. */

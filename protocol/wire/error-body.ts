@@ -2,6 +2,11 @@ import { TowError, toTowError } from '../base/errors.ts';
 import type { ErrorBody } from './schema.ts';
 
 const maxCauses = 16;
+const maxTextLength = 4096;
+
+function shortened(text: string): string {
+  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength)}…`;
+}
 
 /** An error as it travels: no stack, no objects, its causes as lines. */
 export function toErrorBody(error: unknown): ErrorBody {
@@ -9,14 +14,14 @@ export function toErrorBody(error: unknown): ErrorBody {
   const causes: string[] = [];
   for (let cause = e.cause; cause instanceof Error && causes.length < maxCauses; cause = cause.cause) {
     const line = cause.message;
-    if (line !== e.message && !e.message.endsWith(line)) causes.push(line);
+    if (line !== e.message && !e.message.endsWith(line)) causes.push(shortened(line));
   }
   return {
     code: e.code,
-    message: e.message,
+    message: shortened(e.message),
     causes,
     retryable: e.retryable,
-    ...(e.hint === undefined ? {} : { hint: e.hint }),
+    ...(e.hint === undefined ? {} : { hint: shortened(e.hint) }),
   };
 }
 

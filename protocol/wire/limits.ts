@@ -4,10 +4,17 @@ export const limits = {
   handshakeFrameBytes: 4096,
   /** A control message. Larger things travel as data. */
   controlFrameBytes: 1 << 20,
+  /** Values (map keys count too) of one control message, and how deep they may be nested. */
+  messageValues: 1 << 18,
+  messageDepth: 32,
+  /** Control messages waiting for a peer that does not read. */
+  controlBacklogBytes: 16 << 20,
   /** Payload of one data frame. */
   dataFrameBytes: (1 << 20) + (1 << 16),
   /** Credit a receiver may have outstanding on one stream. */
   streamWindowBytes: 64 << 20,
+  /** What a data frame costs of its stream's credit besides its payload: about what keeping it takes. */
+  dataFrameOverheadBytes: 512,
   /** Calls under way in one direction of a link. */
   callsUnderWay: 256,
   /** A path from the root. */
