@@ -1,5 +1,6 @@
 /** An authenticated link at work: calls both ways over one WebSocket. See link.ts for what it promises, PROTOCOL.md for the bytes. */
 
+import { setMaxListeners } from 'node:events';
 import type * as v from 'valibot';
 import type { RawData, WebSocket } from 'ws';
 import { cancelled, throwIfAborted } from '../base/abort.ts';
@@ -104,6 +105,8 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     this.#lastOutgoing = id;
     this.#outgoing.set(id, call);
     const abandon = (): void => call.abandon();
+    // Every call under way listens, and they may share a signal.
+    setMaxListeners(0, signal);
     signal.addEventListener('abort', abandon, { once: true });
     try {
       this.#control({ type: 'call', id, method: name, params, window: call.windowBytes });

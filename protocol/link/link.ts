@@ -13,11 +13,11 @@ export interface Peer {
 type Events<M extends Method> = v.InferOutput<M['event']>;
 
 export interface CallOptions<M extends Method> {
-  /** Called in order for every event; must not block. */
+  /** Called in order for every event; must not block. A throw cancels the call and becomes its error. */
   readonly onEvent?: (event: Events<M>) => void;
   /**
    * Called in order with the payload of every data frame; credit goes back to the sender when the promise resolves.
-   * The payload is the callee's to keep. A throw cancels the call and becomes its error. Required if the method streams.
+   * The payload is the receiver's to keep. The call settles when the last one has been taken. A throw cancels the call and becomes its error. Required if the method streams.
    */
   readonly onData?: (payload: Buffer) => void | Promise<void>;
   /** Bytes the callee may have under way before `onData` has taken them. Default 8 MiB. */
@@ -28,12 +28,14 @@ export interface CallOptions<M extends Method> {
 export interface CallContext<M extends Method> {
   /** Aborts when the caller cancels or the link is lost. */
   readonly signal: AbortSignal;
-  emit(event: v.InferInput<M['event']>): void;
+  /** Throws `limit-exceeded` when the event is too long for a control message. */
+  readonly emit: (event: v.InferInput<M['event']>) => void;
   /**
    * Sends one data frame (the parts joined, at most `limits.dataFrameBytes`). Resolves when the frame was handed to the
-   * transport; waits while the caller has given no credit. The parts must not change until it resolves.
+   * transport; waits while the caller has given no credit. The parts must not change until it resolves. Frames go in the
+   * order of the calls. Rejects with `cancelled` or `link-lost`.
    */
-  send(...parts: readonly Uint8Array[]): Promise<void>;
+  readonly send: (...parts: readonly Uint8Array[]) => Promise<void>;
 }
 
 export type Handlers<T extends MethodTable> = {

@@ -1,8 +1,13 @@
-/** What link.ts promises, over a real unix socket. */
-import { expect, test } from 'vitest';
+/** What link.ts promises, over everything that carries links. */
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
 import { TowError } from '../../protocol/base/errors.ts';
 import type { Handlers } from '../../protocol/link/link.ts';
-import { linkPair, never, type TestMethods } from '../helpers/link-pair.ts';
+import { codeOf } from '../helpers/code-of.ts';
+import { linkPair, never, type PairOptions, type TestMethods } from '../helpers/link-pair.ts';
+import { transports } from '../helpers/socket-pair.ts';
+
+const mib = 1 << 20;
 
 const handlers: Handlers<TestMethods> = {
   echo: async ({ text }, { emit }) => {
@@ -19,122 +24,145 @@ const handlers: Handlers<TestMethods> = {
     new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('aborted')))),
 };
 
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return await promise.then(
-    () => 'no error',
-    (error: unknown) => (error instanceof TowError ? error.code : String(error)),
-  );
-}
+describe.each(transports)('over %s', (transport) => {
+  const pairOf = async (options: Partial<PairOptions> = {}) => await linkPair({ handlers, transport, ...options });
 
-test('a call has its events in order and one result, both ways', async () => {
-  await using pair = await linkPair({ handlers });
-  for (const link of [pair.agent, pair.controller]) {
-    const events: number[] = [];
-    const result = await link.call('echo', { text: 'hé\0' }, { onEvent: (event) => events.push(event) }, never);
-    expect([result, events]).toEqual([{ text: 'hé\0' }, [1, 2]]);
-  }
-  expect([pair.agent.peer.build, pair.controller.peer.build, pair.controller.peer.keyId]).toEqual(['b2', 'b1', 'key']);
-});
-
-test('an error keeps code, message, hint and causes', async () => {
-  await using pair = await linkPair({ handlers });
-  const error = await pair.agent.call('echo', { text: 'boom' }, {}, never).catch((e: unknown) => e);
-  expect(error).toMatchObject({ code: 'no-space', message: 'full', hint: 'free some', cause: { message: 'deep' } });
-});
-
-test('a stream arrives whole and in order, however slow the receiver is', async () => {
-  await using pair = await linkPair({ handlers });
-  const firsts: number[] = [];
-  let bytes = 0;
-  const onData = async (payload: Buffer): Promise<void> => {
-    await new Promise((resolve) => setImmediate(resolve));
-    firsts.push(payload[0] ?? -1);
-    bytes += payload.length;
-  };
-  await pair.controller.call('pour', { frames: 200, bytes: 100_000 }, { onData, windowBytes: 1 << 20 }, never);
-  expect(bytes).toBe(20_000_000);
-  expect(firsts).toEqual(Array.from({ length: 200 }, (_, n) => n % 256));
-});
-
-test('a stalled receiver makes the sender wait: no more than the window is under way', async () => {
-  await using pair = await linkPair({ handlers });
-  let release: () => void = () => undefined;
-  const stalled = new Promise<void>((resolve) => {
-    release = resolve;
+  test('a call has its events in order and one result, both ways', async () => {
+    await using pair = await pairOf();
+    for (const link of [pair.agent, pair.controller]) {
+      const events: number[] = [];
+      const result = await link.call('echo', { text: 'hé\0' }, { onEvent: (event) => events.push(event) }, never);
+      expect([result, events]).toEqual([{ text: 'hé\0' }, [1, 2]]);
+    }
+    const { agent, controller } = pair;
+    expect([agent.peer.build, controller.peer.build, controller.peer.keyId]).toEqual(['b2', 'b1', 'key']);
   });
-  const before = pair.agent.bytesSent;
-  const call = pair.controller.call(
-    'pour',
-    { frames: 1024, bytes: 1 << 20 },
-    { onData: () => stalled, windowBytes: 4 << 20 },
-    never,
-  );
-  // Control messages still go to and fro meanwhile, and give the sender all the turns it needs to send too much.
-  for (let n = 0; n < 200; n += 1) await pair.controller.call('echo', { text: 'x' }, {}, never);
-  expect(pair.agent.bytesSent - before).toBeLessThan(6 << 20);
-  expect(pair.sockets.agent.bufferedAmount).toBeLessThan(2 << 20);
-  pair.controller.close(new Error('enough'));
-  release();
-  expect(await codeOf(call)).toBe('link-lost');
-});
 
-test('cancel ends the call once the peer has acknowledged', async () => {
-  await using pair = await linkPair({ handlers });
-  const abort = new AbortController();
-  const call = pair.agent.call('hang', {}, {}, abort.signal);
-  await pair.agent.call('echo', { text: '' }, {}, never);
-  abort.abort();
-  expect(await codeOf(call)).toBe('cancelled');
-});
+  test('an error keeps code, message, hint and causes', async () => {
+    await using pair = await pairOf();
+    const error = await pair.agent.call('echo', { text: 'boom' }, {}, never).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'no-space', message: 'full', hint: 'free some', cause: { message: 'deep' } });
+  });
 
-test('what onData throws cancels the call and is its error', async () => {
-  await using pair = await linkPair({ handlers });
-  const onData = (): void => {
-    throw new TowError('no-space', 'disk full');
-  };
-  expect(await codeOf(pair.agent.call('pour', { frames: 1000, bytes: 1000 }, { onData }, never))).toBe('no-space');
-  expect((await pair.agent.call('echo', { text: 'still here' }, {}, never)).text).toBe('still here');
-});
+  test('hundreds of calls at once have each its own answer', async () => {
+    await using pair = await pairOf();
+    const texts = Array.from({ length: 200 }, (_, n) => String(n).repeat(n));
+    const answers = await Promise.all(texts.map((text) => pair.controller.call('echo', { text }, {}, never)));
+    expect(answers.map(({ text }) => text)).toEqual(texts);
+  });
 
-test('a lost link fails all calls and aborts handlers', async () => {
-  await using pair = await linkPair({ handlers });
-  const call = pair.agent.call('hang', {}, {}, never);
-  await pair.agent.call('echo', { text: '' }, {}, never);
-  pair.sockets.controller.terminate();
-  expect(await codeOf(call)).toBe('link-lost');
-  await pair.controller.closed;
-  expect(await codeOf(pair.controller.call('echo', { text: '' }, {}, never))).toBe('link-lost');
-});
+  test('a stream arrives whole and in order, however slow the receiver is', async () => {
+    await using pair = await pairOf();
+    const frames = 150;
+    const bytes = 70_000;
+    const got: Buffer[] = [];
+    const onData = async (payload: Buffer): Promise<void> => {
+      await setImmediate();
+      got.push(payload);
+    };
+    await pair.controller.call('pour', { frames, bytes }, { onData, windowBytes: mib }, never);
+    const sent = Array.from({ length: frames }, (_, n) => Buffer.concat([Buffer.alloc(bytes - 1, n), Buffer.of(255)]));
+    expect(Buffer.concat(got).equals(Buffer.concat(sent))).toBe(true);
+    expect(got.length).toBe(frames);
+  });
 
-test('a wrong secret and an unknown key look the same', async () => {
-  const errors = await Promise.all([
-    linkPair({ handlers, agentSecret: Buffer.alloc(32, 8) }).catch((error: unknown) => error),
-    linkPair({ handlers, agentKey: 'nobody' }).catch((error: unknown) => error),
-  ]);
-  expect(errors.map((error) => (error instanceof TowError ? [error.code, error.message] : error))[0]).toEqual(
-    errors.map((error) => (error instanceof TowError ? [error.code, error.message] : error))[1],
-  );
-  expect(errors[0]).toMatchObject({ code: 'unauthenticated' });
-});
+  test('a receiver that takes nothing makes the sender wait: a window is under way, of the 1 GiB that is due', async () => {
+    await using pair = await pairOf();
+    let release: () => void = () => undefined;
+    const stalled = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const before = pair.agent.bytesSent;
+    const options = { onData: () => stalled, windowBytes: 4 * mib };
+    const call = pair.controller.call('pour', { frames: 1024, bytes: mib }, options, never);
+    // Control messages still go to and fro meanwhile, and give the sender all the turns it needs to send too much.
+    for (let n = 0; n < 200; n += 1) await pair.controller.call('echo', { text: 'x' }, {}, never);
+    expect(pair.agent.bytesSent - before).toBeGreaterThan(3 * mib);
+    expect(pair.agent.bytesSent - before).toBeLessThan(6 * mib);
+    pair.controller.close(new Error('enough'));
+    release();
+    expect(await codeOf(call)).toBe('link-lost');
+  });
 
-test.each([
-  Buffer.alloc(0),
-  Buffer.of(1),
-  Buffer.of(1, 0xc1),
-  Buffer.of(2, 1, 0, 0, 0),
-  Buffer.alloc(100, 2),
-  Buffer.alloc(1 << 20, 1),
-  Buffer.of(9),
-])('garbage closes the link and nothing else (%#)', async (garbage) => {
-  await using pair = await linkPair({ handlers });
-  const call = pair.agent.call('hang', {}, {}, never);
-  pair.sockets.agent.send(garbage);
-  expect(await codeOf(call)).toBe('link-lost');
-  await pair.controller.closed;
-});
+  test('a peer that does not read makes the sender wait, however much credit it gave', async () => {
+    await using pair = await pairOf();
+    let bytes = 0;
+    const options = { onData: (payload: Buffer) => void (bytes += payload.length), windowBytes: 64 * mib };
+    const call = pair.controller.call('pour', { frames: 48, bytes: mib }, options, never);
+    await pair.controller.call('echo', { text: 'x' }, {}, never);
+    pair.sockets.controller.pause();
+    for (let n = 0; n < 2000; n += 1) await setImmediate();
+    // One MiB or one frame is in ws, and in the stream below it.
+    expect(pair.sockets.agent.bufferedAmount).toBeLessThan(2.5 * mib);
+    pair.sockets.controller.resume();
+    await call;
+    expect(bytes).toBe(48 * mib);
+  });
 
-test('an unknown method and malformed parameters are errors of the call', async () => {
-  await using pair = await linkPair({ handlers: { ...handlers, echo: undefined as never } });
-  expect(await codeOf(pair.agent.call('echo', { text: '' }, {}, never))).toBe('not-supported');
-  expect(await codeOf(pair.agent.call('pour', { frames: 'x' as never, bytes: 1 }, {}, never))).toBe('bad-message');
+  test('cancel ends the call once the peer has acknowledged', async () => {
+    await using pair = await pairOf();
+    const abort = new AbortController();
+    const call = pair.agent.call('hang', {}, {}, abort.signal);
+    await pair.agent.call('echo', { text: '' }, {}, never);
+    abort.abort();
+    expect(await codeOf(call)).toBe('cancelled');
+  });
+
+  test('cancel in the middle of a stream: no more data is taken, and the link goes on', async () => {
+    await using pair = await pairOf();
+    const abort = new AbortController();
+    let after = 0;
+    const onData = (): void => {
+      if (abort.signal.aborted) after += 1;
+      else abort.abort();
+    };
+    const call = pair.agent.call('pour', { frames: 10_000, bytes: 10_000 }, { onData }, abort.signal);
+    expect([await codeOf(call), after]).toEqual(['cancelled', 0]);
+    expect((await pair.agent.call('echo', { text: 'still here' }, {}, never)).text).toBe('still here');
+  });
+
+  test('what onData throws cancels the call and is its error', async () => {
+    await using pair = await pairOf();
+    const onData = (): void => {
+      throw new TowError('no-space', 'disk full');
+    };
+    expect(await codeOf(pair.agent.call('pour', { frames: 1000, bytes: 1000 }, { onData }, never))).toBe('no-space');
+    expect((await pair.agent.call('echo', { text: 'still here' }, {}, never)).text).toBe('still here');
+  });
+
+  test('a lost link fails all calls and aborts handlers', async () => {
+    let aborted: (reason: unknown) => void = () => undefined;
+    const told = new Promise((resolve) => {
+      aborted = resolve;
+    });
+    const hang: Handlers<TestMethods>['hang'] = async (_params, { signal }) =>
+      await new Promise((resolve) => signal.addEventListener('abort', () => resolve({}), { once: true })).then(() => {
+        aborted(signal.reason);
+        return {};
+      });
+    await using pair = await pairOf({ handlers: { ...handlers, hang } });
+    const call = pair.agent.call('hang', {}, {}, never);
+    const pour = pair.agent.call('pour', { frames: 10_000, bytes: mib }, { onData: () => undefined }, never);
+    await pair.agent.call('echo', { text: '' }, {}, never);
+    pair.sockets.controller.terminate();
+    expect([await codeOf(call), await codeOf(pour)]).toEqual(['link-lost', 'link-lost']);
+    expect(await told).toMatchObject({ code: 'link-lost' });
+    await pair.controller.closed;
+    expect(await codeOf(pair.controller.call('echo', { text: '' }, {}, never))).toBe('link-lost');
+  });
+
+  test('close says why to the other side', async () => {
+    await using pair = await pairOf();
+    pair.controller.close(new TowError('node-taken', 'another one came'));
+    expect(await pair.agent.closed).toMatchObject({ code: 'node-taken', message: 'another one came' });
+  });
+
+  test('a wrong secret and an unknown key look the same', async () => {
+    const errors: unknown[] = [];
+    for (const options of [{ agentSecret: Buffer.alloc(32, 8) }, { agentKey: 'nobody' }])
+      errors.push(await pairOf(options).catch((error: unknown) => error));
+    const [wrong, unknown] = errors.map((error) => (error instanceof TowError ? [error.code, error.message] : error));
+    expect(wrong).toEqual(unknown);
+    expect(errors[0]).toMatchObject({ code: 'unauthenticated' });
+  });
 });

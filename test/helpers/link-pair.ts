@@ -1,13 +1,11 @@
-/** Two ends of a real link over a unix socket, serving a small table of methods. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** Two ends of a real link, serving a small table of methods. */
 import * as v from 'valibot';
 import type { WebSocket } from 'ws';
+import type { Clock } from '../../protocol/base/clock.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
 import { acceptLink, openLink } from '../../protocol/link/open-link.ts';
-import { dialUnix, listenUnix } from '../../protocol/link/transport.ts';
 import { method } from '../../protocol/wire/method.ts';
+import { socketPair, type Transport } from './socket-pair.ts';
 
 export const testMethods = {
   echo: method(v.object({ text: v.string() }), v.number(), v.object({ text: v.string() })),
@@ -26,43 +24,35 @@ export interface LinkPair extends AsyncDisposable {
 }
 
 export interface PairOptions {
+  readonly handlers: Handlers<TestMethods>;
+  readonly transport?: Transport;
   readonly agentSecret?: Uint8Array;
   readonly agentKey?: string;
-  readonly handlers: Handlers<TestMethods>;
+  readonly clock?: Clock;
 }
 
-export async function linkPair({ agentSecret = secret, agentKey = 'key', handlers }: PairOptions): Promise<LinkPair> {
-  const directory = mkdtempSync(join(tmpdir(), 'link-'));
-  const path = join(directory, 's');
-  let onSocket: (socket: WebSocket) => void = () => undefined;
-  const accepted = new Promise<WebSocket>((resolve) => {
-    onSocket = resolve;
-  });
-  const server = await listenUnix(path, (socket) => onSocket(socket));
+/** Rejects with the dialling side's failure, or the listening side's if it alone failed. */
+export async function linkPair(options: PairOptions): Promise<LinkPair> {
+  const { agentSecret = secret, agentKey = 'key', handlers, transport } = options;
+  const clock = options.clock === undefined ? {} : { clock: options.clock };
+  const sockets = await socketPair(transport);
   const parts = { local: testMethods, remote: testMethods, handlers };
-  const dial = await dialUnix(path, never);
-  const listen = await accepted;
   const [agent, controller] = await Promise.allSettled([
-    openLink(dial, { ...parts, keyId: agentKey, secret: agentSecret, build: 'b1' }, never),
-    acceptLink(
-      listen,
-      { secretOf: (key) => (key === 'key' ? secret : undefined), build: 'b2', partsFor: () => parts },
-      never,
-    ),
+    openLink(sockets.dialler, { ...parts, ...clock, keyId: agentKey, secret: agentSecret, build: 'b1' }, never),
+    acceptLink(sockets.listener, { ...clock, secretOf, build: 'b2', partsFor: () => parts }, never),
   ]);
-  const dispose = async (): Promise<void> => {
-    dial.terminate();
-    await server[Symbol.asyncDispose]();
-    rmSync(directory, { recursive: true, force: true });
-  };
   if (agent.status === 'rejected' || controller.status === 'rejected') {
-    await dispose();
+    await sockets[Symbol.asyncDispose]();
     throw agent.status === 'rejected' ? agent.reason : controller.status === 'rejected' ? controller.reason : undefined;
   }
   return {
     agent: agent.value,
     controller: controller.value,
-    sockets: { agent: dial, controller: listen },
-    [Symbol.asyncDispose]: dispose,
+    sockets: { agent: sockets.dialler, controller: sockets.listener },
+    [Symbol.asyncDispose]: async () => await sockets[Symbol.asyncDispose](),
   };
+}
+
+export function secretOf(keyId: string): Uint8Array | undefined {
+  return keyId === 'key' ? secret : undefined;
 }
