@@ -12,19 +12,46 @@ export interface JobEnvironment {
   readonly submittedAt: number;
 }
 
-export function jobEnv({ kind, rank, nodes, numNodes, cluster, infra, jobNumber, submittedAt }: JobEnvironment): [string, string][] {
+export function jobEnv({
+  kind,
+  rank,
+  nodes,
+  numNodes,
+  cluster,
+  infra,
+  jobNumber,
+  submittedAt,
+}: JobEnvironment): [string, string][] {
   const addresses = nodes.map(({ address }) => address).join('\n');
   const gpus = String(nodes[rank]?.gpus ?? 0);
   const common: [string, string][] = [
     ['SKYPILOT_NUM_NODES', String(numNodes)],
     ['SKYPILOT_TASK_ID', `sky-${timestamp(submittedAt)}_${cluster}_${jobNumber}`],
-    ['SKYPILOT_CLUSTER_INFO', JSON.stringify({ cluster_name: cluster, cloud: infra.split('/')[0], region: infra.split('/')[1] ?? '', zone: '' })],
+    [
+      'SKYPILOT_CLUSTER_INFO',
+      JSON.stringify({
+        cluster_name: cluster,
+        cloud: infra.split('/')[0],
+        region: infra.split('/')[1] ?? null,
+        zone: null,
+      }),
+    ],
     ['SKYPILOT_INTERNAL_JOB_ID', String(jobNumber)],
   ];
   if (kind === 'setup') {
-    return [...common, ['SKYPILOT_SETUP_NODE_RANK', String(rank)], ['SKYPILOT_SETUP_NODE_IPS', addresses], ['SKYPILOT_SETUP_NUM_GPUS_PER_NODE', gpus]];
+    return [
+      ...common,
+      ['SKYPILOT_SETUP_NODE_RANK', String(rank)],
+      ['SKYPILOT_SETUP_NODE_IPS', addresses],
+      ['SKYPILOT_SETUP_NUM_GPUS_PER_NODE', gpus],
+    ];
   }
-  return [...common, ['SKYPILOT_NODE_RANK', String(rank)], ['SKYPILOT_NODE_IPS', addresses], ['SKYPILOT_NUM_GPUS_PER_NODE', gpus]];
+  return [
+    ...common,
+    ['SKYPILOT_NODE_RANK', String(rank)],
+    ['SKYPILOT_NODE_IPS', addresses],
+    ['SKYPILOT_NUM_GPUS_PER_NODE', gpus],
+  ];
 }
 
 /** 2023-07-06-21-18-31-563000 in local time: the incumbent has microseconds. */

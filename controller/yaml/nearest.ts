@@ -17,10 +17,14 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
 }
 
 /** `did you mean X?`, or what there is to choose from. */
-export function suggestion(word: string, candidates: readonly string[]): string {
+export function suggestion(
+  word: string,
+  candidates: readonly string[],
+  listed: readonly string[] = candidates,
+): string {
   const near = nearest(word, candidates);
   if (near !== undefined) return `did you mean ${near}?`;
-  return candidates.length === 0 ? 'there is none' : `there is: ${candidates.join(', ')}`;
+  return listed.length === 0 ? 'there is none' : `there is: ${listed.join(', ')}`;
 }
 
 function plain(text: string): string {

@@ -38,7 +38,8 @@ export function parseYamlDocument(file: YamlFile): Document.Parsed {
     // Quadratic in the parser; the converter checks keys itself.
     uniqueKeys: false,
     prettyErrors: false,
-    logLevel: 'silent',
+    // Not 'silent', which would take the first of several documents.
+    logLevel: 'error',
   });
   const [error] = document.errors;
   if (error !== undefined) throw syntaxError(file, error);

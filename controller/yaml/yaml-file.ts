@@ -23,17 +23,18 @@ export class YamlFile {
   place(at: number): string {
     const before = this.text.slice(0, at);
     const line = before.split('\n').length;
-    return `${shown(this.name)}:${line}:${at - before.lastIndexOf('\n')}`;
+    return `${safe(this.name)}:${line}:${at - before.lastIndexOf('\n')}`;
   }
 
   fail(at: number, message: string, hint: string, code: ErrorCode = this.#code): TowError {
-    return new TowError(code, `${this.place(at)}: ${message}`, { hint });
+    return new TowError(code, `${this.place(at)}: ${safe(message)}`, { hint: safe(hint) });
   }
 
-  /** Fails for the first key of `map` that is not in `known`, naming the nearest that is. */
-  checkKeys(map: YamlMap, known: readonly string[], what: string): void {
+  /** Fails for the first key of `map` that is not in `known`, naming the nearest that is, or else those of `listed`. */
+  checkKeys(map: YamlMap, known: readonly string[], what: string, listed: readonly string[] = known): void {
     for (const { key, keyAt } of map.entries) {
-      if (!known.includes(key)) throw this.fail(keyAt, `${what} has no key ${quoted(key)}`, suggestion(key, known));
+      if (known.includes(key)) continue;
+      throw this.fail(keyAt, `${what} has no key ${quoted(key)}`, suggestion(key, known, listed));
     }
   }
 
@@ -108,11 +109,10 @@ export function isNull(node: YamlNode): boolean {
 
 /** Text of a file for people: quoted, shortened, without anything that drives a terminal. */
 export function quoted(text: string): string {
-  const short = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-  return `'${shown(short)}'`;
+  return `'${safe(text.length > 200 ? `${text.slice(0, 200)}…` : text)}'`;
 }
 
-function shown(text: string): string {
+function safe(text: string): string {
   return displayPath(bytesOf(text));
 }
 

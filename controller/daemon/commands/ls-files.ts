@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { bytesOf, displayPath, parseRootPath } from '../../../protocol/base/root-path.ts';
-import { localPath } from '../../task/file-mounts.ts';
+import { localPath } from '../../task/local-path.ts';
 import type { CommandRun } from '../command-result.ts';
 import { homeOf } from './task-run.ts';
 

@@ -1,0 +1,63 @@
+/** Every key that a task may have, so that the incumbent's task files parse: those that mean something here, and the rest. */
+export const taskKeys = {
+  used: ['name', 'workdir', 'num_nodes', 'resources', 'envs', 'secrets', 'file_mounts', 'setup', 'run', 'sync'],
+  ignored: [
+    '_metadata',
+    '_user_specified_yaml',
+    'api_server_access',
+    'config',
+    'event_callback',
+    'experimental',
+    'file_mounts_mapping',
+    'inputs',
+    'managed_secrets',
+    'outputs',
+    'pool',
+    'service',
+    'volume_mounts',
+    'volumes',
+  ],
+} as const;
+
+export const resourceKeys = {
+  used: ['infra'],
+  ignored: [
+    '_cluster_config_overrides',
+    '_docker_login_config',
+    '_is_image_managed',
+    '_no_missing_accel_warnings',
+    '_requires_fuse',
+    'accelerator_args',
+    'accelerators',
+    'any_of',
+    'autostop',
+    'cloud',
+    'cpus',
+    'disk_size',
+    'disk_tier',
+    'ephemeral_storage',
+    'hooks',
+    'image_id',
+    'instance_type',
+    'job_recovery',
+    'labels',
+    'local_disk',
+    'max_hourly_cost',
+    'memory',
+    'network_tier',
+    'ordered',
+    'ports',
+    'priority',
+    'priority_class',
+    'region',
+    'spot_recovery',
+    'use_spot',
+    'volumes',
+    'zone',
+  ],
+} as const;
+
+export const storageKeys = {
+  used: ['name', 'source', 'store', 'mode', 'persistent', 'config', 'credentials', 'fsync'],
+  ignored: ['_bucket_sub_path', '_force_delete', '_is_sky_managed', 'mount_options', 'type'],
+} as const;
