@@ -64,7 +64,7 @@ export interface Store {
 }
 
 export const storageModes = ['MOUNT', 'COPY', 'MOUNT_CACHED'] as const;
-export type StorageMode = (typeof storageModes)[number];
+type StorageMode = (typeof storageModes)[number];
 
 export interface SyncSettings {
   readonly git: boolean;
