@@ -1,6 +1,5 @@
 /** `tow`: parses the line, asks the daemon, shows what it says. Loads nothing that this does not need: it runs at every command. */
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { toTowError } from '../../protocol/base/errors.ts';
 import { toErrorBody } from '../../protocol/wire/error-body.ts';
 import type { ApiRequest } from '../api/command.ts';
@@ -11,7 +10,7 @@ import { exitCodeOfError } from './exit-code.ts';
 import { helpText } from './help.ts';
 import { type ParsedLine, parseLine } from './parse-line.ts';
 import { requestEnv } from './request-env.ts';
-import { connectDaemon, controllerDirectory, tryConnect } from './start-daemon.ts';
+import { connectDaemon, daemonAnswers } from './start-daemon.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   const wantsJson = argv.includes('--json');
@@ -30,7 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function run(line: Extract<ParsedLine, { type: 'run' }>): Promise<number> {
   const home = process.env['HOME'] ?? '/';
-  if (line.command.command === 'stop' && (await tryConnect(join(controllerDirectory(home), 'api.sock'))) === undefined) return 0;
+  if (line.command.command === 'stop' && !(await daemonAnswers(home))) return 0;
   const output = openOutput({ json: line.json, progress: line.progress, command: line.command.command });
   try {
     for (;;) {
@@ -51,7 +50,7 @@ async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string, out
     build: TOWLINE_BUILD,
     cwd: process.cwd(),
     env: requestEnv(process.env, line.wantedEnv),
-    interactive: process.stdin.isTTY && process.stderr.isTTY,
+    interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
     command: line.command,
   };
   const conversation = converse(socket, request, (event, reply) => {

@@ -10,7 +10,7 @@ const retryMs = 25;
 const maxLogBytes = 4 << 20;
 
 /** `~/.towline/controller`. */
-export function controllerDirectory(home: string): string {
+function controllerDirectory(home: string): string {
   return join(home, '.towline', 'controller');
 }
 
@@ -34,7 +34,14 @@ export async function connectDaemon(home: string): Promise<Socket> {
   throw failed(home, `the controller did not answer within ${startTimeoutMs / 1000} s`);
 }
 
-export async function tryConnect(path: string): Promise<Socket | undefined> {
+/** Whether a daemon runs. */
+export async function daemonAnswers(home: string): Promise<boolean> {
+  const socket = await tryConnect(join(controllerDirectory(home), 'api.sock'));
+  socket?.destroy();
+  return socket !== undefined;
+}
+
+async function tryConnect(path: string): Promise<Socket | undefined> {
   return await new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -31,6 +31,7 @@ export class ApiServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #requests = new Map<Socket, string>();
   readonly #work = new Set<Promise<void>>();
+  readonly #sockets = new Set<Socket>();
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
@@ -47,12 +48,11 @@ export class ApiServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
+    this.#server.close();
     await Promise.allSettled(this.#work);
-    for (const socket of this.#requests.keys()) socket.destroy();
-    await closed;
+    // A CLI that waits to start its own daemon hears of the end last.
+    for (const socket of this.#sockets) if (!this.#handedOver.includes(socket)) socket.destroySoon();
+
   }
 
   #onConnection(socket: Socket): void {
@@ -60,7 +60,11 @@ export class ApiServer implements AsyncDisposable {
     let begun = false;
     let loginDone: (code: number) => void = () => undefined;
     socket.on('error', () => abort.abort(cancelled()));
-    socket.on('close', () => abort.abort(cancelled()));
+    this.#sockets.add(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      abort.abort(cancelled());
+    });
     const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
     lines.on('line', (line) => {
       try {

@@ -45,7 +45,7 @@ class JsonOutput implements Output {
   }
 }
 
-/** Ten times a second at most; plain lines every five seconds at most, and at every new phase. */
+/** Ten times a second at most; plain lines when a node begins to fetch, then every five seconds. */
 const redrawMs = 100;
 const plainEveryMs = 5000;
 
@@ -55,7 +55,7 @@ class PeopleOutput implements Output {
   readonly #progress = new Progress();
   readonly #rows: ApiData[] = [];
   #drawn = 0;
-  #drawnAt = 0;
+  #drawnAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ progress }: OutputOptions) {
@@ -123,10 +123,9 @@ class PeopleOutput implements Output {
     const now = Date.now();
     const turned = this.#progress.update(event, now);
     if (this.#mode === 'json') process.stderr.write(`${JSON.stringify({ v: 1, ...event })}\n`);
-    if (this.#mode === 'plain' && (turned || now - this.#drawnAt > plainEveryMs)) {
+    if (this.#mode === 'plain' && ((turned && event.phase === 'fetch') || now - this.#drawnAt > plainEveryMs)) {
       this.#drawnAt = now;
-      const line = this.#progress.render(200, now).find((text) => text.startsWith(event.node === '' ? event.root : event.node));
-      if (line !== undefined) process.stderr.write(`${line}\n`);
+      process.stderr.write(`${this.#progress.renderOne(event, now)}\n`);
     }
     if (this.#mode === 'tty') this.#timer ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + redrawMs - now));
   }

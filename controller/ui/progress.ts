@@ -43,6 +43,12 @@ export class Progress {
     this.#bars.clear();
   }
 
+  /** The line of one bar. */
+  renderOne({ node, root }: ProgressEvent, now: number): string {
+    const bar = this.#bars.get(`${node}\0${root}`);
+    return bar === undefined ? '' : renderBar(bar, now);
+  }
+
   /** A line for each bar, at most `width` wide. */
   render(width: number, now: number): string[] {
     return [...this.#bars.values()].map((bar) => cut(renderBar(bar, now), width));

@@ -42,7 +42,7 @@ export async function startLocalNode({ home, identity, bundle }: LocalNodeOption
 export async function startLocalAgent({ home, identity, bundle }: LocalNodeOptions, signal: AbortSignal): Promise<{ readonly privateTmp: boolean }> {
   const tmp = join(home, '.tmp');
   await mkdir(tmp, { recursive: true, mode: 0o700 });
-  const wrapper = await namespaceCommand(home, tmp, signal);
+  const wrapper = await namespaceCommand({ home, tmp, bundle }, signal);
   const [program, ...args] = [...(wrapper ?? []), process.execPath, bundle, 'daemon', identity.machine ?? ''];
   if (program === undefined) throw new TowError('internal', 'no program to start');
   spawn(program, args, { env: localEnv(home, wrapper !== undefined), detached: true, stdio: 'ignore', cwd: home }).unref();
