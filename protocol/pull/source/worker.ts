@@ -1,23 +1,23 @@
+import { bytesOf } from '../../base/root-path.ts';
 import { serveWorker } from '../../base/worker-server.ts';
 import { hashFiles } from './hash-task.ts';
+import { openIgnore } from './ignore/open-ignore.ts';
 import type { OpenIgnore } from './ignore-scope.ts';
 import { makePack } from './pack-task.ts';
 import { standings } from './stand-task.ts';
 import type { SourceTasks } from './tasks.ts';
 import { walkSource } from './walk.ts';
 
-const everything = { send: true, walk: true, verdict: { ignored: false }, tracked: false } as const;
-const openIgnore: OpenIgnore = () => {
-  const scope = { judge: () => everything, enter: () => scope };
-  return { scope, warnings: () => [] };
-};
+/** The request's paths are text, the rules work on bytes. */
+const openRules: OpenIgnore = ({ root, home, xdgConfigHome }) =>
+  openIgnore({ root, home: bytesOf(home), xdgConfigHome: xdgConfigHome === undefined ? undefined : bytesOf(xdgConfigHome) });
 
 /** Serves the tasks of a source in the calling worker thread (role `source`). */
 export function serveSourceWorker(): void {
   serveWorker<SourceTasks>({
-    walk: (input, emit) => ({ output: walkSource(input, openIgnore, emit) }),
+    walk: (input, emit) => ({ output: walkSource(input, openRules, emit) }),
     hash: hashFiles,
     pack: (input) => makePack(input),
-    stand: (input) => ({ output: standings(input, input.paths, openIgnore) }),
+    stand: (input) => ({ output: standings(input, input.paths, openRules) }),
   });
 }
