@@ -1,6 +1,7 @@
 /** Puts a `GitCase` on disk, without git. Every path is latin1-held. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { errnoOf } from '../../protocol/base/errors.ts';
+import { foldCase } from '../../protocol/pull/source/ignore/glob.ts';
 import type { ExcludesHow, GitCase, RuleFile, TrackedEntry } from './git-case.ts';
 import { everythingSent, type WalkedEntry, walkScope } from './ignore-walk.ts';
 
@@ -19,7 +20,8 @@ export function layOut(where: string, one: GitCase): Layout {
   const top = `${where}/work`;
   const home = `${where}/home`;
   for (const directory of [top, `${home}/.config/git`]) mkdirSync(directory, { recursive: true });
-  for (const { path, kind } of one.items) make(`${top}/${path}`, kind);
+  const spelled = new Map<string, string>();
+  for (const { path, kind } of one.items) make(`${top}/${one.ignoreCase ? spellAlike(path, spelled) : path}`, kind);
   const directories = [...walkScope(top, everythingSent)].filter(([, { isDir }]) => isDir).map(([path]) => path);
   for (const { pick, rules, symlink } of one.ignoreFiles) {
     const file = `${top}/${['', ...directories][pick % (directories.length + 1)] ?? ''}/.gitignore`;
@@ -30,6 +32,20 @@ export function layOut(where: string, one: GitCase): Layout {
   if (one.exclude !== undefined) writeRules(`${top}/.git/info/exclude`, one.exclude);
   const nested = directories.length === 0 ? undefined : layNested(where, one, directories);
   return { one, top, home, nested, paths: walkScope(top, everythingSent) };
+}
+
+/** As a file system would have it that ignores case: each name as it was spelled first. */
+function spellAlike(path: string, spelled: Map<string, string>): string {
+  let folded = '';
+  return path
+    .split('/')
+    .map((name) => {
+      folded += `/${foldCase(name)}`;
+      const first = spelled.get(folded) ?? name;
+      spelled.set(folded, first);
+      return first;
+    })
+    .join('/');
 }
 
 function make(where: string, kind: 'file' | 'dir' | 'symlink'): void {
@@ -67,8 +83,9 @@ function layNested(where: string, { nested, hash }: GitCase, directories: readon
   const path = directories[(nested?.pick ?? 0) % directories.length];
   if (nested === undefined || path === undefined) return undefined;
   const dotGit = `${where}/work/${path}/.git`;
-  if (nested.kind === 'empty-git') return void mkdirSync(bytes(dotGit));
-  if (nested.kind === 'broken-file') return void writeFileSync(bytes(dotGit), 'gitdir: ../nowhere\n');
+  if (nested.kind === 'empty-git') mkdirSync(bytes(dotGit));
+  if (nested.kind === 'broken-file') writeFileSync(bytes(dotGit), 'gitdir: ../nowhere\n');
+  if (nested.kind === 'empty-git' || nested.kind === 'broken-file') return undefined;
   let gitDir = dotGit;
   if (nested.kind === 'submodule') {
     gitDir = `${where}/work/.git/modules/sub`;
@@ -99,15 +116,21 @@ function writeGitDir(gitDir: string, hash: 'sha1' | 'sha256', config: string): v
  * Paths for the index of the outer repository, or of the nested one, relative to it; none lies below another. The outer
  * one tracks nothing in the nested one.
  */
-export function pathsToTrack({ paths, nested }: Layout, tracked: readonly TrackedEntry[], inNested: boolean): string[] {
+export function pathsToTrack(
+  { paths, nested, one }: Layout,
+  tracked: readonly TrackedEntry[],
+  inNested: boolean,
+): string[] {
   const prefix = nested === undefined ? undefined : `${nested}/`;
   const files = [...paths].filter(([, { isDir }]) => !isDir).map(([path]) => path);
   const mine = files.filter((path) => (prefix !== undefined && path.startsWith(prefix)) === inNested);
   const chosen = new Set<string>();
+  const fold = (path: string): string => (one.ignoreCase ? foldCase(path) : path);
   for (const { pick, phantom } of tracked) {
     const path = phantom ?? mine[pick % Math.max(1, mine.length)]?.slice(inNested ? prefix?.length : 0);
-    if (path === undefined || (!inNested && prefix !== undefined && related(path, prefix.slice(0, -1)))) continue;
-    if (![...chosen].some((other) => related(path, other))) chosen.add(path);
+    if (path === undefined || (!inNested && prefix !== undefined && related(fold(path), fold(prefix.slice(0, -1)))))
+      continue;
+    if (![...chosen].some((other) => related(fold(path), fold(other)))) chosen.add(path);
   }
   return [...chosen];
 }

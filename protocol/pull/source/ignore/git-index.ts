@@ -28,6 +28,8 @@ export interface GitIndex {
 const extendedFlag = 0x4000;
 const statBytes = 24;
 const modeType = 0o170000;
+/** What no file system opens anyway; compressed names could otherwise grow without bound. */
+const maxPathBytes = 4096;
 
 /** Throws `bad-message` for bytes that are no index, or one of a version to come. */
 export function parseGitIndex(bytes: Buffer, hashBytes: 20 | 32): GitIndex {
@@ -52,6 +54,8 @@ export function parseGitIndex(bytes: Buffer, hashBytes: 20 | 32): GitIndex {
       path = reader.textToNul();
       reader.skip((8 - ((reader.at - start) % 8)) % 8);
     }
+    if (path.length > maxPathBytes)
+      throw new TowError('bad-message', `entry ${index} has a path of ${path.length} bytes, more than ${maxPathBytes}`);
     if (mode !== 0o040000) entries.push({ path, gitlink: mode === 0o160000 });
   }
   return { entries, split: readExtensions(bytes, reader, hashBytes) };
