@@ -13,7 +13,7 @@ export interface TrackedEntry {
   readonly phantom: string | undefined;
 }
 
-export interface NestedCase {
+interface NestedCase {
   /** Of the directories in the tree, taken round. */
   readonly pick: number;
   readonly kind: 'repository' | 'submodule' | 'worktree' | 'empty-git' | 'broken-file';

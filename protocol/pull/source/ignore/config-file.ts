@@ -1,5 +1,5 @@
 /** A setting of a git config file, latin1-held. `value` is undefined where there is no `=`: that is true. */
-export interface ConfigSetting {
+interface ConfigSetting {
   /** 'core.excludesfile': section and key in lower case, a subsection between them as it is. */
   readonly name: string;
   readonly value: string | undefined;

@@ -13,7 +13,7 @@ export interface IndexEntry {
   readonly gitlink: boolean;
 }
 
-export interface SplitIndex {
+interface SplitIndex {
   /** The `sharedindex.HASH` file that this index is a change of. */
   readonly base: string;
   /** Entries of the base, by position, that are gone. */
