@@ -1,24 +1,28 @@
 import { TowError } from '../../base/errors.ts';
-import { displayPath } from '../../base/root-path.ts';
+import { displayPath, type RootPath } from '../../base/root-path.ts';
 import { type Manifest, manifestTotals } from '../../chunk/manifest.ts';
-import { type Ledger, ledgerManifest } from './ledger.ts';
+import { gitPath } from './git-state.ts';
+import type { Ledger } from './ledger.ts';
 
 /** From this many files on, losing more than half of them is taken for a mistake. */
 const manyFiles = 100;
 
 /**
  * Refuses a pull that looks like a mistake (an empty source, another workdir than last time, most files gone), unless
- * the user said `--allow-delete`. `lost` is the number of ledger files that the switch would remove.
+ * the user said `--allow-delete`.
+ * `removed` are the ledger's files that the switch would remove. What lies in `.git` does not count: `git gc` there turns a
+ * hundred thousand objects into one pack.
  */
 export function checkDeletes(
   dest: string,
   ledger: Ledger | undefined,
   manifest: Manifest,
   source: string,
-  lost: number,
+  removed: readonly RootPath[],
 ): void {
   if (ledger === undefined) return;
-  const had = manifestTotals(ledgerManifest(ledger)).files;
+  const had = filesOutsideGit(ledger);
+  const lost = removed.filter((path) => gitPath(path) === undefined).length;
   const hint = 'if that is meant, run it again with --allow-delete';
   const refuse = (why: string): TowError =>
     new TowError('delete-refused', `refused to sync ${displayPath(dest)}: ${why}`, { hint });
@@ -28,4 +32,13 @@ export function checkDeletes(
   if (had > 0 && lost > 0 && manifestTotals(manifest).files === 0)
     throw refuse(`the source is empty, the node has ${had} files of it`);
   if (had >= manyFiles && lost * 2 > had) throw refuse(`the source lacks ${lost} of ${had} files that are on the node`);
+}
+
+function filesOutsideGit({ root, directories }: Ledger): number {
+  let files = root.kind === 'dir' ? 0 : 1;
+  for (const { path, entries } of directories.values()) {
+    if (gitPath(`${path}/x`) !== undefined) continue;
+    for (const { kind } of entries) if (kind !== 'dir') files += 1;
+  }
+  return files;
 }

@@ -122,7 +122,7 @@ export class Session {
   stage(ignored: readonly number[]): StagedTotals {
     const { manifest, options } = this.#known();
     const ignoredPaths = new Set(ignored.map((at) => this.#absent[at] ?? ''));
-    this.#plan = planPull({
+    const plan = planPull({
       root: this.#root,
       manifest,
       ledger: this.#ledger,
@@ -130,15 +130,10 @@ export class Session {
       ignored: ignoredPaths,
     });
     if (!options.allowDelete) {
-      checkDeletes(
-        options.dest,
-        this.#ledger,
-        manifest,
-        options.source,
-        this.#plan.removals.filter(({ op }) => op === 'remove').length,
-      );
+      const removed = plan.removals.flatMap((op) => (op.op === 'remove' ? [op.path] : []));
+      checkDeletes(options.dest, this.#ledger, manifest, options.source, removed);
     }
-    const plan = this.#plan;
+    this.#plan = plan;
     const { placements, removals, directories, metas } = plan;
     const files = placements.length;
     if (files + removals.length + directories.length + metas.length === 0)
