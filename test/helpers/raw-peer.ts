@@ -18,13 +18,13 @@ export interface RawPeer extends AsyncDisposable {
   readonly socket: WebSocket;
   /** Everything the link sent, in order; data frames with their payload's length. */
   readonly heard: readonly Heard[];
-  say(message: Envelope): void;
-  sayRaw(message: unknown): void;
-  pour(id: number, payload: Buffer): void;
+  readonly say: (message: Envelope) => void;
+  readonly sayRaw: (message: unknown) => void;
+  readonly pour: (id: number, payload: Buffer) => void;
   /** The first message heard that passes, waiting for it. Rejects when the link closes without. */
-  hear(passes: (message: Heard) => boolean): Promise<Heard>;
+  readonly hear: (passes: (message: Heard) => boolean) => Promise<Heard>;
   /** Everything the link sent until it had read all that was said so far. */
-  settled(): Promise<readonly Heard[]>;
+  readonly settled: () => Promise<readonly Heard[]>;
 }
 
 export type Heard = Envelope | { readonly type: 'data'; readonly id: number; readonly bytes: number };

@@ -3,7 +3,7 @@ import { cancelled, throwIfAborted } from '../../protocol/base/abort.ts';
 import type { Clock } from '../../protocol/base/clock.ts';
 
 interface Sleeper {
-  readonly dueAt: number;
+  dueAt: number;
   readonly wake: () => void;
 }
 
@@ -52,8 +52,14 @@ export class VirtualClock implements Clock {
     await setImmediate();
   }
 
-  /** Time passes and nobody is woken: an event loop that stood still, or a machine that slept. Negative: it was set back. */
-  jump(ms: number): void {
+  /** Time passes and nobody is woken: an event loop that stood still, or a machine that slept. */
+  stall(ms: number): void {
     this.#now += ms;
+  }
+
+  /** The clock is put back; what sleeps does so as long as it would have. */
+  putBack(ms: number): void {
+    this.#now -= ms;
+    for (const sleeper of this.#sleepers) sleeper.dueAt -= ms;
   }
 }
