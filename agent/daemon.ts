@@ -4,9 +4,14 @@ import { TowError } from '../protocol/base/errors.ts';
 import type { Handlers, Link } from '../protocol/link/link.ts';
 import { openLink } from '../protocol/link/open-link.ts';
 import { RootGate } from '../protocol/pull/replica/root-gate.ts';
-import { type AgentMethods, agentMethods, type ControllerMethods, controllerMethods } from '../protocol/wire/methods.ts';
-import { AgentLog } from './agent-log.ts';
+import {
+  type AgentMethods,
+  agentMethods,
+  type ControllerMethods,
+  controllerMethods,
+} from '../protocol/wire/methods.ts';
 import { takeAgentLock } from './agent-lock.ts';
+import { AgentLog } from './agent-log.ts';
 import { buildId, bundleFile } from './build-id.ts';
 import { keepLink } from './dial.ts';
 import { readIdentity } from './identity.ts';
@@ -55,7 +60,12 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
     {
       paths,
       identity,
-      open: (socket, during) => openLink(socket, { ...parts, keyId: identity.keyId, secret: Buffer.from(identity.secret, 'hex'), build }, during),
+      open: (socket, during) =>
+        openLink(
+          socket,
+          { ...parts, keyId: identity.keyId, secret: Buffer.from(identity.secret, 'hex'), build },
+          during,
+        ),
       onLink: (link) => {
         current = link;
       },

@@ -42,7 +42,8 @@ export async function keepLink(options: DialOptions, signal: AbortSignal): Promi
       const { code, message } = toTowError(error, 'dialling');
       options.log(`${code}: ${message}`);
       if (code === 'unauthenticated') pauseMs = revokedPauseMs;
-      else if (code === 'link-lost' && path !== undefined && options.identity.link.kind === 'run-dir') rmSync(path, { force: true });
+      else if (code === 'link-lost' && path !== undefined && options.identity.link.kind === 'run-dir')
+        rmSync(path, { force: true });
     }
     await pause(options, pauseMs * (0.5 + Math.random() / 2), signal);
     pauseMs = Math.min(pauseMs * 1.6, Math.max(longestPauseMs, pauseMs));

@@ -23,7 +23,10 @@ async function main(): Promise<void> {
   switch (command) {
     case 'daemon':
       process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
-      await runAgent({ home, machine: argument, privateTmp: argument === undefined || process.env['TOWLINE_PRIVATE_TMP'] === '1' }, stop.signal);
+      await runAgent(
+        { home, machine: argument, privateTmp: argument === undefined || process.env['TOWLINE_PRIVATE_TMP'] === '1' },
+        stop.signal,
+      );
       return;
     case 'start':
       return await startAgent(agentPaths(home, machineKey(argument)), argument, stop.signal);
@@ -39,6 +42,7 @@ async function main(): Promise<void> {
     case 'version':
       process.stdout.write(`${buildId()}\n`);
       return;
+    case undefined:
     default:
       process.stderr.write('usage: agent.mjs daemon|start|stop|enrol|bridge|runner|version\n');
       process.exitCode = 2;

@@ -8,7 +8,7 @@ const maxHeldBytes = 64 << 20;
 
 function relay(from, to) {
   let held = 0;
-  const later = (action) => setTimeout(action, delay);
+  const later = (action) => setTimeout(() => action(), delay);
   from.on('data', (data) => {
     held += data.length;
     if (held > maxHeldBytes) from.pause();

@@ -19,7 +19,11 @@ type JobMethods = Pick<Handlers<AgentMethods>, 'job.start' | 'job.state' | 'job.
 const keptJobs = 100;
 
 /** Serves jobs: starts scripts under runners, tells their state, streams their output. */
-export function jobHandlers(options: { readonly paths: AgentPaths; readonly bundle: string; readonly gate: RootGate }): JobMethods {
+export function jobHandlers(options: {
+  readonly paths: AgentPaths;
+  readonly bundle: string;
+  readonly gate: RootGate;
+}): JobMethods {
   const { paths, bundle, gate } = options;
   const find = (job: string, kind: ScriptKind): ScriptDir => {
     const directory = new ScriptDir(join(paths.jobs, job, kind));
@@ -36,7 +40,11 @@ export function jobHandlers(options: { readonly paths: AgentPaths; readonly bund
       refuseSecondScript(paths, job);
       pruneJobs(paths);
       directory.create(script, { cwd: workdirOf(paths.home), env: scriptEnv(paths.home, env) });
-      spawn(process.execPath, [bundle, 'runner', directory.path], { detached: true, stdio: 'ignore', cwd: paths.home }).unref();
+      spawn(process.execPath, [bundle, 'runner', directory.path], {
+        detached: true,
+        stdio: 'ignore',
+        cwd: paths.home,
+      }).unref();
       return await stateWhen(directory, (state) => state.state !== 'running' || state.pid !== 0, signal);
     },
     'job.state': async ({ job, kind, wait }, { signal }) => {
@@ -65,12 +73,21 @@ export function jobHandlers(options: { readonly paths: AgentPaths; readonly bund
       return directory.state();
     },
     'job.list': async () => ({
-      scripts: allScripts(paths.jobs).map(({ job, kind, directory }) => ({ job, kind, startedAt: directory.startedAt(), status: directory.state() })),
+      scripts: allScripts(paths.jobs).map(({ job, kind, directory }) => ({
+        job,
+        kind,
+        startedAt: directory.startedAt(),
+        status: directory.state(),
+      })),
     }),
   };
 }
 
-async function stateWhen(directory: ScriptDir, good: (state: ScriptState) => boolean, signal: AbortSignal): Promise<ScriptState> {
+async function stateWhen(
+  directory: ScriptDir,
+  good: (state: ScriptState) => boolean,
+  signal: AbortSignal,
+): Promise<ScriptState> {
   using watch = new ScriptWatch(directory);
   for (;;) {
     await watch.next(signal);
@@ -84,18 +101,27 @@ async function stateWhen(directory: ScriptDir, good: (state: ScriptState) => boo
 function refuseUnfinishedSwitch(paths: AgentPaths): void {
   const open = readdirSync(paths.roots).find((key) => existsSync(join(paths.roots, key, 'journal')));
   if (open === undefined) return;
-  throw new TowError('journal-damaged', `a switch of ${join(paths.roots, open)} was interrupted and is not finished`, { hint: 'sync again: that finishes it, or says why it cannot' });
+  throw new TowError('journal-damaged', `a switch of ${join(paths.roots, open)} was interrupted and is not finished`, {
+    hint: 'sync again: that finishes it, or says why it cannot',
+  });
 }
 
 function refuseSecondScript(paths: AgentPaths, job: string): void {
-  const other = allScripts(paths.jobs).find((script) => script.job !== job && script.directory.state().state === 'running');
-  if (other !== undefined) throw new TowError('controller-busy', `job ${other.job} is running on this node`, { hint: 'wait for it, or cancel it', retryable: true });
+  const other = allScripts(paths.jobs).find(
+    (script) => script.job !== job && script.directory.state().state === 'running',
+  );
+  if (other !== undefined)
+    throw new TowError('controller-busy', `job ${other.job} is running on this node`, {
+      hint: 'wait for it, or cancel it',
+      retryable: true,
+    });
 }
 
 function pruneJobs(paths: AgentPaths): void {
   const scripts = allScripts(paths.jobs).filter(({ directory }) => directory.state().state !== 'running');
   const jobs = [...new Set(scripts.map(({ job }) => job))];
-  for (const job of jobs.slice(0, Math.max(0, jobs.length - keptJobs))) rmSync(join(paths.jobs, job), { recursive: true, force: true });
+  for (const job of jobs.slice(0, Math.max(0, jobs.length - keptJobs)))
+    rmSync(join(paths.jobs, job), { recursive: true, force: true });
 }
 
 function kill(pid: number, signal: 'SIGTERM' | 'SIGUSR2'): void {

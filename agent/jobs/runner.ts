@@ -25,7 +25,9 @@ export async function runRunner(path: string): Promise<void> {
   process.on('SIGUSR2', () => signalGroup(child.pid, 'SIGKILL'));
   const code = await new Promise<number>((resolve) => {
     child.once('error', () => resolve(127));
-    child.once('exit', (exitCode, signal) => resolve(exitCode ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+    child.once('exit', (exitCode, signal) =>
+      resolve(exitCode ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
   });
   directory.ended(code);
 }

@@ -14,7 +14,12 @@ export interface LogRequest {
 }
 
 /** Streams a script's output; returns the offset behind the last byte sent. What is written just before the end is sent too. */
-export async function streamLog(directory: ScriptDir, request: LogRequest, send: (bytes: Buffer) => Promise<void>, signal: AbortSignal): Promise<number> {
+export async function streamLog(
+  directory: ScriptDir,
+  request: LogRequest,
+  send: (bytes: Buffer) => Promise<void>,
+  signal: AbortSignal,
+): Promise<number> {
   const fd = openSync(directory.output, 'r');
   using watch = new ScriptWatch(directory);
   try {

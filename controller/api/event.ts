@@ -1,5 +1,5 @@
-import type { ErrorBody } from '../../protocol/wire/schema.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
+import type { ErrorBody } from '../../protocol/wire/schema.ts';
 
 /** What the daemon sends the CLI, one JSON object a line. The CLI renders it; `--json` prints it (docs/cli.md lists the fields). */
 export type ApiEvent =

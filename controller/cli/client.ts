@@ -12,7 +12,11 @@ export interface Conversation {
 }
 
 /** Sends a request and hands every event on, in order, until the exit code comes. */
-export function converse(socket: Socket, request: ApiRequest, onEvent: (event: ApiEvent, reply: (input: ApiInput) => void) => void): Conversation {
+export function converse(
+  socket: Socket,
+  request: ApiRequest,
+  onEvent: (event: ApiEvent, reply: (input: ApiInput) => void) => void,
+): Conversation {
   const send = (input: ApiInput): void => void socket.write(`${JSON.stringify(input)}\n`);
   send(request);
   const ended = new Promise<number>((resolve, reject) => {
@@ -25,7 +29,12 @@ export function converse(socket: Socket, request: ApiRequest, onEvent: (event: A
         socket.end();
       } else onEvent(event, send);
     });
-    const lost = (): void => reject(new TowError('controller-failed', 'the controller went away while it worked', { hint: 'repeat the command: it starts a new one, and the sync resumes' }));
+    const lost = (): void =>
+      reject(
+        new TowError('controller-failed', 'the controller went away while it worked', {
+          hint: 'repeat the command: it starts a new one, and the sync resumes',
+        }),
+      );
     socket.on('close', lost);
     socket.on('error', lost);
   });

@@ -4,7 +4,15 @@ import { type CommandSpec, commandSpecs, commonOptions, type OptionSpec } from '
 export function helpText(spec: CommandSpec | undefined): string {
   if (spec !== undefined) {
     const options = [...spec.options, ...commonOptions];
-    return [`usage: tow ${spec.words.join(' ')} ${spec.usage}`.trimEnd(), '', spec.help, '', 'options:', ...options.map(optionLine), ''].join('\n');
+    return [
+      `usage: tow ${spec.words.join(' ')} ${spec.usage}`.trimEnd(),
+      '',
+      spec.help,
+      '',
+      'options:',
+      ...options.map(optionLine),
+      '',
+    ].join('\n');
   }
   const width = Math.max(...commandSpecs.map(({ words }) => words.join(' ').length));
   return [

@@ -1,10 +1,11 @@
 /** `tow`: parses the line, asks the daemon, shows what it says. Loads nothing that this does not need: it runs at every command. */
 import { spawn } from 'node:child_process';
+import { isatty } from 'node:tty';
 import { toTowError } from '../../protocol/base/errors.ts';
 import { toErrorBody } from '../../protocol/wire/error-body.ts';
 import type { ApiRequest } from '../api/command.ts';
 import type { ApiEvent } from '../api/event.ts';
-import { openOutput, type Output } from '../ui/output.ts';
+import { type Output, openOutput } from '../ui/output.ts';
 import { converse } from './client.ts';
 import { exitCodeOfError } from './exit-code.ts';
 import { helpText } from './help.ts';
@@ -43,14 +44,18 @@ async function run(line: Extract<ParsedLine, { type: 'run' }>): Promise<number> 
 }
 
 /** Exit code; undefined when the daemon ends in favour of this build and is to be started anew. */
-async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string, output: Output): Promise<number | undefined> {
+async function ask(
+  line: Extract<ParsedLine, { type: 'run' }>,
+  home: string,
+  output: Output,
+): Promise<number | undefined> {
   const socket = await connectDaemon(home);
   const request: ApiRequest = {
     type: 'request',
     build: TOWLINE_BUILD,
     cwd: process.cwd(),
     env: requestEnv(process.env, line.wantedEnv),
-    interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    interactive: isatty(0) && isatty(2),
     command: line.command,
   };
   const conversation = converse(socket, request, (event, reply) => {

@@ -19,7 +19,11 @@ export interface CommandSpec {
   readonly operands: { readonly min: number; readonly max: number };
 }
 
-const workdir: OptionSpec = { name: 'workdir', value: 'DIR', help: 'sync this directory to ~/sky_workdir on the nodes' };
+const workdir: OptionSpec = {
+  name: 'workdir',
+  value: 'DIR',
+  help: 'sync this directory to ~/sky_workdir on the nodes',
+};
 const env: readonly OptionSpec[] = [
   { name: 'env', value: 'K=V', multiple: true, help: 'set a variable (K alone: take it from here)' },
   { name: 'env-file', value: 'FILE', help: 'set variables from a file of NAME=value lines' },
@@ -64,7 +68,15 @@ export const commandSpecs: readonly CommandSpec[] = [
     usage: "NAME [options] task.yaml | 'cmd'",
     help: 'sync the workdir as it is now, then run a job; no setup, no file mounts unless asked',
     operands: { min: 1, max: 2 },
-    options: [workdir, { name: 'no-workdir', help: 'sync nothing' }, { name: 'file-mounts', help: 'sync file mounts too' }, ...env, detach, dryrun, ...safety],
+    options: [
+      workdir,
+      { name: 'no-workdir', help: 'sync nothing' },
+      { name: 'file-mounts', help: 'sync file mounts too' },
+      ...env,
+      detach,
+      dryrun,
+      ...safety,
+    ],
   },
   {
     words: ['push'],
@@ -84,9 +96,21 @@ export const commandSpecs: readonly CommandSpec[] = [
       { name: 'tail', value: 'N', help: 'only the last N lines' },
     ],
   },
-  { words: ['cancel'], usage: 'NAME JOB… | --all', help: 'end jobs', operands: { min: 1, max: 100 }, options: [{ name: 'all', help: 'all that run or wait' }] },
+  {
+    words: ['cancel'],
+    usage: 'NAME JOB… | --all',
+    help: 'end jobs',
+    operands: { min: 1, max: 100 },
+    options: [{ name: 'all', help: 'all that run or wait' }],
+  },
   { words: ['status'], usage: '', help: 'list clusters', operands: { min: 0, max: 0 }, options: [] },
-  { words: ['down'], usage: 'NAME [--purge]', help: 'stop the agents and forget the cluster', operands: { min: 1, max: 1 }, options: [{ name: 'purge', help: 'also remove what Towline keeps on ssh nodes, kept versions too' }] },
+  {
+    words: ['down'],
+    usage: 'NAME [--purge]',
+    help: 'stop the agents and forget the cluster',
+    operands: { min: 1, max: 1 },
+    options: [{ name: 'purge', help: 'also remove what Towline keeps on ssh nodes, kept versions too' }],
+  },
   { words: ['pool', 'ls'], usage: '', help: 'list pools of hosts', operands: { min: 0, max: 0 }, options: [] },
   {
     words: ['pool', 'add'],
@@ -99,13 +123,58 @@ export const commandSpecs: readonly CommandSpec[] = [
       { name: 'port', value: 'N', help: 'ssh port' },
     ],
   },
-  { words: ['conflicts', 'ls'], usage: 'NAME', help: "list nodes' versions that were kept", operands: { min: 1, max: 1 }, options: [] },
-  { words: ['conflicts', 'restore'], usage: 'NAME ID…', help: 'put kept versions back', operands: { min: 2, max: 1000 }, options: [] },
-  { words: ['conflicts', 'prune'], usage: 'NAME ID… | --all', help: 'delete kept versions', operands: { min: 1, max: 1000 }, options: [{ name: 'all', help: 'all of them' }] },
-  { words: ['ls-files'], usage: '[DIR] [--explain PATH]', help: 'list what would be sent', operands: { min: 0, max: 1 }, options: [{ name: 'explain', value: 'PATH', help: 'say which line of which file ignores PATH' }] },
-  { words: ['check'], usage: '[NAME]', help: 'check each hop and say how to mend it', operands: { min: 0, max: 1 }, options: [] },
-  { words: ['stop'], usage: '', help: 'end the controller; nodes and their jobs go on', operands: { min: 0, max: 0 }, options: [] },
+  {
+    words: ['conflicts', 'ls'],
+    usage: 'NAME',
+    help: "list nodes' versions that were kept",
+    operands: { min: 1, max: 1 },
+    options: [],
+  },
+  {
+    words: ['conflicts', 'restore'],
+    usage: 'NAME ID…',
+    help: 'put kept versions back',
+    operands: { min: 2, max: 1000 },
+    options: [],
+  },
+  {
+    words: ['conflicts', 'prune'],
+    usage: 'NAME ID… | --all',
+    help: 'delete kept versions',
+    operands: { min: 1, max: 1000 },
+    options: [{ name: 'all', help: 'all of them' }],
+  },
+  {
+    words: ['ls-files'],
+    usage: '[DIR] [--explain PATH]',
+    help: 'list what would be sent',
+    operands: { min: 0, max: 1 },
+    options: [{ name: 'explain', value: 'PATH', help: 'say which line of which file ignores PATH' }],
+  },
+  {
+    words: ['check'],
+    usage: '[NAME]',
+    help: 'check each hop and say how to mend it',
+    operands: { min: 0, max: 1 },
+    options: [],
+  },
+  {
+    words: ['stop'],
+    usage: '',
+    help: 'end the controller; nodes and their jobs go on',
+    operands: { min: 0, max: 0 },
+    options: [],
+  },
 ];
 
 /** Commands of the plan that this build does not have yet. */
-export const plannedCommands: readonly string[] = ['watch', 'get', 'put', 'queue', 'ssh', 'proxy', 'storage', 'bugreport'];
+export const plannedCommands: readonly string[] = [
+  'watch',
+  'get',
+  'put',
+  'queue',
+  'ssh',
+  'proxy',
+  'storage',
+  'bugreport',
+];

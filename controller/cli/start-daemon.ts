@@ -61,7 +61,12 @@ function startDaemon(home: string): { gone(): boolean } {
   const output = openSync(log, 'a', 0o600);
   const script = join(dirname(fileURLToPath(import.meta.url)), 'controller.js');
   const env = { HOME: home, PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: process.env['LANG'] ?? 'C.UTF-8' };
-  const child = spawn(process.execPath, [script, TOWLINE_BUILD], { detached: true, stdio: ['ignore', output, output], cwd: '/', env });
+  const child = spawn(process.execPath, [script, TOWLINE_BUILD], {
+    detached: true,
+    stdio: ['ignore', output, output],
+    cwd: '/',
+    env,
+  });
   child.unref();
   let ended = false;
   child.on('exit', () => {
@@ -75,7 +80,10 @@ function startDaemon(home: string): { gone(): boolean } {
 
 function failed(home: string, message: string): TowError {
   const log = join(controllerDirectory(home), 'log');
-  return new TowError('controller-failed', message, { cause: new Error(`the end of ${log}: ${tail(log)}`), hint: `see ${log}` });
+  return new TowError('controller-failed', message, {
+    cause: new Error(`the end of ${log}: ${tail(log)}`),
+    hint: `see ${log}`,
+  });
 }
 
 function tail(path: string): string {

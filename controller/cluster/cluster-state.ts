@@ -69,7 +69,10 @@ export class ClusterStates {
     try {
       return v.parse(clusterSchema, JSON.parse(await readFile(path, 'utf8')));
     } catch (error) {
-      throw new TowError('io', `${path} is not a cluster this build understands`, { cause: error, hint: `move ${path} away to do without that cluster` });
+      throw new TowError('io', `${path} is not a cluster this build understands`, {
+        cause: error,
+        hint: `move ${path} away to do without that cluster`,
+      });
     }
   }
 }

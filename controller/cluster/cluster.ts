@@ -33,9 +33,14 @@ export class Cluster {
   checkFits(infra: string | undefined, numNodes: number | undefined): void {
     const { name, infra: has, nodes } = this.#state;
     const hint = `use another cluster name, or tow down ${name} first`;
-    if (infra !== undefined && infra !== has) throw new TowError('infra-mismatch', `cluster ${name} is on ${has}, not on ${infra}`, { hint });
+    if (infra !== undefined && infra !== has)
+      throw new TowError('infra-mismatch', `cluster ${name} is on ${has}, not on ${infra}`, { hint });
     if (numNodes !== undefined && numNodes > nodes.length) {
-      throw new TowError('infra-mismatch', `cluster ${name} has ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}, ${numNodes} are asked for`, { hint });
+      throw new TowError(
+        'infra-mismatch',
+        `cluster ${name} has ${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}, ${numNodes} are asked for`,
+        { hint },
+      );
     }
   }
 
@@ -48,7 +53,11 @@ export class Cluster {
         } catch (error) {
           if (context.signal.aborted) throw error;
           const why = error instanceof Error ? error.message : String(error);
-          context.emit({ type: 'note', level: 'warning', text: `${node.name}: its agent could not be told to stop (${why}); it is not accepted any more` });
+          context.emit({
+            type: 'note',
+            level: 'warning',
+            text: `${node.name}: its agent could not be told to stop (${why}); it is not accepted any more`,
+          });
         }
       }),
     );

@@ -22,7 +22,7 @@ export interface RegistryOptions {
   readonly dist: string;
   readonly agentBuild: string;
   readonly identity: ControllerIdentity;
-  log(line: string): void;
+  readonly log: (line: string) => void;
 }
 
 export interface NewCluster {
@@ -63,7 +63,9 @@ export class Registry {
     const cluster = this.#clusters.get(name);
     if (cluster !== undefined) return cluster;
     const known = this.clusters.map((one) => one.name).join(', ');
-    throw new TowError('unknown-cluster', `there is no cluster ${name}${known === '' ? '' : ` (there is ${known})`}`, { hint: `tow launch -c ${name} … makes it` });
+    throw new TowError('unknown-cluster', `there is no cluster ${name}${known === '' ? '' : ` (there is ${known})`}`, {
+      hint: `tow launch -c ${name} … makes it`,
+    });
   }
 
   secretOf(keyId: string): Uint8Array | undefined {
@@ -79,7 +81,11 @@ export class Registry {
 
   /** The cluster that has a host of a pool. */
   clusterOfHost(host: SshHost): string | undefined {
-    return this.clusters.find(({ state }) => state.nodes.some((node) => node.host?.host === host.host && node.host.user === host.user && node.host.port === host.port))?.name;
+    return this.clusters.find(({ state }) =>
+      state.nodes.some(
+        (node) => node.host?.host === host.host && node.host.user === host.user && node.host.port === host.port,
+      ),
+    )?.name;
   }
 
   /** Makes a cluster; all of it or none. */
@@ -87,7 +93,14 @@ export class Registry {
     const { name, infra, numNodes } = wanted;
     const hosts = infra === 'local' ? [] : this.#freeHosts(wanted);
     const nodes: NodeState[] = Array.from({ length: numNodes }, (_, rank) => this.#newNode(name, rank, hosts[rank]));
-    const state: ClusterState = { version: 1, id: randomBytes(6).toString('hex'), name, infra, nodes, createdAt: Date.now() };
+    const state: ClusterState = {
+      version: 1,
+      id: randomBytes(6).toString('hex'),
+      name,
+      infra,
+      nodes,
+      createdAt: Date.now(),
+    };
     // On disk first: after a crash the secrets of nodes that were enrolled are known.
     await this.#states.save(state);
     const cluster = this.#adopt(state);
@@ -115,7 +128,11 @@ export class Registry {
     this.#forget(cluster);
     // Not with the request's signal, which may be what ended it.
     const quiet: CommandContext = { ...context, signal: AbortSignal.timeout(20_000), login: undefined };
-    await Promise.allSettled(cluster.nodes.map((node, at) => (made[at]?.status === 'fulfilled' || node.isLocal ? node.remove(quiet, false) : node.dispose())));
+    await Promise.allSettled(
+      cluster.nodes.map((node, at) =>
+        made[at]?.status === 'fulfilled' || node.isLocal ? node.remove(quiet, false) : node.dispose(),
+      ),
+    );
     await this.#states.remove(cluster.name);
     await rm(join(this.#options.base, 'local', cluster.name), { recursive: true, force: true });
   }
@@ -130,7 +147,11 @@ export class Registry {
 
   #freeHosts({ infra, numNodes, hosts }: NewCluster): readonly SshHost[] {
     if (numNodes > hosts.length) {
-      throw new TowError('infra-mismatch', `${infra} has ${hosts.length} ${hosts.length === 1 ? 'host' : 'hosts'}, ${numNodes} are asked for`, { hint: 'tow pool add adds hosts' });
+      throw new TowError(
+        'infra-mismatch',
+        `${infra} has ${hosts.length} ${hosts.length === 1 ? 'host' : 'hosts'}, ${numNodes} are asked for`,
+        { hint: 'tow pool add adds hosts' },
+      );
     }
     const free = hosts.filter((host) => this.clusterOfHost(host) === undefined);
     const taken = hosts.find((host) => this.clusterOfHost(host) !== undefined);
@@ -157,7 +178,9 @@ export class Registry {
       const { host, identity, local } = node;
       const carrier =
         host === undefined
-          ? localCarrier(node, local?.home ?? '', join(dist, 'agent.mjs'), (privateTmp) => log(`${state.name}/${node.name}: private /tmp: ${privateTmp}`))
+          ? localCarrier(node, local?.home ?? '', join(dist, 'agent.mjs'), (privateTmp) =>
+              log(`${state.name}/${node.name}: private /tmp: ${privateTmp}`),
+            )
           : sshCarrier({
               host: definedHost(host),
               identity,
@@ -190,5 +213,9 @@ function definedHost({ pool, host, user, identityFile, port }: NonNullable<NodeS
 
 function onHost(error: unknown, node: ClusterNode | undefined): unknown {
   if (!(error instanceof TowError) || node === undefined || error.code === 'cancelled') return error;
-  return new TowError(error.code, `${node.name}: ${error.message}`, { cause: error.cause, retryable: error.retryable, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+  return new TowError(error.code, `${node.name}: ${error.message}`, {
+    cause: error.cause,
+    retryable: error.retryable,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
 }

@@ -10,4 +10,8 @@ export interface CommandResult {
 }
 
 /** Implementation of one command. Rejects with a `TowError`; emits progress, notes and data as it goes. */
-export type CommandRun<N extends Command['command']> = (command: Extract<Command, { command: N }>, context: CommandContext, controller: Controller) => Promise<CommandResult>;
+export type CommandRun<N extends Command['command']> = (
+  command: Extract<Command, { command: N }>,
+  context: CommandContext,
+  controller: Controller,
+) => Promise<CommandResult>;

@@ -17,7 +17,7 @@ export interface ControllerOptions {
   readonly script: string;
   readonly agentBuild: string;
   readonly build: string;
-  log(line: string): void;
+  readonly log: (line: string) => void;
 }
 
 /** Threads that scan, hash and read: what a laptop can spare. */
@@ -32,7 +32,15 @@ export class Controller implements AsyncDisposable {
   readonly #listener: AsyncDisposable;
   readonly #life: AbortController;
 
-  private constructor(parts: { home: string; registry: Registry; jobs: Jobs; sources: SourceStore; offers: SnapshotOffers; listener: AsyncDisposable; life: AbortController }) {
+  private constructor(parts: {
+    home: string;
+    registry: Registry;
+    jobs: Jobs;
+    sources: SourceStore;
+    offers: SnapshotOffers;
+    listener: AsyncDisposable;
+    life: AbortController;
+  }) {
     this.home = parts.home;
     this.registry = parts.registry;
     this.jobs = parts.jobs;
@@ -47,7 +55,13 @@ export class Controller implements AsyncDisposable {
     const base = join(home, '.towline');
     const directory = join(base, 'controller');
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const registry = await Registry.load({ base, dist, agentBuild, identity: await controllerIdentity(directory), log });
+    const registry = await Registry.load({
+      base,
+      dist,
+      agentBuild,
+      identity: await controllerIdentity(directory),
+      log,
+    });
     const offers = new SnapshotOffers();
     const sources = new SourceStore({ script, directory: join(directory, 'index'), threads: sourceThreads });
     const life = new AbortController();

@@ -28,10 +28,22 @@ async function main(): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;
   });
-  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', () => undefined);
+  process
+    .on('SIGTERM', stop)
+    .on('SIGINT', stop)
+    .on('SIGHUP', () => undefined);
   process.on('uncaughtException', (error) => log(`uncaught: ${error.stack ?? error.message}`));
-  process.on('unhandledRejection', (reason) => log(`unhandled: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`));
-  const controller = await Controller.open({ home, dist: dirname(script), script, agentBuild: TOWLINE_AGENT_BUILD, build: TOWLINE_AGENT_BUILD, log });
+  process.on('unhandledRejection', (reason) =>
+    log(`unhandled: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`),
+  );
+  const controller = await Controller.open({
+    home,
+    dist: dirname(script),
+    script,
+    agentBuild: TOWLINE_AGENT_BUILD,
+    build: TOWLINE_AGENT_BUILD,
+    log,
+  });
   const server = new ApiServer({ path: join(directory, 'api.sock'), build, controller, stop });
   await server.listen();
   await stopped;

@@ -19,15 +19,38 @@ const task = v.object({
 const flags = { detach: v.boolean(), dryrun: v.boolean() };
 
 const command = v.variant('command', [
-  v.object({ command: v.literal('launch'), cluster: text, infra: optional, numNodes: count, task, ...flags, noSetup: v.boolean(), takeOver: v.boolean() }),
+  v.object({
+    command: v.literal('launch'),
+    cluster: text,
+    infra: optional,
+    numNodes: count,
+    task,
+    ...flags,
+    noSetup: v.boolean(),
+    takeOver: v.boolean(),
+  }),
   v.object({ command: v.literal('exec'), cluster: text, task, fileMounts: v.boolean(), ...flags }),
   v.object({ command: v.literal('push'), cluster: text, task, fileMounts: v.boolean(), dryrun: v.boolean() }),
-  v.object({ command: v.literal('logs'), cluster: text, job: optional, status: v.boolean(), follow: v.boolean(), tail: v.pipe(v.number(), v.integer(), v.minValue(0)) }),
+  v.object({
+    command: v.literal('logs'),
+    cluster: text,
+    job: optional,
+    status: v.boolean(),
+    follow: v.boolean(),
+    tail: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  }),
   v.object({ command: v.literal('cancel'), cluster: text, jobs: texts, all: v.boolean() }),
   v.object({ command: v.literal('status') }),
   v.object({ command: v.literal('down'), cluster: text, purge: v.boolean() }),
   v.object({ command: v.literal('pool-ls') }),
-  v.object({ command: v.literal('pool-add'), pool: text, hosts: texts, user: optional, identityFile: optional, port: count }),
+  v.object({
+    command: v.literal('pool-add'),
+    pool: text,
+    hosts: texts,
+    user: optional,
+    identityFile: optional,
+    port: count,
+  }),
   v.object({ command: v.literal('conflicts-ls'), cluster: text }),
   v.object({ command: v.literal('conflicts-restore'), cluster: text, ids: texts }),
   v.object({ command: v.literal('conflicts-prune'), cluster: text, ids: texts, all: v.boolean() }),
@@ -37,7 +60,14 @@ const command = v.variant('command', [
 ]);
 
 const inputSchema = v.variant('type', [
-  v.object({ type: v.literal('request'), build: text, cwd: text, env: v.record(text, text), interactive: v.boolean(), command }),
+  v.object({
+    type: v.literal('request'),
+    build: text,
+    cwd: text,
+    env: v.record(text, text),
+    interactive: v.boolean(),
+    command,
+  }),
   v.object({ type: v.literal('interrupt') }),
   v.object({ type: v.literal('login-done'), code: v.number() }),
 ]);

@@ -52,7 +52,6 @@ export class ApiServer implements AsyncDisposable {
     await Promise.allSettled(this.#work);
     // A CLI that waits to start its own daemon hears of the end last.
     for (const socket of this.#sockets) if (!this.#handedOver.includes(socket)) socket.destroySoon();
-
   }
 
   #onConnection(socket: Socket): void {
@@ -90,24 +89,40 @@ export class ApiServer implements AsyncDisposable {
     });
   }
 
-  async #serve(socket: Socket, request: ApiRequest, signal: AbortSignal, login: CommandContext['login']): Promise<void> {
+  async #serve(
+    socket: Socket,
+    request: ApiRequest,
+    signal: AbortSignal,
+    login: CommandContext['login'],
+  ): Promise<void> {
     const name = request.command.command;
     if (request.build !== this.#options.build && name !== 'stop') return this.#handOver(socket);
     this.#requests.set(socket, name);
     try {
       if (name === 'stop') {
-        this.#send(socket, { type: 'summary', command: 'stop', text: 'the controller ends; nodes and their jobs go on' });
+        this.#send(socket, {
+          type: 'summary',
+          command: 'stop',
+          text: 'the controller ends; nodes and their jobs go on',
+        });
         this.#exit(socket, 0);
         this.#options.stop();
         return;
       }
-      const context: CommandContext = { cwd: request.cwd, env: request.env, signal, login, emit: (event) => this.#send(socket, event) };
+      const context: CommandContext = {
+        cwd: request.cwd,
+        env: request.env,
+        signal,
+        login,
+        emit: (event) => this.#send(socket, event),
+      };
       const { summary, exitCode } = await runCommand(request.command, context, this.#options.controller);
       this.#send(socket, { type: 'summary', ...summary });
       this.#exit(socket, exitCode ?? 0);
     } catch (error) {
       const failure = toTowError(error, name);
-      if (failure.code === 'internal') log(`${name}: ${failure.stack ?? ''}\n${failure.cause instanceof Error ? (failure.cause.stack ?? '') : ''}`);
+      if (failure.code === 'internal')
+        log(`${name}: ${failure.stack ?? ''}\n${failure.cause instanceof Error ? (failure.cause.stack ?? '') : ''}`);
       this.#fail(socket, failure);
     } finally {
       this.#requests.delete(socket);
@@ -118,7 +133,13 @@ export class ApiServer implements AsyncDisposable {
   #handOver(socket: Socket): void {
     const [busy] = this.#requests.values();
     if (busy !== undefined) {
-      this.#fail(socket, new TowError('controller-busy', `the controller is of another build and works on tow ${busy}`, { hint: 'repeat the command when that has ended', retryable: true }));
+      this.#fail(
+        socket,
+        new TowError('controller-busy', `the controller is of another build and works on tow ${busy}`, {
+          hint: 'repeat the command when that has ended',
+          retryable: true,
+        }),
+      );
       return;
     }
     log('a CLI of another build takes over');

@@ -1,7 +1,6 @@
 /** Streams a job's output to a follower, line by line, from the nodes: any number may follow, from any time on. */
-import { raceSignal } from '../../protocol/base/abort.ts';
-import { TaskGroup } from '../../protocol/base/task-group.ts';
 import { TowError } from '../../protocol/base/errors.ts';
+import { TaskGroup } from '../../protocol/base/task-group.ts';
 import type { ApiEvent } from '../api/event.ts';
 import type { Job, ScriptKind } from './job.ts';
 import { LineCutter } from './line-cutter.ts';
@@ -15,7 +14,7 @@ export interface FollowOptions {
   readonly follow: boolean;
   /** Only the last so many lines of run (of setup, if run has not begun); 0 for all. */
   readonly tail: number;
-  emit(event: ApiEvent): void;
+  readonly emit: (event: ApiEvent) => void;
 }
 
 /** Resolves when everything was sent (and the job has ended, if `follow`). Rejects when `signal` aborts. */
@@ -31,10 +30,18 @@ export async function followJob(options: FollowOptions, signal: AbortSignal): Pr
   if (options.follow) await options.job.when((job) => job.ended, signal);
 }
 
-async function followScript(options: FollowOptions, kind: ScriptKind, node: JobNode, rank: number, signal: AbortSignal): Promise<void> {
+async function followScript(
+  options: FollowOptions,
+  kind: ScriptKind,
+  node: JobNode,
+  rank: number,
+  signal: AbortSignal,
+): Promise<void> {
   const { job, emit } = options;
   let pid = 0;
-  const lines = new LineCutter((text) => emit({ type: 'output', node: node.name, rank, prefix: prefixOf(node.name, kind, rank, pid), text }));
+  const lines = new LineCutter((text) =>
+    emit({ type: 'output', node: node.name, rank, prefix: prefixOf(node.name, kind, rank, pid), text }),
+  );
   let offset = 0;
   const onData = (bytes: Buffer): void => {
     offset += bytes.length;
@@ -46,7 +53,12 @@ async function followScript(options: FollowOptions, kind: ScriptKind, node: JobN
       async (link) => {
         pid = (await link.call('job.state', { job: job.record.id, kind, wait: false }, {}, signal)).pid;
         const tail = offset === 0 ? options.tail : 0;
-        await link.call('job.log', { job: job.record.id, kind, offset, tail, follow: options.follow }, { onData }, signal);
+        await link.call(
+          'job.log',
+          { job: job.record.id, kind, offset, tail, follow: options.follow },
+          { onData },
+          signal,
+        );
       },
       signal,
     );
@@ -59,9 +71,4 @@ async function followScript(options: FollowOptions, kind: ScriptKind, node: JobN
 
 function prefixOf(node: string, kind: ScriptKind, rank: number, pid: number): string {
   return kind === 'setup' ? `(${node}, setup, pid=${pid})` : `(${node}, rank=${rank}, pid=${pid})`;
-}
-
-/** Waits for the job's end without its output. */
-export async function awaitJob(job: Job, signal: AbortSignal): Promise<void> {
-  await raceSignal(job.when((one) => one.ended, signal), signal);
 }

@@ -47,7 +47,10 @@ export class JobRecords {
     const records: JobRecord[] = [];
     for (const file of await readdir(join(this.#directory, cluster))) {
       if (!/^\d+\.json$/.test(file)) continue;
-      const parsed = v.safeParse(recordSchema, parseJson((await readIfThere(join(this.#directory, cluster, file))) ?? ''));
+      const parsed = v.safeParse(
+        recordSchema,
+        parseJson((await readIfThere(join(this.#directory, cluster, file))) ?? ''),
+      );
       if (parsed.success) records.push(parsed.output);
     }
     return records.sort((a, b) => a.number - b.number);

@@ -67,8 +67,13 @@ export class Jobs {
     const jobs = this.list(cluster);
     const job = number === undefined ? jobs.at(-1) : jobs.find(({ record }) => String(record.number) === number);
     if (job !== undefined) return job;
-    if (number === undefined) throw new TowError('unknown-job', `cluster ${cluster} has had no job yet`, { hint: `tow exec ${cluster} 'cmd' runs one` });
-    throw new TowError('unknown-job', `cluster ${cluster} has no job ${number}`, { hint: 'tow status shows the last one' });
+    if (number === undefined)
+      throw new TowError('unknown-job', `cluster ${cluster} has had no job yet`, {
+        hint: `tow exec ${cluster} 'cmd' runs one`,
+      });
+    throw new TowError('unknown-job', `cluster ${cluster} has no job ${number}`, {
+      hint: 'tow status shows the last one',
+    });
   }
 
   /** Runs a job; the caller has the queue's turn, which is given to the job and ends with it. */
@@ -106,7 +111,9 @@ export class Jobs {
 
   /** The nodes of a job, once each has said its address. */
   async jobNodes(cluster: Cluster, names: readonly string[], signal: AbortSignal): Promise<JobNode[]> {
-    return await Promise.all(cluster.nodes.filter(({ name }) => names.includes(name)).map((node) => jobNodeOf(node, signal)));
+    return await Promise.all(
+      cluster.nodes.filter(({ name }) => names.includes(name)).map((node) => jobNodeOf(node, signal)),
+    );
   }
 
   /** Lets go of all jobs; they go on on their nodes. */
@@ -141,7 +148,10 @@ export class Jobs {
   #own(task: Promise<void>): void {
     const owned = task
       .catch((error: unknown) => {
-        if (!this.#life.signal.aborted) this.#log(`a job failed in the controller: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+        if (!this.#life.signal.aborted)
+          this.#log(
+            `a job failed in the controller: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+          );
       })
       .finally(() => this.#running.delete(owned));
     this.#running.add(owned);
@@ -150,7 +160,11 @@ export class Jobs {
 
 async function jobNodeOf(node: ClusterNode, signal: AbortSignal): Promise<JobNode> {
   const link = waitingLink(node);
-  const { address, gpus } = await persist({ name: node.name, link }, (now) => now.call('node.info', {}, {}, signal), signal);
+  const { address, gpus } = await persist(
+    { name: node.name, link },
+    (now) => now.call('node.info', {}, {}, signal),
+    signal,
+  );
   return { name: node.name, address, gpus, link };
 }
 

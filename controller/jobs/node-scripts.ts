@@ -15,7 +15,11 @@ export interface JobNode {
 }
 
 /** Calls the node until the call goes through: a lost link is waited for and the call made again. */
-export async function persist<T>(node: Pick<JobNode, 'name' | 'link'>, call: (link: Link<AgentMethods>) => Promise<T>, signal: AbortSignal): Promise<T> {
+export async function persist<T>(
+  node: Pick<JobNode, 'name' | 'link'>,
+  call: (link: Link<AgentMethods>) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   for (;;) {
     throwIfAborted(signal);
     const link = await node.link(signal);
@@ -35,18 +39,34 @@ export interface Script {
 }
 
 /** Starts a script; safe to repeat, it starts once. */
-export async function startScript(node: JobNode, script: Script & { readonly text: string; readonly env: readonly [string, string][] }, signal: AbortSignal): Promise<ScriptState> {
+export async function startScript(
+  node: JobNode,
+  script: Script & { readonly text: string; readonly env: readonly [string, string][] },
+  signal: AbortSignal,
+): Promise<ScriptState> {
   const { job, kind, text, env } = script;
-  return await persist(node, (link) => link.call('job.start', { job, kind, script: text, env: [...env] }, {}, signal), signal);
+  return await persist(
+    node,
+    (link) => link.call('job.start', { job, kind, script: text, env: [...env] }, {}, signal),
+    signal,
+  );
 }
 
 /** Waits for a script's end. */
 export async function awaitScript(node: JobNode, script: Script, signal: AbortSignal): Promise<ScriptState> {
-  return await persist(node, (link) => link.call('job.state', { job: script.job, kind: script.kind, wait: true }, {}, signal), signal);
+  return await persist(
+    node,
+    (link) => link.call('job.state', { job: script.job, kind: script.kind, wait: true }, {}, signal),
+    signal,
+  );
 }
 
 const graceMs = 10_000;
 
 export async function cancelScript(node: JobNode, script: Script, signal: AbortSignal): Promise<void> {
-  await persist(node, (link) => link.call('job.cancel', { job: script.job, kind: script.kind, graceMs }, {}, signal), signal);
+  await persist(
+    node,
+    (link) => link.call('job.cancel', { job: script.job, kind: script.kind, graceMs }, {}, signal),
+    signal,
+  );
 }

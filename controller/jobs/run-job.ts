@@ -15,7 +15,10 @@ export interface JobRun {
   readonly setupNodes: readonly JobNode[];
   readonly runNodes: readonly JobNode[];
   /** What a script of a kind runs on a rank, secrets included; undefined when they are gone with a crashed controller. */
-  script(kind: ScriptKind, rank: number): { readonly text: string; readonly env: readonly [string, string][] } | undefined;
+  script(
+    kind: ScriptKind,
+    rank: number,
+  ): { readonly text: string; readonly env: readonly [string, string][] } | undefined;
   save(change: { readonly state?: JobState; readonly exitCodes?: number[]; readonly note?: string }): Promise<void>;
 }
 
@@ -40,7 +43,10 @@ export async function runJob(run: JobRun, signal: AbortSignal): Promise<void> {
     await run.save({ state: 'RUNNING' });
     const codes = await runScripts(run, 'run', run.runNodes, signal);
     const good = codes.every((code) => code === 0);
-    await run.save({ state: run.job.cancelled.aborted ? 'CANCELLED' : good ? 'SUCCEEDED' : 'FAILED', exitCodes: codes });
+    await run.save({
+      state: run.job.cancelled.aborted ? 'CANCELLED' : good ? 'SUCCEEDED' : 'FAILED',
+      exitCodes: codes,
+    });
   } catch (error) {
     signal.throwIfAborted();
     const { message } = toTowError(error, 'running the job');
@@ -49,7 +55,12 @@ export async function runJob(run: JobRun, signal: AbortSignal): Promise<void> {
 }
 
 /** Exit codes by rank. The first that fails has the others stopped; so does a cancelled job. */
-async function runScripts(run: JobRun, kind: ScriptKind, nodes: readonly JobNode[], signal: AbortSignal): Promise<number[]> {
+async function runScripts(
+  run: JobRun,
+  kind: ScriptKind,
+  nodes: readonly JobNode[],
+  signal: AbortSignal,
+): Promise<number[]> {
   const { job } = run;
   const codes = nodes.map(() => -1);
   const stopping = new Set<Promise<void>>();
@@ -100,5 +111,8 @@ async function start(run: JobRun, kind: ScriptKind, node: JobNode, rank: number,
   const link = await node.link(signal);
   const { scripts } = await link.call('job.list', {}, {}, signal);
   if (scripts.some((one) => one.job === id && one.kind === kind)) return;
-  throw new TowError('job-failed', 'the controller was restarted between setup and run, and secrets are not kept on disk: submit the job again');
+  throw new TowError(
+    'job-failed',
+    'the controller was restarted between setup and run, and secrets are not kept on disk: submit the job again',
+  );
 }

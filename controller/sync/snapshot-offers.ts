@@ -26,7 +26,8 @@ export class SnapshotOffers {
   handlersFor(keyId: string): Handlers<ControllerMethods> {
     const find = (id: string): Offer => {
       const offer = this.#offers.get(`${keyId} ${id}`);
-      if (offer === undefined) throw new TowError('source-changed', `snapshot ${id} is not on offer`, { retryable: true });
+      if (offer === undefined)
+        throw new TowError('source-changed', `snapshot ${id} is not on offer`, { retryable: true });
       return offer;
     };
     return {
@@ -39,7 +40,9 @@ export class SnapshotOffers {
         await offer.snapshot.sendChunks(ranges, (...parts) => send(...parts), offer.serve, signal);
         return {};
       },
-      'pull.classify': async ({ snapshot, paths }, { signal }) => ({ ignored: await find(snapshot).snapshot.classify(paths, signal) }),
+      'pull.classify': async ({ snapshot, paths }, { signal }) => ({
+        ignored: await find(snapshot).snapshot.classify(paths, signal),
+      }),
     };
   }
 }

@@ -30,7 +30,10 @@ export class SourceStore implements AsyncDisposable {
   }
 
   async open(request: SourceRequest): Promise<Source> {
-    const key = createHash('sha256').update(JSON.stringify([request.root, request.sendGit, request.home, request.xdgConfigHome ?? ''])).digest('hex').slice(0, 24);
+    const key = createHash('sha256')
+      .update(JSON.stringify([request.root, request.sendGit, request.home, request.xdgConfigHome ?? '']))
+      .digest('hex')
+      .slice(0, 24);
     const known = this.#sources.get(key);
     if (known !== undefined) return await known;
     const opening = mkdir(this.#directory, { recursive: true, mode: 0o700 }).then(() =>

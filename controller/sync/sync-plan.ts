@@ -1,6 +1,7 @@
 /** From a task to the roots that are synced: workdir first, then file mounts. */
 import { realpath } from 'node:fs/promises';
 import { bytesOf } from '../../protocol/base/root-path.ts';
+import { workdirDestination } from '../task/mount-destination.ts';
 import type { Task } from '../task/task.ts';
 import type { SourceStore } from './source-store.ts';
 import type { SyncRoot } from './sync-roots.ts';
@@ -14,16 +15,21 @@ export interface RootsRequest {
   readonly xdgConfigHome: string | undefined;
 }
 
-export const workdirDestination = '~/sky_workdir';
-
 export async function rootsOf(request: RootsRequest, sources: SourceStore): Promise<SyncRoot[]> {
   const { sendGit, home, xdgConfigHome } = request;
   const open = async (name: string, from: string, dest: string, guardSource: boolean): Promise<SyncRoot> => {
     const root = bytesOf(await realpath(from));
-    return { name, from: root, dest: bytesOf(dest), guardSource, source: await sources.open({ root, sendGit, home, xdgConfigHome }) };
+    return {
+      name,
+      from: root,
+      dest: bytesOf(dest),
+      guardSource,
+      source: await sources.open({ root, sendGit, home, xdgConfigHome }),
+    };
   };
   const roots: SyncRoot[] = [];
   if (request.workdir !== undefined) roots.push(await open('workdir', request.workdir, workdirDestination, true));
-  for (const mount of request.mounts) if (mount.type === 'local') roots.push(await open(mount.dest, mount.source, mount.dest, false));
+  for (const mount of request.mounts)
+    if (mount.type === 'local') roots.push(await open(mount.dest, mount.source, mount.dest, false));
   return roots;
 }

@@ -52,7 +52,12 @@ const maxResumes = 5;
  * Syncs all roots to all nodes, in parallel. Rejects with `partial-source` when something cannot be read (unless
  * `allowPartial`), with the first node's error otherwise; other nodes are then cancelled and left as they were, or whole.
  */
-export async function syncRoots(nodes: readonly SyncNode[], roots: readonly SyncRoot[], options: SyncOptions, signal: AbortSignal): Promise<SyncSummary> {
+export async function syncRoots(
+  nodes: readonly SyncNode[],
+  roots: readonly SyncRoot[],
+  options: SyncOptions,
+  signal: AbortSignal,
+): Promise<SyncSummary> {
   const started = performance.now();
   const group = new TaskGroup(signal);
   const totals = { files: 0, logicalBytes: 0, sentBytes: 0, conflicts: 0, problems: 0 };
@@ -73,7 +78,12 @@ export async function syncRoots(nodes: readonly SyncNode[], roots: readonly Sync
   return { roots: roots.length, nodes: nodes.length, ...totals, seconds: (performance.now() - started) / 1000 };
 }
 
-async function syncRoot(nodes: readonly SyncNode[], root: SyncRoot, options: SyncOptions, signal: AbortSignal): Promise<{ snapshot: Snapshot; results: PullResult[] }> {
+async function syncRoot(
+  nodes: readonly SyncNode[],
+  root: SyncRoot,
+  options: SyncOptions,
+  signal: AbortSignal,
+): Promise<{ snapshot: Snapshot; results: PullResult[] }> {
   const results = new Map<string, PullResult>();
   for (let scan = 1; ; scan += 1) {
     const snapshot = await takeSnapshot(root, options, signal);
@@ -95,32 +105,57 @@ async function syncRoot(nodes: readonly SyncNode[], root: SyncRoot, options: Syn
       return { snapshot, results: [...results.values()] };
     }
     if (scan === maxScans) {
-      throw new TowError('source-unstable', `${displayPath(root.from)} keeps changing: ${maxScans} scans were out of date before the nodes had them`, {
-        cause: moved,
-        hint: 'ignore the file that keeps changing (.gitignore), or wait until it is written',
-      });
+      throw new TowError(
+        'source-unstable',
+        `${displayPath(root.from)} keeps changing: ${maxScans} scans were out of date before the nodes had them`,
+        {
+          cause: moved,
+          hint: 'ignore the file that keeps changing (.gitignore), or wait until it is written',
+        },
+      );
     }
   }
 }
 
 /** Scans the source; warnings and problems go to the user, problems end the sync unless they are allowed. */
-export async function takeSnapshot(root: SyncRoot, options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>, signal: AbortSignal): Promise<Snapshot> {
+export async function takeSnapshot(
+  root: SyncRoot,
+  options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>,
+  signal: AbortSignal,
+): Promise<Snapshot> {
   let reported = 0;
   const onProgress = (files: number, bytes: number): void => {
     const now = Date.now();
     if (now - reported < 100) return;
     reported = now;
-    options.emit({ type: 'progress', node: '', root: root.name, phase: 'scan', files, totalFiles: 0, bytes, totalBytes: 0 });
+    options.emit({
+      type: 'progress',
+      node: '',
+      root: root.name,
+      phase: 'scan',
+      files,
+      totalFiles: 0,
+      bytes,
+      totalBytes: 0,
+    });
   };
   const snapshot = await root.source.snapshot({ verify: options.verify, onProgress }, signal);
   for (const warning of snapshot.warnings) options.emit({ type: 'note', level: 'warning', text: warning });
   if (snapshot.skipped > 0) {
-    options.emit({ type: 'note', level: 'warning', text: `${displayPath(root.from)}: ${snapshot.skipped} sockets, pipes or devices are not sent` });
+    options.emit({
+      type: 'note',
+      level: 'warning',
+      text: `${displayPath(root.from)}: ${snapshot.skipped} sockets, pipes or devices are not sent`,
+    });
   }
   if (snapshot.problems.length === 0) return snapshot;
   if (!options.allowPartial) throw partialSource(root, snapshot.problems);
   for (const problem of snapshot.problems.slice(0, problemsShown)) {
-    options.emit({ type: 'note', level: 'warning', text: `not sent: ${displayPath(problem.path)}: ${problem.message}` });
+    options.emit({
+      type: 'note',
+      level: 'warning',
+      text: `not sent: ${displayPath(problem.path)}: ${problem.message}`,
+    });
   }
   return snapshot;
 }
@@ -134,13 +169,23 @@ function partialSource(root: SyncRoot, problems: readonly Problem[]): TowError {
   const more = problems.length > problemsShown ? [`and ${problems.length - problemsShown} more`] : [];
   let cause: Error | undefined;
   for (const line of [...named, ...more].toReversed()) cause = new Error(line, cause === undefined ? {} : { cause });
-  return new TowError(unstable ? 'source-unstable' : 'partial-source', `${displayPath(root.from)}: ${problems.length} of its paths cannot be read${first === undefined ? '' : `, the first is ${displayPath(first.path)}`}`, {
-    cause,
-    hint: 'make them readable, ignore them (.gitignore), or sync without them: --allow-partial',
-  });
+  return new TowError(
+    unstable ? 'source-unstable' : 'partial-source',
+    `${displayPath(root.from)}: ${problems.length} of its paths cannot be read${first === undefined ? '' : `, the first is ${displayPath(first.path)}`}`,
+    {
+      cause,
+      hint: 'make them readable, ignore them (.gitignore), or sync without them: --allow-partial',
+    },
+  );
 }
 
-async function pullOnNode(node: SyncNode, root: SyncRoot, snapshot: Snapshot, options: SyncOptions, signal: AbortSignal): Promise<PullResult> {
+async function pullOnNode(
+  node: SyncNode,
+  root: SyncRoot,
+  snapshot: Snapshot,
+  options: SyncOptions,
+  signal: AbortSignal,
+): Promise<PullResult> {
   const withdraw = options.offers.offer(node.keyId, snapshot, node.serve);
   try {
     for (let resumes = 0; ; resumes += 1) {
@@ -184,7 +229,11 @@ function onNode(node: SyncNode, error: unknown): unknown {
 
 function report(node: SyncNode, root: SyncRoot, result: PullResult | undefined, options: SyncOptions): void {
   for (const problem of result?.problems.slice(0, problemsShown) ?? []) {
-    options.emit({ type: 'note', level: 'warning', text: `${node.name}: ${root.name}: ${displayPath(problem.path)}: ${problem.message}` });
+    options.emit({
+      type: 'note',
+      level: 'warning',
+      text: `${node.name}: ${root.name}: ${displayPath(problem.path)}: ${problem.message}`,
+    });
   }
   const count = result?.conflicts.length ?? 0;
   if (count === 0) return;

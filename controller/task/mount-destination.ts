@@ -4,7 +4,7 @@ import { quoted, type YamlFile } from '../yaml/yaml-file.ts';
 import { isUri } from './bucket-uri.ts';
 import type { FileMount } from './task.ts';
 
-const workdirDestination = '~/sky_workdir';
+export const workdirDestination = '~/sky_workdir';
 
 /**
  * Where a mount lies on the nodes, from the key of `file_mounts` at `at`: `~/…` or absolute, normalised. What is neither

@@ -69,7 +69,7 @@ class PeopleOutput implements Output {
       case 'progress':
         return this.#onProgress(event);
       case 'output':
-        return this.#write(process.stdout, `${event.text.replace(/^(?=.)|^(?=\n)/gm, `${event.prefix} `)}`);
+        return this.#write(process.stdout, event.text.replace(/^(?=.)|^(?=\n)/gm, `${event.prefix} `));
       case 'note': {
         const tag = event.level === 'warning' ? `${this.#style.yellow('warning:')} ` : '';
         const hint = event.hint === undefined ? '' : `\n${this.#style.cyan('hint:')} ${plainText(event.hint)}`;
@@ -86,7 +86,10 @@ class PeopleOutput implements Output {
         this.#flushRows();
         this.#progress.clear();
         // With a job the sync was told before the job's output.
-        const lines = [...(event.sync === undefined || event.job !== undefined ? [] : [renderSync(event.sync)]), ...renderSummary(event)];
+        const lines = [
+          ...(event.sync === undefined || event.job !== undefined ? [] : [renderSync(event.sync)]),
+          ...renderSummary(event),
+        ];
         return this.#write(process.stderr, lines.map((line) => `${line}\n`).join(''));
       }
       case 'sync':
@@ -127,7 +130,8 @@ class PeopleOutput implements Output {
       this.#drawnAt = now;
       process.stderr.write(`${this.#progress.renderOne(event, now)}\n`);
     }
-    if (this.#mode === 'tty') this.#timer ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + redrawMs - now));
+    if (this.#mode === 'tty')
+      this.#timer ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + redrawMs - now));
   }
 
   /** Writes above the bars. */

@@ -8,20 +8,45 @@ export function renderRow(data: ApiData): readonly string[] {
     case 'cluster': {
       const away = data.nodes.filter(({ connected }) => !connected).length;
       const nodes = `${data.nodes.length}${away > 0 ? ` (${away} away)` : ''}`;
-      return [data.name, data.infra, nodes, data.job === undefined ? '-' : `${data.job.id} ${data.job.state} ${plainText(data.job.name)}`, plainText(data.workdir ?? '-')];
+      return [
+        data.name,
+        data.infra,
+        nodes,
+        data.job === undefined ? '-' : `${data.job.id} ${data.job.state} ${plainText(data.job.name)}`,
+        plainText(data.workdir ?? '-'),
+      ];
     }
     case 'host':
-      return [data.pool, `${data.user === undefined ? '' : `${data.user}@`}${data.host}${data.port === undefined ? '' : `:${data.port}`}`, data.cluster ?? '-'];
+      return [
+        data.pool,
+        `${data.user === undefined ? '' : `${data.user}@`}${data.host}${data.port === undefined ? '' : `:${data.port}`}`,
+        data.cluster ?? '-',
+      ];
     case 'conflict':
-      return [data.id, data.node, plainText(data.path), data.reason, bytesText(data.bytes), new Date(data.keptAt).toISOString().slice(0, 19).replace('T', ' ')];
+      return [
+        data.id,
+        data.node,
+        plainText(data.path),
+        data.reason,
+        bytesText(data.bytes),
+        new Date(data.keptAt).toISOString().slice(0, 19).replace('T', ' '),
+      ];
     case 'path':
       return [plainText(data.path)];
     case 'explain':
-      return [`${plainText(data.path)}: ${data.sent ? 'sent' : 'not sent'}: ${plainText(data.why)}${data.file === undefined ? '' : ` (${plainText(data.file)}:${data.line ?? 0}: ${plainText(data.pattern ?? '')})`}`];
+      return [
+        `${plainText(data.path)}: ${data.sent ? 'sent' : 'not sent'}: ${plainText(data.why)}${data.file === undefined ? '' : ` (${plainText(data.file)}:${data.line ?? 0}: ${plainText(data.pattern ?? '')})`}`,
+      ];
     case 'check':
-      return [`${data.ok ? '✓' : '✗'} ${plainText(data.subject)}: ${plainText(data.detail)}${data.hint === undefined ? '' : `\n  hint: ${plainText(data.hint)}`}`];
+      return [
+        `${data.ok ? '✓' : '✗'} ${plainText(data.subject)}: ${plainText(data.detail)}${data.hint === undefined ? '' : `\n  hint: ${plainText(data.hint)}`}`,
+      ];
     case 'plan':
-      return [`${plainText(data.source)} → ${plainText(data.root)}`, `${countText(data.files)} files`, bytesText(data.bytes)];
+      return [
+        `${plainText(data.source)} → ${plainText(data.root)}`,
+        `${countText(data.files)} files`,
+        bytesText(data.bytes),
+      ];
     default:
       return assertNever(data);
   }
@@ -39,5 +64,7 @@ export function renderTable(rows: readonly ApiData[]): string[] {
   const head = first === undefined ? undefined : heads[first.kind];
   const cells = [...(head === undefined ? [] : [head]), ...rows.map(renderRow)];
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  return cells.map((row) => row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('  '));
+  return cells.map((row) =>
+    row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('  '),
+  );
 }

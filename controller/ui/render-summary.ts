@@ -10,7 +10,11 @@ export function renderSync(sync: SyncSummary): string {
     sync.conflicts > 0 ? `${sync.conflicts} ${sync.conflicts === 1 ? 'conflict' : 'conflicts'}` : '',
     sync.problems > 0 ? `${sync.problems} ${sync.problems === 1 ? 'problem' : 'problems'}` : '',
   ].filter((text) => text !== '');
-  return [`synced ${countText(sync.files)} files (${bytesText(sync.logicalBytes)})${from} to ${to} in ${durationText(sync.seconds)}`, `sent ${bytesText(sync.sentBytes)}${percent}`, ...notes].join(' · ');
+  return [
+    `synced ${countText(sync.files)} files (${bytesText(sync.logicalBytes)})${from} to ${to} in ${durationText(sync.seconds)}`,
+    `sent ${bytesText(sync.sentBytes)}${percent}`,
+    ...notes,
+  ].join(' · ');
 }
 
 /** What a command ends with, for people. */

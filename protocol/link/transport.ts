@@ -5,8 +5,8 @@ import { createConnection } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
-import { throwIfAborted } from '../base/abort.ts';
-import { errnoOf, TowError, toTowError } from '../base/errors.ts';
+import { raceSignal, throwIfAborted } from '../base/abort.ts';
+import { errnoOf, TowError } from '../base/errors.ts';
 import { maxFrameBytes } from './frame.ts';
 import { guardHandshake } from './guard-handshake.ts';
 
@@ -34,25 +34,20 @@ export async function dialOver(connect: () => Duplex, where: string, signal: Abo
     // Masks keep web proxies from taking a browser's data for requests. Here are none; a mask of zero costs nothing.
     generateMask: (mask) => mask.fill(0),
   });
-  return await new Promise<WebSocket>((resolve, reject) => {
-    const abort = (): void => socket.terminate();
-    signal.addEventListener('abort', abort, { once: true });
-    const settle = (): void => signal.removeEventListener('abort', abort);
+  const opened = new Promise<WebSocket>((resolve, reject) => {
     socket.once('upgrade', ({ socket: connection }) => guardHandshake(connection, socket));
-    socket.once('open', () => {
-      settle();
-      resolve(socket);
-    });
+    socket.once('open', () => resolve(socket));
     // Stays until a session listens: a failing socket without a listener would end the process.
-    socket.on('error', (cause) => {
-      settle();
-      reject(
-        signal.aborted
-          ? toTowError(signal.reason, 'dialling')
-          : new TowError('link-lost', `cannot dial ${where}`, { cause, retryable: true }),
-      );
-    });
+    socket.on('error', (cause) =>
+      reject(new TowError('link-lost', `cannot dial ${where}`, { cause, retryable: true })),
+    );
   });
+  try {
+    return await raceSignal(opened, signal);
+  } catch (error) {
+    socket.terminate();
+    throw error;
+  }
 }
 
 /** An HTTP server that upgrades every connection it is given (`emit('connection', duplex)`) or listens for. */

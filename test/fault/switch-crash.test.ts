@@ -45,7 +45,9 @@ function scene(seed: number): { source: string; node: string; theirs: TreeItem[]
   for (let n = 0; n < 10; n += 1) new RandomTree(join(node, 'home/work'), random).edit();
   for (let n = 0; n < 25; n += 1) tree.edit();
   const after = readTree(join(node, 'home/work'));
-  const theirs = [...after].filter(([path, item]) => item.kind === 'file' && before.get(path)?.content !== item.content).map(([, item]) => item);
+  const theirs = [...after]
+    .filter(([path, item]) => item.kind === 'file' && before.get(path)?.content !== item.content)
+    .map(([, item]) => item);
   return { source, node, theirs };
 }
 
@@ -84,16 +86,19 @@ test.each([11, 12, 13])('the node stops after each op of a switch (seed %i)', { 
   }
 });
 
-test.each(['manifest', 'observe', 'stage', 'reuse', 'pack', 'prepare'] as const)('the node stops before %s: its tree is untouched and the next pull finishes', (step) => {
-  const { source, node, theirs } = scene(21);
-  const before = readTree(join(node, 'home/work'));
-  expect(() => pull(plainSnapshot(source), { node, before: crashBefore(step) })).toThrow(Crash);
-  const after = readTree(join(node, 'home/work'));
-  before.delete('');
-  expect(missingOrDifferent(before, after)).toEqual([]);
-  pull(plainSnapshot(source), { node });
-  expectWhole(source, node, theirs, step);
-});
+test.each(['manifest', 'observe', 'stage', 'reuse', 'pack', 'prepare'] as const)(
+  'the node stops before %s: its tree is untouched and the next pull finishes',
+  (step) => {
+    const { source, node, theirs } = scene(21);
+    const before = readTree(join(node, 'home/work'));
+    expect(() => pull(plainSnapshot(source), { node, before: crashBefore(step) })).toThrow(Crash);
+    const after = readTree(join(node, 'home/work'));
+    before.delete('');
+    expect(missingOrDifferent(before, after)).toEqual([]);
+    pull(plainSnapshot(source), { node });
+    expectWhole(source, node, theirs, step);
+  },
+);
 
 test('a first sync that stops is not visible at all, and its chunks are not fetched again', () => {
   const [source, node] = [join(top, 'src'), join(top, 'node')];
@@ -125,7 +130,9 @@ test('a torn ledger record is not there, a whole journal is run again', () => {
   const ledger = join(node, 'state/ledger');
   const whole = readFileSync(ledger).length;
   appendFileSync(ledger, Buffer.alloc(100, 7));
-  expect(recoverRoot(join(node, 'state'), new KeptVersions(join(node, 'conflicts'))).ledger?.digest === snapshot.digest).toBe(true);
+  expect(
+    recoverRoot(join(node, 'state'), new KeptVersions(join(node, 'conflicts'))).ledger?.digest === snapshot.digest,
+  ).toBe(true);
   expect(readFileSync(ledger).length).toBeGreaterThan(whole);
   expectWhole(source, node, theirs, 'torn ledger');
 });

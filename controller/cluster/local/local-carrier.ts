@@ -5,7 +5,12 @@ import type { NodeState } from '../cluster-state.ts';
 import { type LocalNodeOptions, startLocalAgent, startLocalNode, stopLocalAgent } from './local-node.ts';
 
 /** A node that is a process on this machine. `onChange` is told what is learnt when it starts. */
-export function localCarrier(state: NodeState, home: string, bundle: string, onPrivateTmp: (privateTmp: boolean) => void): NodeCarrier {
+export function localCarrier(
+  state: NodeState,
+  home: string,
+  bundle: string,
+  onPrivateTmp: (privateTmp: boolean) => void,
+): NodeCarrier {
   const options: LocalNodeOptions = { home, identity: state.identity, bundle };
   const start = async (run: typeof startLocalNode, { signal }: CommandContext): Promise<void> => {
     onPrivateTmp((await run(options, signal)).privateTmp);

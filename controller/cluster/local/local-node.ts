@@ -5,9 +5,9 @@
 import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { enrolReplyMarker, enrolReplySchema, type NodeIdentity } from '../../../protocol/wire/enrol.ts';
-import * as v from 'valibot';
 import { fromErrorBody } from '../../../protocol/wire/error-body.ts';
 import { namespaceCommand } from './namespace.ts';
 import { type Finished, runLocal } from './run-local.ts';
@@ -30,33 +30,57 @@ export function localEnv(home: string, privateTmp: boolean): Record<string, stri
 }
 
 /** Enrols and starts a local node. Returns whether its /tmp is its own. Rejects with the enrolment's refusal or `agent-unreachable`. */
-export async function startLocalNode({ home, identity, bundle }: LocalNodeOptions, signal: AbortSignal): Promise<{ readonly privateTmp: boolean }> {
+export async function startLocalNode(
+  { home, identity, bundle }: LocalNodeOptions,
+  signal: AbortSignal,
+): Promise<{ readonly privateTmp: boolean }> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const request = JSON.stringify({ type: 'enrol', identity, takeOver: true, supervise: false });
-  const enrolled = await runLocal(process.execPath, [bundle, 'enrol'], { env: localEnv(home, false), input: request }, signal);
+  const enrolled = await runLocal(
+    process.execPath,
+    [bundle, 'enrol'],
+    { env: localEnv(home, false), input: request },
+    signal,
+  );
   checkEnrolled(enrolled);
   return await startLocalAgent({ home, identity, bundle }, signal);
 }
 
 /** Starts the agent of a local node that is enrolled; if one runs, that one stays. */
-export async function startLocalAgent({ home, identity, bundle }: LocalNodeOptions, signal: AbortSignal): Promise<{ readonly privateTmp: boolean }> {
+export async function startLocalAgent(
+  { home, identity, bundle }: LocalNodeOptions,
+  signal: AbortSignal,
+): Promise<{ readonly privateTmp: boolean }> {
   const tmp = join(home, '.tmp');
   await mkdir(tmp, { recursive: true, mode: 0o700 });
   const wrapper = await namespaceCommand({ home, tmp, bundle }, signal);
   const [program, ...args] = [...(wrapper ?? []), process.execPath, bundle, 'daemon', identity.machine ?? ''];
   if (program === undefined) throw new TowError('internal', 'no program to start');
-  spawn(program, args, { env: localEnv(home, wrapper !== undefined), detached: true, stdio: 'ignore', cwd: home }).unref();
+  spawn(program, args, {
+    env: localEnv(home, wrapper !== undefined),
+    detached: true,
+    stdio: 'ignore',
+    cwd: home,
+  }).unref();
   return { privateTmp: wrapper !== undefined };
 }
 
 /** Ends the agent of a local node. */
 export async function stopLocalAgent({ home, identity, bundle }: LocalNodeOptions, signal: AbortSignal): Promise<void> {
-  await runLocal(process.execPath, [bundle, 'stop', identity.machine ?? ''], { env: localEnv(home, false), input: '' }, signal);
+  await runLocal(
+    process.execPath,
+    [bundle, 'stop', identity.machine ?? ''],
+    { env: localEnv(home, false), input: '' },
+    signal,
+  );
 }
 
 function checkEnrolled({ stdout, stderr, code }: Finished): void {
   const line = stdout.split('\n').find((text) => text.startsWith(enrolReplyMarker));
-  if (line === undefined) throw new TowError('agent-unreachable', `a local node could not be enrolled (exit code ${code})`, { cause: new Error(stderr.trim()) });
+  if (line === undefined)
+    throw new TowError('agent-unreachable', `a local node could not be enrolled (exit code ${code})`, {
+      cause: new Error(stderr.trim()),
+    });
   const reply = v.parse(enrolReplySchema, JSON.parse(line.slice(enrolReplyMarker.length)));
   if (reply.status === 'refused') throw fromErrorBody(reply.error);
 }

@@ -32,7 +32,10 @@ export interface NamespaceOptions {
 }
 
 /** Words to put before a command so that it runs with `tmp` as its /tmp; undefined where that cannot be had. */
-export async function namespaceCommand({ home, tmp, bundle }: NamespaceOptions, signal: AbortSignal): Promise<readonly string[] | undefined> {
+export async function namespaceCommand(
+  { home, tmp, bundle }: NamespaceOptions,
+  signal: AbortSignal,
+): Promise<readonly string[] | undefined> {
   if (process.platform !== 'linux') return undefined;
   const root = process.getuid?.() === 0;
   const unshare = root ? ['unshare', '-m'] : ['unshare', '-U', '--map-current-user', '--keep-caps', '-m'];
@@ -43,7 +46,12 @@ export async function namespaceCommand({ home, tmp, bundle }: NamespaceOptions, 
   if (program === undefined) return undefined;
   try {
     // Tried with nothing but a look: kernels, containers and policies forbid namespaces in many ways.
-    const tried = await runLocal(program, [...args, 'test', '-e', bundle, '-a', '-d', home], { env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' }, input: '' }, signal);
+    const tried = await runLocal(
+      program,
+      [...args, 'test', '-e', bundle, '-a', '-d', home],
+      { env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' }, input: '' },
+      signal,
+    );
     return tried.code === 0 ? command : undefined;
   } catch {
     return undefined;

@@ -9,7 +9,12 @@ export interface Finished {
 const maxOutputBytes = 1 << 20;
 
 /** Runs a program of ours to its end. Rejects only when it cannot be started; killed when `signal` aborts. */
-export async function runLocal(program: string, args: readonly string[], options: { readonly env: Record<string, string>; readonly input: string }, signal: AbortSignal): Promise<Finished> {
+export async function runLocal(
+  program: string,
+  args: readonly string[],
+  options: { readonly env: Record<string, string>; readonly input: string },
+  signal: AbortSignal,
+): Promise<Finished> {
   return await new Promise((resolve, reject) => {
     const child = spawn(program, args, { env: options.env, signal, killSignal: 'SIGKILL' });
     const output = { stdout: '', stderr: '' };

@@ -3,8 +3,11 @@ import type { CommandContext } from '../../daemon/context.ts';
 import type { NodeCarrier } from '../cluster-node.ts';
 import { SshNode, type SshNodeOptions, uninstallSshNode } from './ssh-node.ts';
 
-export type SshCarrierOptions = Pick<SshNodeOptions, 'host' | 'identity' | 'dist' | 'build' | 'linkSocket' | 'stateDir' | 'cacheDir'> & {
-  log(line: string): void;
+export type SshCarrierOptions = Pick<
+  SshNodeOptions,
+  'host' | 'identity' | 'dist' | 'build' | 'linkSocket' | 'stateDir' | 'cacheDir'
+> & {
+  readonly log: (line: string) => void;
 };
 
 /** A node reached by ssh. Its connection is made by the first command that needs it, and kept. */
@@ -17,7 +20,8 @@ export function sshCarrier(options: SshCarrierOptions): NodeCarrier {
       env,
       login,
       takeOver,
-      onState: (state, failure) => options.log(`${options.host.host}: ${state}${failure === undefined ? '' : `: ${failure.message}`}`),
+      onState: (state, failure) =>
+        options.log(`${options.host.host}: ${state}${failure === undefined ? '' : `: ${failure.message}`}`),
       onNote: (text) => context.emit({ type: 'note', level: 'warning', text }),
     });
     await node.reconnect({ env, login, takeOver }, signal);

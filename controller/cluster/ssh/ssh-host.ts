@@ -20,6 +20,10 @@ export function hostArguments(host: SshHost, env: Readonly<Record<string, string
 }
 
 /** The host as people know it. */
-export function displayHost(host: { readonly host: string; readonly user?: string | undefined; readonly port?: number | undefined }): string {
+export function displayHost(host: {
+  readonly host: string;
+  readonly user?: string | undefined;
+  readonly port?: number | undefined;
+}): string {
   return `${host.user === undefined ? '' : `${host.user}@`}${host.host}${host.port === undefined ? '' : `:${host.port}`}`;
 }

@@ -27,7 +27,17 @@ export const conflictsLs: CommandRun<'conflicts-ls'> = async ({ cluster }, conte
     for (const { id, dest, path, reason, keptAt, bytes, storedAt } of versions) {
       count += 1;
       const where = path === '' ? dest : joinPath(dest, path);
-      context.emit({ type: 'data', kind: 'conflict', node: node.name, id, path: displayPath(where), reason, keptAt, bytes, storedAt: displayPath(storedAt) });
+      context.emit({
+        type: 'data',
+        kind: 'conflict',
+        node: node.name,
+        id,
+        path: displayPath(where),
+        reason,
+        keptAt,
+        bytes,
+        storedAt: displayPath(storedAt),
+      });
     }
   }
   return { summary: { command: 'conflicts ls', ...(count === 0 ? { text: 'no kept versions' } : {}) } };
@@ -51,13 +61,26 @@ export const conflictsPrune: CommandRun<'conflicts-prune'> = async ({ cluster, i
   });
 };
 
-async function onNodes(what: 'restore' | 'prune', ids: readonly string[], found: readonly NodeVersions[], run: (node: ClusterNode, ids: readonly string[]) => Promise<void>): Promise<CommandResult> {
+async function onNodes(
+  what: 'restore' | 'prune',
+  ids: readonly string[],
+  found: readonly NodeVersions[],
+  run: (node: ClusterNode, ids: readonly string[]) => Promise<void>,
+): Promise<CommandResult> {
   const known = new Set(found.flatMap(({ versions }) => versions.map(({ id }) => id)));
   const missing = ids.find((id) => !known.has(id));
-  if (missing !== undefined) throw new TowError('conflict-missing', `there is no kept version ${missing}`, { hint: 'tow conflicts ls NAME lists them' });
+  if (missing !== undefined)
+    throw new TowError('conflict-missing', `there is no kept version ${missing}`, {
+      hint: 'tow conflicts ls NAME lists them',
+    });
   for (const { node, versions } of found) {
     const some = versions.map(({ id }) => id).filter((id) => ids.includes(id));
     if (some.length > 0) await run(node, some);
   }
-  return { summary: { command: `conflicts ${what}`, text: `${ids.length} kept ${ids.length === 1 ? 'version' : 'versions'} ${what === 'restore' ? 'put back' : 'deleted'}` } };
+  return {
+    summary: {
+      command: `conflicts ${what}`,
+      text: `${ids.length} kept ${ids.length === 1 ? 'version' : 'versions'} ${what === 'restore' ? 'put back' : 'deleted'}`,
+    },
+  };
 }

@@ -10,7 +10,10 @@ export const exec: CommandRun<'exec'> = async (command, context, controller) => 
   const task = await loadTask(command.task, context);
   for (const warning of task.warnings) context.emit({ type: 'note', level: 'warning', text: warning });
   if (command.fileMounts) refuseUnbuilt(task);
-  if (task.run === undefined) throw new TowError('usage', 'there is nothing to run: the task has no run', { hint: "give a command in quotes, or add run to the task; tow push only syncs" });
+  if (task.run === undefined)
+    throw new TowError('usage', 'there is nothing to run: the task has no run', {
+      hint: 'give a command in quotes, or add run to the task; tow push only syncs',
+    });
   const numNodes = task.numNodes ?? cluster.nodes.length;
   cluster.checkFits(undefined, numNodes);
   const workdir = workdirOf(task, command.task, cluster);
@@ -18,7 +21,12 @@ export const exec: CommandRun<'exec'> = async (command, context, controller) => 
   const request = { workdir, mounts, sendGit: task.sync.git };
   if (command.dryrun) {
     await showPlan(await openRoots(request, context, controller), command.task, context);
-    return { summary: { command: 'exec', text: `job ${task.name ?? ''} would run on ${numNodes} of ${cluster.nodes.length} nodes` } };
+    return {
+      summary: {
+        command: 'exec',
+        text: `job ${task.name ?? ''} would run on ${numNodes} of ${cluster.nodes.length} nodes`,
+      },
+    };
   }
   const turn = await takeTurn(cluster, context, controller);
   try {
@@ -26,7 +34,11 @@ export const exec: CommandRun<'exec'> = async (command, context, controller) => 
     const roots = await openRoots(request, context, controller);
     const sync = await syncCluster(cluster, roots, command.task, context, controller);
     const summary = { command: 'exec', ...(sync === undefined ? {} : { sync }) };
-    return await submitAndFollow({ cluster, task, setup: undefined, numNodes, detach: command.detach, turn, summary }, context, controller);
+    return await submitAndFollow(
+      { cluster, task, setup: undefined, numNodes, detach: command.detach, turn, summary },
+      context,
+      controller,
+    );
   } finally {
     turn.endUnlessGiven();
   }

@@ -1,13 +1,22 @@
 import { TowError } from '../../../protocol/base/errors.ts';
-import { parseClusterName } from '../../cluster/cluster-name.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
+import { parseClusterName } from '../../cluster/cluster-name.ts';
 import { hostsOfPool, readPools } from '../../cluster/pools.ts';
 import { loadTask } from '../../task/load-task.ts';
 import { refuseUnbuilt, type Task } from '../../task/task.ts';
 import type { CommandRun } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
 import type { Controller } from '../controller.ts';
-import { homeOf, openRoots, reachNodes, showPlan, submitAndFollow, syncCluster, takeTurn, workdirOf } from './task-run.ts';
+import {
+  homeOf,
+  openRoots,
+  reachNodes,
+  showPlan,
+  submitAndFollow,
+  syncCluster,
+  takeTurn,
+  workdirOf,
+} from './task-run.ts';
 
 /** Makes or reuses the cluster, syncs workdir and every file mount to all nodes, runs setup on all, then the job. */
 export const launch: CommandRun<'launch'> = async (command, context, controller) => {
@@ -19,10 +28,19 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
   const numNodes = command.numNodes ?? task.numNodes;
   const known = controller.registry.find(name);
   known?.checkFits(infra, numNodes);
-  const roots = await openRoots({ workdir: workdirOf(task, command.task, undefined), mounts: task.fileMounts, sendGit: task.sync.git }, context, controller);
+  const roots = await openRoots(
+    { workdir: workdirOf(task, command.task, undefined), mounts: task.fileMounts, sendGit: task.sync.git },
+    context,
+    controller,
+  );
   if (command.dryrun) {
     await showPlan(roots, command.task, context);
-    return { summary: { command: 'launch', text: known === undefined ? `cluster ${name} would be made` : `cluster ${name} would be reused` } };
+    return {
+      summary: {
+        command: 'launch',
+        text: known === undefined ? `cluster ${name} would be made` : `cluster ${name} would be reused`,
+      },
+    };
   }
   const cluster = known ?? (await create(name, infra, numNodes ?? 1, command.takeOver, context, controller));
   const turn = await takeTurn(cluster, context, controller);
@@ -32,7 +50,19 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
     const setup = command.noSetup ? undefined : task.setup;
     const summary = { command: 'launch', ...(sync === undefined ? {} : { sync }) };
     if (setup === undefined && task.run === undefined) return { summary };
-    return await submitAndFollow({ cluster, task, setup, numNodes: jobNodes(task, command.numNodes, cluster), detach: command.detach, turn, summary }, context, controller);
+    return await submitAndFollow(
+      {
+        cluster,
+        task,
+        setup,
+        numNodes: jobNodes(task, command.numNodes, cluster),
+        detach: command.detach,
+        turn,
+        summary,
+      },
+      context,
+      controller,
+    );
   } finally {
     turn.endUnlessGiven();
   }
@@ -43,7 +73,14 @@ function jobNodes(task: Task, asked: number | undefined, cluster: Cluster): numb
   return asked ?? task.numNodes ?? cluster.nodes.length;
 }
 
-async function create(name: string, infra: string | undefined, numNodes: number, takeOver: boolean, context: CommandContext, controller: Controller): Promise<Cluster> {
+async function create(
+  name: string,
+  infra: string | undefined,
+  numNodes: number,
+  takeOver: boolean,
+  context: CommandContext,
+  controller: Controller,
+): Promise<Cluster> {
   const where = infra ?? (await defaultInfra(context, controller));
   if (where === 'local') {
     const cluster = await controller.registry.create({ name, infra: where, numNodes, hosts: [], takeOver }, context);
@@ -51,7 +88,10 @@ async function create(name: string, infra: string | undefined, numNodes: number,
     return cluster;
   }
   const pool = /^ssh\/(.+)$/.exec(where)?.[1];
-  if (pool === undefined) throw new TowError('usage', `there is no infra ${where}`, { hint: 'infra is local, or ssh/POOL with a pool of tow pool ls' });
+  if (pool === undefined)
+    throw new TowError('usage', `there is no infra ${where}`, {
+      hint: 'infra is local, or ssh/POOL with a pool of tow pool ls',
+    });
   const hosts = hostsOfPool(await readPools(homeOf(context, controller)), pool);
   const cluster = await controller.registry.create({ name, infra: where, numNodes, hosts, takeOver }, context);
   await controller.jobs.load(cluster);
@@ -64,5 +104,7 @@ async function defaultInfra(context: CommandContext, controller: Controller): Pr
   const [only, second] = pools;
   if (only === undefined) return 'local';
   if (second === undefined) return `ssh/${only}`;
-  throw new TowError('usage', `there are ${pools.length} pools: say which`, { hint: `--infra ssh/${only}, or --infra local` });
+  throw new TowError('usage', `there are ${pools.length} pools: say which`, {
+    hint: `--infra ssh/${only}, or --infra local`,
+  });
 }

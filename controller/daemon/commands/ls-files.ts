@@ -14,9 +14,17 @@ export const lsFiles: CommandRun<'ls-files'> = async ({ directory, explain }, co
   try {
     root = await realpath(wanted);
   } catch (error) {
-    throw new TowError('workdir-missing', `${wanted} is not there`, { cause: error, hint: 'name a directory that exists' });
+    throw new TowError('workdir-missing', `${wanted} is not there`, {
+      cause: error,
+      hint: 'name a directory that exists',
+    });
   }
-  const source = await controller.sources.open({ root: bytesOf(root), sendGit: true, home, xdgConfigHome: context.env['XDG_CONFIG_HOME'] });
+  const source = await controller.sources.open({
+    root: bytesOf(root),
+    sendGit: true,
+    home,
+    xdgConfigHome: context.env['XDG_CONFIG_HOME'],
+  });
   if (explain === undefined) {
     const files = await source.listFiles(context.signal);
     for (const { path, size } of files) context.emit({ type: 'data', kind: 'path', path: displayPath(path), size });
@@ -33,7 +41,9 @@ export const lsFiles: CommandRun<'ls-files'> = async ({ directory, explain }, co
     path: inside,
     sent: state === 'sent',
     why: reasons[state](tracked),
-    ...(rule === undefined ? {} : { file: displayPath(rule.file), line: rule.line, pattern: displayPath(rule.pattern) }),
+    ...(rule === undefined
+      ? {}
+      : { file: displayPath(rule.file), line: rule.line, pattern: displayPath(rule.pattern) }),
   });
   return { summary: { command: 'ls-files' } };
 };

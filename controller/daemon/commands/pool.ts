@@ -10,10 +10,19 @@ import { homeOf } from './task-run.ts';
 export const poolLs: CommandRun<'pool-ls'> = async (_command, context, controller) => {
   const { pools } = await readPools(homeOf(context, controller));
   for (const hosts of pools.values()) show(hosts, context, controller);
-  return { summary: { command: 'pool ls', ...(pools.size === 0 ? { text: 'no pools yet: tow pool add NAME HOST… makes one' } : {}) } };
+  return {
+    summary: {
+      command: 'pool ls',
+      ...(pools.size === 0 ? { text: 'no pools yet: tow pool add NAME HOST… makes one' } : {}),
+    },
+  };
 };
 
-export const poolAdd: CommandRun<'pool-add'> = async ({ pool, hosts, user, identityFile, port }, context, controller) => {
+export const poolAdd: CommandRun<'pool-add'> = async (
+  { pool, hosts, user, identityFile, port },
+  context,
+  controller,
+) => {
   const pools = await addToPool(homeOf(context, controller), { pool, hosts, user, identityFile, port }, context.cwd);
   show(hostsOfPool(pools, pool), context, controller);
   return { summary: { command: 'pool add', text: `tow launch -c NAME --infra ssh/${pool} uses them` } };
@@ -21,6 +30,14 @@ export const poolAdd: CommandRun<'pool-add'> = async ({ pool, hosts, user, ident
 
 function show(hosts: readonly SshHost[], context: CommandContext, controller: Controller): void {
   for (const host of hosts) {
-    context.emit({ type: 'data', kind: 'host', pool: host.pool, host: host.host, user: host.user, port: host.port, cluster: controller.registry.clusterOfHost(host) });
+    context.emit({
+      type: 'data',
+      kind: 'host',
+      pool: host.pool,
+      host: host.host,
+      user: host.user,
+      port: host.port,
+      cluster: controller.registry.clusterOfHost(host),
+    });
   }
 }

@@ -10,14 +10,30 @@ export const push: CommandRun<'push'> = async (command, context, controller) => 
   const task = await loadTask(command.task, context);
   for (const warning of task.warnings) context.emit({ type: 'note', level: 'warning', text: warning });
   if (command.fileMounts) refuseUnbuilt(task);
-  const roots = await openRoots({ workdir: workdirOf(task, command.task, cluster), mounts: command.fileMounts ? task.fileMounts : [], sendGit: task.sync.git }, context, controller);
-  if (roots.length === 0) throw new TowError('usage', `there is nothing to push: ${cluster.name} has had no workdir yet`, { hint: 'name one with --workdir' });
+  const roots = await openRoots(
+    {
+      workdir: workdirOf(task, command.task, cluster),
+      mounts: command.fileMounts ? task.fileMounts : [],
+      sendGit: task.sync.git,
+    },
+    context,
+    controller,
+  );
+  if (roots.length === 0)
+    throw new TowError('usage', `there is nothing to push: ${cluster.name} has had no workdir yet`, {
+      hint: 'name one with --workdir',
+    });
   if (command.dryrun) {
     await showPlan(roots, command.task, context);
     return { summary: { command: 'push' } };
   }
   const running = controller.jobs.list(cluster.name).find(({ ended }) => !ended);
-  if (running !== undefined) context.emit({ type: 'note', level: 'warning', text: `job ${running.record.number} is running: its files change under it` });
+  if (running !== undefined)
+    context.emit({
+      type: 'note',
+      level: 'warning',
+      text: `job ${running.record.number} is running: its files change under it`,
+    });
   await reachNodes(cluster, context);
   const sync = await syncCluster(cluster, roots, command.task, context, controller);
   return { summary: { command: 'push', ...(sync === undefined ? {} : { sync }) } };

@@ -11,10 +11,21 @@ export const status: CommandRun<'status'> = async (_command, context, controller
       kind: 'cluster',
       name,
       infra: state.infra,
-      nodes: nodes.map((node) => ({ name: node.name, host: node.state.host === undefined ? 'local' : displayHost(node.state.host), connected: node.connected })),
+      nodes: nodes.map((node) => ({
+        name: node.name,
+        host: node.state.host === undefined ? 'local' : displayHost(node.state.host),
+        connected: node.connected,
+      })),
       workdir: state.workdir === undefined ? undefined : displayPath(state.workdir),
       job: last === undefined ? undefined : { id: String(last.number), name: last.name, state: last.state },
     });
   }
-  return { summary: { command: 'status', ...(controller.registry.clusters.length === 0 ? { text: 'no clusters yet: tow launch -c NAME task.yaml makes one' } : {}) } };
+  return {
+    summary: {
+      command: 'status',
+      ...(controller.registry.clusters.length === 0
+        ? { text: 'no clusters yet: tow launch -c NAME task.yaml makes one' }
+        : {}),
+    },
+  };
 };

@@ -16,7 +16,11 @@ import { push } from './push.ts';
 import { status } from './status.ts';
 
 /** Runs a command. `stop` is the server's own. */
-export async function runCommand(command: Command, context: CommandContext, controller: Controller): Promise<CommandResult> {
+export async function runCommand(
+  command: Command,
+  context: CommandContext,
+  controller: Controller,
+): Promise<CommandResult> {
   switch (command.command) {
     case 'launch':
       return await launch(command, context, controller);

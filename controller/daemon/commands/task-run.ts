@@ -4,11 +4,11 @@ import { displayPath } from '../../../protocol/base/root-path.ts';
 import type { TaskOptions } from '../../api/command.ts';
 import type { ApiSummary, SyncSummary } from '../../api/event.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
-import { followJob } from '../../jobs/follow-job.ts';
 import type { Turn } from '../../jobs/cluster-queue.ts';
+import { followJob } from '../../jobs/follow-job.ts';
 import type { Job } from '../../jobs/job.ts';
-import { type SyncNode, type SyncRoot, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
 import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
+import { type SyncNode, type SyncRoot, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
 import type { Task } from '../../task/task.ts';
 import type { CommandResult } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
@@ -29,17 +29,33 @@ export function workdirOf(task: Task, options: TaskOptions, cluster: Cluster | u
   return last === undefined ? undefined : Buffer.from(last, 'latin1').toString();
 }
 
-export async function openRoots(request: Omit<RootsRequest, 'home' | 'xdgConfigHome'>, context: CommandContext, controller: Controller): Promise<SyncRoot[]> {
+export async function openRoots(
+  request: Omit<RootsRequest, 'home' | 'xdgConfigHome'>,
+  context: CommandContext,
+  controller: Controller,
+): Promise<SyncRoot[]> {
   try {
-    return await rootsOf({ ...request, home: homeOf(context, controller), xdgConfigHome: context.env['XDG_CONFIG_HOME'] }, controller.sources);
+    return await rootsOf(
+      { ...request, home: homeOf(context, controller), xdgConfigHome: context.env['XDG_CONFIG_HOME'] },
+      controller.sources,
+    );
   } catch (error) {
     if (error instanceof TowError) throw error;
-    throw new TowError('workdir-missing', `cannot find ${request.workdir ?? 'a mount source'}`, { cause: error, hint: 'it was there when the task was read: look again, and repeat' });
+    throw new TowError('workdir-missing', `cannot find ${request.workdir ?? 'a mount source'}`, {
+      cause: error,
+      hint: 'it was there when the task was read: look again, and repeat',
+    });
   }
 }
 
 /** Syncs roots to all nodes of a cluster and remembers the workdir. */
-export async function syncCluster(cluster: Cluster, roots: readonly SyncRoot[], options: TaskOptions, context: CommandContext, controller: Controller): Promise<SyncSummary | undefined> {
+export async function syncCluster(
+  cluster: Cluster,
+  roots: readonly SyncRoot[],
+  options: TaskOptions,
+  context: CommandContext,
+  controller: Controller,
+): Promise<SyncSummary | undefined> {
   if (roots.length === 0) return undefined;
   const nodes = cluster.nodes.map(
     (node): SyncNode => ({
@@ -50,7 +66,12 @@ export async function syncCluster(cluster: Cluster, roots: readonly SyncRoot[], 
     }),
   );
   const { verify, allowDelete, allowPartial } = options;
-  const summary = await syncRoots(nodes, roots, { verify, allowDelete, allowPartial, offers: controller.offers, emit: (event) => context.emit(event) }, context.signal);
+  const summary = await syncRoots(
+    nodes,
+    roots,
+    { verify, allowDelete, allowPartial, offers: controller.offers, emit: (event) => context.emit(event) },
+    context.signal,
+  );
   const workdir = roots.find(({ name }) => name === 'workdir')?.from;
   if (workdir === undefined) return summary;
   if (cluster.state.workdir !== workdir) await cluster.update({ workdir });
@@ -58,10 +79,21 @@ export async function syncCluster(cluster: Cluster, roots: readonly SyncRoot[], 
 }
 
 /** What `--dryrun` shows: every root with what would be there. */
-export async function showPlan(roots: readonly SyncRoot[], options: TaskOptions, context: CommandContext): Promise<void> {
+export async function showPlan(
+  roots: readonly SyncRoot[],
+  options: TaskOptions,
+  context: CommandContext,
+): Promise<void> {
   for (const root of roots) {
     const { totals } = await takeSnapshot(root, { ...options, emit: (event) => context.emit(event) }, context.signal);
-    context.emit({ type: 'data', kind: 'plan', root: displayPath(root.dest), source: displayPath(root.from), files: totals.files, bytes: totals.bytes });
+    context.emit({
+      type: 'data',
+      kind: 'plan',
+      root: displayPath(root.dest),
+      source: displayPath(root.from),
+      files: totals.files,
+      bytes: totals.bytes,
+    });
   }
 }
 
@@ -71,7 +103,11 @@ export async function takeTurn(cluster: Cluster, context: CommandContext, contro
   if (queue.length > 0) {
     const running = controller.jobs.list(cluster.name).find(({ ended }) => !ended);
     const what = running === undefined ? 'another sync' : `job ${running.record.number}`;
-    context.emit({ type: 'note', level: 'info', text: `waiting for ${what} on ${cluster.name} (Ctrl-C gives up the place)` });
+    context.emit({
+      type: 'note',
+      level: 'info',
+      text: `waiting for ${what} on ${cluster.name} (Ctrl-C gives up the place)`,
+    });
   }
   return await queue.turn(context.signal);
 }
@@ -83,28 +119,54 @@ export async function reachNodes(cluster: Cluster, context: CommandContext): Pro
 
 /** Submits a job (which takes over the turn) and, unless detached, follows it to its end. */
 export async function submitAndFollow(
-  request: { readonly cluster: Cluster; readonly task: Task; readonly setup: string | undefined; readonly numNodes: number; readonly detach: boolean; readonly turn: Turn; readonly summary: ApiSummary },
+  request: {
+    readonly cluster: Cluster;
+    readonly task: Task;
+    readonly setup: string | undefined;
+    readonly numNodes: number;
+    readonly detach: boolean;
+    readonly turn: Turn;
+    readonly summary: ApiSummary;
+  },
   context: CommandContext,
   controller: Controller,
 ): Promise<CommandResult> {
   const { cluster, task, setup, numNodes, detach, turn, summary } = request;
   if (summary.sync !== undefined) context.emit({ type: 'sync', ...summary.sync });
   const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
-  const job = await controller.jobs.submit(cluster, { name, setup, run: task.run, numNodes, envs: task.envs, secrets: task.secrets }, turn);
+  const job = await controller.jobs.submit(
+    cluster,
+    { name, setup, run: task.run, numNodes, envs: task.envs, secrets: task.secrets },
+    turn,
+  );
   context.emit({ type: 'job', cluster: cluster.name, job: String(job.record.number), state: job.record.state });
   if (detach) {
-    return { summary: { ...summary, job: jobSummary(job), text: `job ${job.record.number} was submitted; tow logs ${cluster.name} ${job.record.number} follows it` } };
+    return {
+      summary: {
+        ...summary,
+        job: jobSummary(job),
+        text: `job ${job.record.number} was submitted; tow logs ${cluster.name} ${job.record.number} follows it`,
+      },
+    };
   }
   try {
     await follow(cluster, job, { follow: true, tail: 0 }, context, controller);
   } catch (error) {
     if (!context.signal.aborted) throw error;
-    throw new TowError('cancelled', `the log stops here, job ${job.record.number} goes on`, { hint: `tow logs ${cluster.name} ${job.record.number} follows it, tow cancel ${cluster.name} ${job.record.number} ends it` });
+    throw new TowError('cancelled', `the log stops here, job ${job.record.number} goes on`, {
+      hint: `tow logs ${cluster.name} ${job.record.number} follows it, tow cancel ${cluster.name} ${job.record.number} ends it`,
+    });
   }
   return { summary: { ...summary, job: jobSummary(job) }, exitCode: exitCodeOf(job) };
 }
 
-export async function follow(cluster: Cluster, job: Job, options: { readonly follow: boolean; readonly tail: number }, context: CommandContext, controller: Controller): Promise<void> {
+export async function follow(
+  cluster: Cluster,
+  job: Job,
+  options: { readonly follow: boolean; readonly tail: number },
+  context: CommandContext,
+  controller: Controller,
+): Promise<void> {
   const setupNodes = await controller.jobs.jobNodes(cluster, job.record.setupNodes, context.signal);
   const runNodes = setupNodes.filter(({ name }) => job.record.nodes.includes(name));
   await followJob({ job, setupNodes, runNodes, ...options, emit: (event) => context.emit(event) }, context.signal);

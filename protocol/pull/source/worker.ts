@@ -10,7 +10,11 @@ import { walkSource } from './walk.ts';
 
 /** The request's paths are text, the rules work on bytes. */
 const openRules: OpenIgnore = ({ root, home, xdgConfigHome }) =>
-  openIgnore({ root, home: bytesOf(home), xdgConfigHome: xdgConfigHome === undefined ? undefined : bytesOf(xdgConfigHome) });
+  openIgnore({
+    root,
+    home: bytesOf(home),
+    xdgConfigHome: xdgConfigHome === undefined ? undefined : bytesOf(xdgConfigHome),
+  });
 
 /** Serves the tasks of a source in the calling worker thread (role `source`). */
 export function serveSourceWorker(): void {
