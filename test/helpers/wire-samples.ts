@@ -1,0 +1,160 @@
+/** One of every message there is, with every field set: what the golden fixtures are made of. */
+import type * as v from 'valibot';
+import { encodeControlFrame, encodeDataFrame } from '../../protocol/link/frame.ts';
+import { buildMac, proofMac } from '../../protocol/link/proof.ts';
+import { encodeMessage } from '../../protocol/wire/codec.ts';
+import type { Envelope } from '../../protocol/wire/envelope.ts';
+import { type HandshakeMessage, nonceBytes } from '../../protocol/wire/hello.ts';
+import type { MethodTable } from '../../protocol/wire/method.ts';
+import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
+import { type ErrorBody, wireBytes } from '../../protocol/wire/schema.ts';
+
+export type MethodSamples<T extends MethodTable> = {
+  readonly [N in keyof T]: {
+    readonly params: v.InferInput<T[N]['params']>;
+    readonly result: v.InferInput<T[N]['result']>;
+    readonly event?: v.InferInput<T[N]['event']>;
+  };
+};
+
+const digest = Buffer.from(Array.from({ length: 32 }, (_, at) => at * 8));
+/** A path that is no UTF-8. */
+const path = wireBytes('src/na\xffme\n.ts');
+const dest = wireBytes('~/sky_workdir');
+const running = { state: 'running', pid: 4711 } as const;
+const exited = { state: 'exited', pid: 4711, code: 137 } as const;
+const error: ErrorBody = {
+  code: 'no-space',
+  message: '/data: 5 bytes are missing',
+  hint: 'make room',
+  causes: ['ENOSPC: write'],
+  retryable: true,
+};
+
+export const agentSamples: MethodSamples<AgentMethods> = {
+  'node.info': {
+    params: {},
+    result: {
+      hostname: 'héron',
+      machineId: 'd41d8cd98f00',
+      home: '/home/ann',
+      address: '10.0.0.2',
+      platform: 'linux',
+      arch: 'x64',
+      nodeVersion: 'v20.19.0',
+      bootId: '0e2c',
+      supervision: 'systemd',
+      libc: true,
+      gpus: 8,
+    },
+  },
+  'node.stop': { params: { purge: true }, result: {} },
+  'pull.run': {
+    params: {
+      dest,
+      source: 'laptop:/home/ann/project',
+      snapshot: 's-1f',
+      digest,
+      allowDelete: true,
+      allowPartial: false,
+      verify: true,
+    },
+    event: { phase: 'fetch', files: 5, totalFiles: 78_600, bytes: 2 ** 31, totalBytes: 2 ** 40 },
+    result: {
+      digest,
+      files: 78_600,
+      bytes: 2 ** 40,
+      fetchedBytes: 2 ** 33,
+      sentBytes: 12_345,
+      reusedBytes: 0,
+      placed: 5,
+      removed: 1,
+      conflicts: [{ id: 'k-1', path, reason: 'changed' }],
+      problems: [{ path, code: 'permission-denied', message: 'cannot be read' }],
+      problemCount: 1,
+    },
+  },
+  'conflicts.list': {
+    params: {},
+    result: {
+      versions: [
+        {
+          id: 'k-1',
+          dest,
+          path,
+          reason: 'git-state',
+          keptAt: 1_790_000_000_000,
+          bytes: 12,
+          storedAt: wireBytes('/x\xfe'),
+        },
+      ],
+    },
+  },
+  'conflicts.restore': { params: { ids: ['k-1'] }, result: { restored: 1 } },
+  'conflicts.prune': { params: { ids: ['k-1', 'k-2'] }, result: { pruned: 2, bytes: 4096 } },
+  'job.start': {
+    params: { job: 'j-7', kind: 'run', script: 'echo "$GREETING"\n', env: [['GREETING', 'héllo']] },
+    result: running,
+  },
+  'job.state': { params: { job: 'j-7', kind: 'run', wait: true }, result: exited },
+  'job.log': {
+    params: { job: 'j-7', kind: 'setup', offset: 2 ** 33, tail: 10, follow: true },
+    result: { end: 2 ** 33 + 5 },
+  },
+  'job.cancel': { params: { job: 'j-7', kind: 'run', graceMs: 10_000 }, result: { state: 'lost', pid: 4711 } },
+  'job.list': {
+    params: {},
+    result: {
+      scripts: [{ job: 'j-7', kind: 'run', startedAt: 1_790_000_000_000, status: running, note: 'no cgroup' }],
+    },
+  },
+};
+
+export const controllerSamples: MethodSamples<ControllerMethods> = {
+  'pull.manifest': { params: { snapshot: 's-1f' }, result: {} },
+  'pull.chunks': { params: { snapshot: 's-1f', ranges: [0, 5, 100_000, 1] }, result: {} },
+  'pull.classify': { params: { snapshot: 's-1f', paths: [path] }, result: { ignored: [0] } },
+};
+
+export const envelopeSamples: readonly Envelope[] = [
+  { type: 'call', id: 1, method: 'job.log', params: agentSamples['job.log'].params, window: 8 << 20 },
+  { type: 'event', id: 2, body: agentSamples['pull.run'].event },
+  { type: 'done', id: 0xffff_ffff, result: { end: 5 } },
+  { type: 'failed', id: 3, error },
+  { type: 'cancel', id: 4 },
+  { type: 'credit', id: 5, bytes: 2 << 20 },
+  { type: 'ping', stamp: 1_790_000_000_000 },
+  { type: 'pong', stamp: 1_790_000_000_000 },
+  { type: 'bye', error },
+];
+
+/** A handshake, byte for byte, under a secret of 32 times 7. */
+export function handshakeSamples(): Readonly<Record<string, Buffer>> {
+  const secret = Buffer.alloc(32, 7);
+  const hello = { type: 'hello', version: 1, minVersion: 1, capabilities: ['pull', 'jobs'] };
+  const dialler = encodeMessage({ ...hello, nonce: Buffer.alloc(nonceBytes, 1), keyId: 'key-1' });
+  const listener = encodeMessage({ ...hello, nonce: Buffer.alloc(nonceBytes, 2) });
+  const hellos = [dialler, listener] as const;
+  const say = (message: { readonly type: HandshakeMessage['type'] }): Buffer => encodeMessage(message);
+  const proof = (role: 'dialler' | 'listener') => ({ type: 'proof', mac: proofMac(secret, role, hellos) }) as const;
+  const welcome = (role: 'dialler' | 'listener', build: string) =>
+    ({ type: 'welcome', build, mac: buildMac(secret, role, hellos, build) }) as const;
+  return {
+    '1 hello of the dialler': dialler,
+    '2 hello of the listener': listener,
+    '3 proof of the dialler': say(proof('dialler')),
+    '4 proof of the listener': say(proof('listener')),
+    '5 welcome of the listener': say(welcome('listener', 'build-2')),
+    '6 welcome of the dialler': say(welcome('dialler', 'build-1')),
+    refused: encodeMessage({ type: 'refused', code: 'unauthenticated' }),
+  };
+}
+
+/** Whole frames. */
+export function frameSamples(): Readonly<Record<string, Buffer>> {
+  return {
+    control: encodeControlFrame(encodeMessage({ type: 'cancel', id: 4 })),
+    data: encodeDataFrame(0x01020304, [Buffer.from('some '), Buffer.from('bytes')]),
+    'data without payload': encodeDataFrame(1, []),
+  };
+}
