@@ -15,7 +15,7 @@ import { type Layout, layOut, pathsToTrack } from '../helpers/git-layout.ts';
 import { type GitCommand, runGit } from '../helpers/git-oracle.ts';
 import { type WalkedEntry, walkScope } from '../helpers/ignore-walk.ts';
 
-const caseCount = 2000;
+const caseCount = Number(process.env['TOWLINE_IGNORE_CASES'] ?? 2000);
 const batchCases = 40;
 
 const indexLine = ({ one }: Layout, mode: string, path: string): string =>

@@ -2,6 +2,7 @@ import { mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node
 import { posix } from 'node:path';
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { displayPath, isSafeName } from '../../base/root-path.ts';
+import { setPathMtime } from '../../libc/libc.ts';
 import { look } from './print.ts';
 
 export interface DestinationRules {
@@ -24,6 +25,8 @@ export function resolveDestination(dest: string, rules: DestinationRules): strin
   const refuse = (why: string): TowError =>
     new TowError('mount-destination-refused', `cannot sync to ${shown}: ${why}`, { hint });
   if (!path.startsWith('/') || !path.slice(1).split('/').every(isSafeName)) throw refuse('it is no path on a node');
+  if (dest.split('/').includes('..')) throw refuse('it leads upwards');
+  if (path === rules.home || rules.home.startsWith(`${path}/`)) throw refuse('the home lies in it');
   const inHome = path.startsWith(`${rules.home}/`);
   if (path.startsWith('/tmp/') && !inHome && !rules.tmp)
     throw refuse('/tmp of this local node is not its own, for want of a mount namespace');
@@ -73,6 +76,7 @@ export function stageDirectory(stateDir: string, root: string, key: string): str
 function renameWorks(stage: string, into: string, key: string): boolean {
   const probe = Buffer.from(`${stage}/.probe`, 'latin1');
   const target = Buffer.from(`${into}/.towline-probe-${key}`, 'latin1');
+  const before = look(Buffer.from(into, 'latin1'));
   try {
     mkdirSync(Buffer.from(stage, 'latin1'), { recursive: true, mode: 0o700 });
     writeFileSync(probe, '');
@@ -85,6 +89,18 @@ function renameWorks(stage: string, into: string, key: string): boolean {
   } finally {
     rmSync(probe, { force: true });
     rmSync(target, { force: true });
+    // A pull that is cancelled later leaves the root as it was, its time too.
+    if (before !== undefined) setBackTime(into, before.mtimeNs);
+  }
+}
+
+function setBackTime(path: string, mtimeNs: bigint): void {
+  const seconds = mtimeNs / 1_000_000_000n - (mtimeNs < 0n && mtimeNs % 1_000_000_000n !== 0n ? 1n : 0n);
+  try {
+    setPathMtime(Buffer.from(path, 'latin1'), Number(seconds), Number(mtimeNs - seconds * 1_000_000_000n));
+  } catch (error) {
+    // The directory is somebody else's: then its time is not ours to set.
+    if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
   }
 }
 

@@ -1,0 +1,224 @@
+/** The main job on local nodes, through the built programs, as a user runs it. */
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TowHome } from '../helpers/tow.ts';
+import { missingOrDifferent, readTree } from '../helpers/tree.ts';
+
+let home: TowHome;
+let project = '';
+let work = '';
+
+beforeAll(() => {
+  home = new TowHome();
+  project = join(home.home, 'project');
+  mkdirSync(join(project, 'data'), { recursive: true });
+  writeFileSync(join(project, '.gitignore'), 'data/\n');
+  writeFileSync(join(project, 'data/big'), 'x');
+  writeFileSync(join(project, 'train.py'), 'v1\n');
+  mkdirSync(join(home.home, 'conf'));
+  writeFileSync(join(home.home, 'conf/inner'), 'i1');
+  writeFileSync(join(home.home, 'vimrc'), 'set number\n');
+  writeFileSync(
+    join(project, 'task.yaml'),
+    [
+      'name: demo',
+      'workdir: .',
+      'num_nodes: 2',
+      'envs: {GREETING: hello}',
+      'file_mounts:',
+      '  ~/.vimrc: ~/vimrc',
+      '  ~/conf: ~/conf',
+      '  /tmp/ignored: ./data',
+      'setup: echo "setup $SKYPILOT_SETUP_NODE_RANK"',
+      'run: |',
+      '  echo "$GREETING rank $SKYPILOT_NODE_RANK of $SKYPILOT_NUM_NODES: $(cat train.py)"',
+      '',
+    ].join('\n'),
+  );
+  work = join(home.nodeHome('dev', 'head'), 'sky_workdir');
+});
+afterAll(() => home.dispose());
+
+describe('launch and exec', () => {
+  test('launch makes the cluster, syncs workdir and mounts, runs setup, then the job on all ranks', () => {
+    const { code, stdout, stderr } = home.run(project, 'launch', '-c', 'dev', '--infra', 'local', 'task.yaml');
+    expect([code, stderr]).toEqual([0, expect.stringContaining('synced')]);
+    for (const line of [
+      '(head, setup, pid=',
+      '(worker1, setup, pid=',
+      'hello rank 0 of 2: v1',
+      'hello rank 1 of 2: v1',
+    ])
+      expect(stdout).toContain(line);
+    for (const node of ['head', 'worker1']) {
+      const at = home.nodeHome('dev', node);
+      expect(existsSync(join(at, 'sky_workdir/data'))).toBe(false);
+      expect(readFileSync(join(at, '.vimrc'), 'utf8')).toBe('set number\n');
+      expect(readFileSync(join(at, 'conf/inner'), 'utf8')).toBe('i1');
+      // The user named a directory that the repository ignores: it goes.
+      expect(readFileSync(join(at, '.tmp/ignored/big'), 'utf8')).toBe('x');
+    }
+  });
+
+  test('an edit of a mount goes with the next launch alone, --no-setup included', () => {
+    writeFileSync(join(home.home, 'conf/inner'), 'i2');
+    home.run(project, 'exec', 'dev', 'task.yaml');
+    expect(readFileSync(join(home.nodeHome('dev', 'worker1'), 'conf/inner'), 'utf8')).toBe('i1');
+    const { stdout } = home.run(project, 'launch', '-c', 'dev', '--no-setup', 'task.yaml');
+    expect(stdout).not.toContain('setup');
+    expect(readFileSync(join(home.nodeHome('dev', 'worker1'), 'conf/inner'), 'utf8')).toBe('i2');
+  });
+
+  test('exec brings the edit; outputs of the job stay and are no conflict', () => {
+    writeFileSync(join(project, 'train.py'), 'v2\n');
+    expect(home.run(project, 'exec', 'dev', 'cat train.py; echo mine > out').stdout).toContain('v2');
+    home.run(project, 'exec', 'dev', 'true');
+    expect(readFileSync(join(work, 'out'), 'utf8')).toBe('mine\n');
+    expect(home.run(project, 'conflicts', 'ls', 'dev').stderr).toContain('no kept versions');
+  });
+
+  test('an edit in the same second that keeps size and mtime is sent', () => {
+    const file = join(project, 'train.py');
+    const { atime, mtime } = statSync(file);
+    writeFileSync(file, 'v3\n');
+    utimesSync(file, atime, mtime);
+    expect(home.run(project, 'exec', 'dev', 'cat train.py').stdout).toContain('v3');
+  });
+
+  test("exit codes are the job's own; the first failing rank cancels the rest", () => {
+    expect(home.run(project, 'exec', 'dev', 'exit 7').code).toBe(7);
+    const { code, stderr } = home.run(project, 'exec', 'dev', '[ $SKYPILOT_NODE_RANK = 0 ] && exit 3; sleep 100');
+    expect(code).toBe(3);
+    expect(stderr).toContain('exit codes by rank: 3, 137');
+    expect(home.run(project, 'logs', 'dev', '--status').code).toBe(3);
+  });
+
+  test('two clusters from one workdir: each has what its last exec brought', () => {
+    home.run(project, 'launch', '-c', 'two', '--infra', 'local', '--num-nodes', '1', '--workdir', '.', 'true');
+    writeFileSync(join(project, 'train.py'), 'v4\n');
+    home.run(project, 'exec', 'two', 'true');
+    expect(readFileSync(join(home.nodeHome('two', 'head'), 'sky_workdir/train.py'), 'utf8')).toBe('v4\n');
+    expect(readFileSync(join(work, 'train.py'), 'utf8')).toBe('v3\n');
+    home.run(project, 'exec', 'dev', 'true');
+    expect(readFileSync(join(work, 'train.py'), 'utf8')).toBe('v4\n');
+    expect(home.run(project, 'down', 'two').code).toBe(0);
+    expect(existsSync(home.nodeHome('two', 'head'))).toBe(false);
+  });
+
+  test('a change on the node is kept, listed, put back', () => {
+    home.run(project, 'exec', 'dev', 'echo node >> train.py');
+    home.run(project, 'push', 'dev');
+    const rows = home.events(project, 'conflicts', 'ls', 'dev').filter(({ kind }) => kind === 'conflict');
+    expect(rows.map(({ path, reason }) => [path, reason])).toEqual(
+      Array(2).fill(['~/sky_workdir/train.py', 'changed']),
+    );
+    expect(home.run(project, 'conflicts', 'restore', 'dev', String(rows[0]?.['id'])).code).toBe(0);
+    home.run(project, 'push', 'dev');
+    expect(home.run(project, 'conflicts', 'prune', 'dev', '--all').code).toBe(0);
+    expect(home.run(project, 'conflicts', 'ls', 'dev').stderr).toContain('no kept versions');
+    expect(readFileSync(join(work, 'train.py'), 'utf8')).toBe('v4\n');
+  });
+
+  test('secrets reach the job by environment and stay on no disk', () => {
+    const secret = 'sesame-1234567';
+    expect(home.run(project, 'exec', 'dev', '--secret', `TOKEN=${secret}`, 'echo "${#TOKEN}"').stdout).toContain(
+      String(secret.length),
+    );
+    for (const node of ['head', 'worker1']) expect(grepFor(home.nodeHome('dev', node), secret)).toEqual([]);
+    expect(grepFor(join(home.home, '.towline', 'controller'), secret)).toEqual([]);
+  });
+});
+
+/** Files below a directory whose bytes hold the text. */
+function grepFor(directory: string, text: string): string[] {
+  return [...readTree(directory)]
+    .filter(
+      ([path, { kind }]) =>
+        kind === 'file' && readFileSync(Buffer.from(`${directory}/${path}`, 'latin1')).includes(text),
+    )
+    .map(([path]) => path);
+}
+
+describe('the controller', () => {
+  test('is killed: the next command finds the cluster, the agents come back, a running job goes on', async () => {
+    const job = home.start(
+      project,
+      'exec',
+      'dev',
+      'for i in $(seq 40); do echo tick $i; sleep 0.1; done; echo done-$SKYPILOT_NODE_RANK',
+    );
+    await until(() => home.run(project, 'logs', 'dev', '--no-follow').stdout.includes('tick 3'));
+    process.kill(home.controllerPid(), 'SIGKILL');
+    expect((await job.done).stderr).toContain('the controller went away');
+    const { stdout } = home.run(project, 'logs', 'dev');
+    for (const text of ['done-0', 'done-1', 'tick 1\n', 'tick 40\n']) expect(stdout).toContain(text);
+    expect(home.run(project, 'logs', 'dev', '--status').code).toBe(0);
+  });
+
+  test('two first commands at once start one controller', async () => {
+    home.run(project, 'stop');
+    const both = await Promise.all([home.start(project, 'status').done, home.start(project, 'status').done]);
+    expect(both.map(({ code }) => code)).toEqual([0, 0]);
+  });
+
+  test('SIGINT before the job leaves the nodes as they were', async () => {
+    for (let n = 0; n < 300; n += 1) writeFileSync(join(project, `many${n}`), Buffer.alloc(20_000, n));
+    const before = readTree(work);
+    const run = home.start(project, 'exec', 'dev', 'true');
+    await run.spoke;
+    process.kill(run.pid, 'SIGINT');
+    const { code } = await run.done;
+    expect([0, 251]).toContain(code);
+    if (code === 251) expect(missingOrDifferent(before, readTree(work))).toEqual([]);
+    for (let n = 0; n < 300; n += 1) rmSync(join(project, `many${n}`));
+  });
+});
+
+async function until(met: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 30_000; !met(); ) {
+    if (Date.now() > deadline) throw new Error('it did not happen');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe('bad input is a three-part error with its exit code, and nothing is lost', () => {
+  test.each([
+    [['exec', 'nope', 'true'], 241, 'there is no cluster nope'],
+    [['launch', '-c', 'Bad_Name', 'true'], 240, 'cluster name'],
+    [['launch', '-c', 'x', '--infra', 'ssh/nope', 'true'], 241, 'there is no pool'],
+    [['exec', 'dev', '--workdir', '/does/not/exist', 'true'], 240, 'does not exist'],
+    [['exec', 'dev', 'missing.yaml'], 240, 'missing.yaml'],
+    [['exec', 'dev', '--bogus', 'true'], 240, 'no option --bogus'],
+    [['frobnicate'], 240, 'no command'],
+    [['logs', 'dev', '999'], 241, 'no job 999'],
+    [['launch', '-c', 'dev', '--num-nodes', '5', 'true'], 240, '5 are asked for'],
+    [['conflicts', 'restore', 'dev', 'nope'], 241, 'no kept version'],
+    [['watch', 'dev'], 249, 'not built yet'],
+  ])('tow %j', (args, code, message) => {
+    const ran = home.run(project, ...args);
+    expect([ran.code, ran.stderr]).toEqual([code, expect.stringContaining(message)]);
+    expect(ran.stderr).toMatch(/^error: /m);
+    expect(ran.stderr).toMatch(/^hint: /m);
+    const last = home.events(project, ...args).at(-1);
+    expect(last).toMatchObject({ v: 1, type: 'error', error: { message: expect.stringContaining(message) } });
+  });
+
+  test('an unknown key names the nearest, with line and column', () => {
+    writeFileSync(join(project, 'bad.yaml'), 'name: x\nworkdri: .\n');
+    const { code, stderr } = home.run(project, 'exec', 'dev', 'bad.yaml');
+    expect([code, stderr]).toEqual([240, expect.stringMatching(/bad\.yaml:2:1.*workdri[\s\S]*workdir/)]);
+    rmSync(join(project, 'bad.yaml'));
+  });
+
+  test('another workdir than last time is refused, and taken when told', () => {
+    const other = join(home.home, 'other');
+    mkdirSync(other);
+    writeFileSync(join(other, 'o'), '1');
+    expect(home.run(other, 'exec', 'dev', '--workdir', '.', 'true')).toMatchObject({
+      code: 247,
+      stderr: expect.stringContaining('--allow-delete'),
+    });
+    expect(existsSync(join(work, 'train.py'))).toBe(true);
+  });
+});

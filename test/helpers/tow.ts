@@ -1,0 +1,104 @@
+/** Runs the built `tow` as a user would, in a home of its own. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const tow = join(process.cwd(), 'dist', 'tow.js');
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class TowHome {
+  readonly home: string;
+  readonly #env: Record<string, string>;
+
+  /** `env` is put on top of a minimal environment. */
+  constructor(env: Readonly<Record<string, string>> = {}) {
+    this.home = realpathSync(mkdtempSync(join(tmpdir(), 'tow-')));
+    this.#env = {
+      HOME: this.home,
+      PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+      NO_COLOR: '1',
+      LANG: 'C.UTF-8',
+      ...env,
+    };
+  }
+
+  run(cwd: string, ...args: readonly string[]): Ran {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [tow, ...args], {
+      cwd,
+      env: this.#env,
+      encoding: 'utf8',
+      timeout: 120_000,
+    });
+    return { code: status ?? -1, stdout, stderr };
+  }
+
+  /** Starts a command and hands it over; `done` resolves when it has ended. */
+  start(
+    cwd: string,
+    ...args: readonly string[]
+  ): { readonly pid: number; readonly spoke: Promise<void>; readonly done: Promise<Ran> } {
+    const child = spawn(process.execPath, [tow, ...args], { cwd, env: this.#env });
+    const out = { stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      out.stderr += text;
+    });
+    const done = new Promise<Ran>((resolve) => child.on('close', (code) => resolve({ code: code ?? -1, ...out })));
+    // It has said something, or ended.
+    const spoke = new Promise<void>((resolve) => {
+      child.stderr.once('data', () => resolve());
+      child.once('close', () => resolve());
+    });
+    return { pid: child.pid ?? 0, spoke, done };
+  }
+
+  /** The events of a command run with --json. */
+  events(cwd: string, ...args: readonly string[]): Record<string, unknown>[] {
+    return this.run(cwd, ...args, '--json')
+      .stdout.split('\n')
+      .filter((line) => line !== '')
+      .map((line): Record<string, unknown> => JSON.parse(line));
+  }
+
+  nodeHome(cluster: string, node: string): string {
+    return join(this.home, '.towline', 'local', cluster, node);
+  }
+
+  controllerPid(): number {
+    return Number(readFileSync(join(this.home, '.towline', 'controller', 'lock'), 'utf8'));
+  }
+
+  /** Process ids of agents below this home. */
+  agentPids(): number[] {
+    try {
+      return execFileSync('pgrep', ['-f', 'agent.mjs daemon'], { encoding: 'utf8' })
+        .split('\n')
+        .map(Number)
+        .filter((pid) => pid > 0 && environmentOf(pid).includes(`HOME=${this.home}/`));
+    } catch {
+      return [];
+    }
+  }
+
+  dispose(): void {
+    this.run('/', 'stop');
+    for (const pid of this.agentPids()) process.kill(pid, 'SIGKILL');
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
+
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8');
+  } catch {
+    return '';
+  }
+}
