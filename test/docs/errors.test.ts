@@ -21,6 +21,7 @@ test('docs/cli.md has a row for each exit code, and every error has one from 240
 test('docs/cli.md names every command and every option of tasks and syncs', () => {
   for (const { words, options } of commandSpecs) {
     expect(cli, words.join(' ')).toContain(words.at(-1));
-    for (const { name } of options) expect(cli, `${words.join(' ')} --${name}`).toMatch(new RegExp(`--${name}|-${name[0]} `));
+    for (const { name, short } of options)
+      expect(cli, `${words.join(' ')} --${name}`).toMatch(new RegExp(`--${name}\\b|-${short ?? name}\\b`));
   }
 });
