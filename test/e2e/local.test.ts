@@ -111,7 +111,7 @@ describe('launch and exec', () => {
     home.run(project, 'push', 'dev');
     const rows = home.events(project, 'conflicts', 'ls', 'dev').filter(({ kind }) => kind === 'conflict');
     expect(rows.map(({ path, reason }) => [path, reason])).toEqual(
-      Array(2).fill(['~/sky_workdir/train.py', 'changed']),
+      [0, 1].map(() => ['~/sky_workdir/train.py', 'changed']),
     );
     expect(home.run(project, 'conflicts', 'restore', 'dev', String(rows[0]?.['id'])).code).toBe(0);
     home.run(project, 'push', 'dev');
