@@ -175,8 +175,9 @@ describe('a snapshot', () => {
     write('sub/inside/.git', 'gitdir: ../../.git\n');
     write('sub/file');
     const all = await (await bench.open()).snapshot(plain, signal);
-    expect(all.warnings.filter((text) => text.includes('sub/.git points outside'))).toHaveLength(1);
-    expect(all.warnings.filter((text) => text.includes('inside'))).toEqual([]);
+    expect(all.warnings.filter((text) => text.includes('points outside'))).toEqual([
+      expect.stringContaining('sub/.git points outside'),
+    ]);
     expect([...(await receive(all)).keys()]).toContain('.git/HEAD');
     const without = await bench.open({ sendGit: false, indexFile: join(bench.top, 'index2') });
     expect([...(await receive(await without.snapshot(plain, signal))).keys()].sort()).toEqual([
