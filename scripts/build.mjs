@@ -13,10 +13,10 @@ const stage = `${out}.${process.pid}`;
 const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
 
 // Bundled CommonJS packages ask for `require`, which an ES module lacks.
-const banner =
+const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
-async function bundle(entry, name, define, withRequire) {
+async function bundle(entry, name, define, banner) {
   await build({
     entryPoints: [join(top, entry)],
     outfile: join(stage, name),
@@ -28,7 +28,7 @@ async function bundle(entry, name, define, withRequire) {
     keepNames: true,
     legalComments: 'none',
     external: ['koffi', 'msgpackr-extract', 'bufferutil', 'utf-8-validate'],
-    banner: withRequire ? { js: banner } : {},
+    banner: { js: banner },
     define: { TOWLINE_VERSION: JSON.stringify(version), ...define },
     logLevel: 'warning',
   });
@@ -41,18 +41,18 @@ const digest = (...names) => {
 };
 
 mkdirSync(stage, { recursive: true });
-await bundle('agent/main.ts', 'agent.mjs', {}, true);
+await bundle('agent/main.ts', 'agent.mjs', {}, requireBanner);
 await bundle(
   'controller/daemon/main.ts',
   'controller.js',
   { TOWLINE_AGENT_BUILD: JSON.stringify(digest('agent.mjs')) },
-  true,
+  requireBanner,
 );
 await bundle(
   'controller/cli/main.ts',
   'tow.js',
   { TOWLINE_BUILD: JSON.stringify(digest('agent.mjs', 'controller.js')) },
-  false,
+  '#!/usr/bin/env node',
 );
 chmodSync(join(stage, 'tow.js'), 0o755);
 try {
