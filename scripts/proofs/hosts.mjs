@@ -23,7 +23,7 @@ export function startHosts(count = 2) {
   mkdirSync(bin);
   writeFileSync(join(bin, 'ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${state}/ssh_config "$@"\n`);
   chmodSync(join(bin, 'ssh'), 0o755);
-  return { bin, ssh: join(bin, 'ssh'), rsync: `${join(bin, 'ssh')}` };
+  return { bin, ssh: join(bin, 'ssh') };
 }
 
 /** Runs something on a host as its ordinary user, without ssh. */
