@@ -120,6 +120,13 @@ describe('launch and exec', () => {
     expect(readFileSync(join(work, 'train.py'), 'utf8')).toBe('v4\n');
   });
 
+  test("a workdir that is the home never takes Towline's own directory along", () => {
+    home.run(home.home, 'launch', '-c', 'own', '--infra', 'local', '--workdir', '.', 'true');
+    const there = join(home.nodeHome('own', 'head'), 'sky_workdir');
+    expect([existsSync(join(there, 'vimrc')), existsSync(join(there, '.towline'))]).toEqual([true, false]);
+    home.run(home.home, 'down', 'own');
+  });
+
   test('secrets reach the job by environment and stay on no disk', () => {
     const secret = 'sesame-1234567';
     expect(home.run(project, 'exec', 'dev', '--secret', `TOKEN=${secret}`, 'echo "${#TOKEN}"').stdout).toContain(

@@ -105,7 +105,7 @@ export class RandomTree {
 
   #write(path: string): void {
     if (this.#isDirectory(path)) return;
-    rmSync(this.#abs(path), { force: true });
+    this.#remove(path);
     const size = this.#random.pick([0, 1, 100, 5000, 30_000, 200_000]);
     if (this.#random.chance(0.05)) {
       const fd = openSync(this.#abs(path), 'w');

@@ -3,7 +3,7 @@
  * `ID/meta.json`, written first, and `ID/data`, the object itself (for a repository's state: a directory that holds the
  * moved files under their paths in `.git`). Nothing here goes away but by `prune`.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf, TowError } from '../../base/errors.ts';
@@ -100,19 +100,17 @@ export function moveObject(from: Buffer, to: Buffer): void {
   } catch (error) {
     if (errnoOf(error) !== 'EXDEV') throw error;
     const temp = Buffer.concat([to, Buffer.from('.partial')]);
-    rmSync(temp.toString(), { recursive: true, force: true });
+    rmSync(temp, { recursive: true, force: true });
     copyTree(from, temp);
     renameSync(temp, to);
     removeTree(from);
   }
 }
 
+/** A symlink is removed, not what it leads to: `rmSync` without `recursive` asks the latter what it is (Node 24). */
 function removeTree(path: Buffer): void {
-  if (!lstatSync(path).isDirectory()) {
-    rmSync(path.toString(), { force: true });
-    return;
-  }
-  rmSync(path.toString(), { recursive: true, force: true });
+  if (lstatSync(path).isDirectory()) rmSync(path, { recursive: true, force: true });
+  else unlinkSync(path);
 }
 
 /** The path itself, or with a number behind it if something is there already. */

@@ -5,7 +5,15 @@
  * that is not sent for itself has something in it that is. A name that vanishes between being listed and being looked
  * at may have been renamed, so its directory is listed again.
  */
-import { type BigIntStats, type Dirent, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  type BigIntStats,
+  type Dirent,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+} from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
 import { absolutePath, displayPath, joinPath, type RootPath } from '../../base/root-path.ts';
@@ -41,9 +49,12 @@ class Walker {
   #files = 0;
   #ignored = 0;
   #firstRule: NamedRule | undefined;
+  /** Towline's own directory, if there is one: it has the secrets of nodes and is never sent, even when the root is the home. */
+  readonly #ownState: string | undefined;
 
   constructor(input: WalkInput, emit: (frames: Uint8Array) => void) {
     this.#input = input;
+    this.#ownState = realPath(`${input.home}/.towline`);
     this.#emit = emit;
   }
 
@@ -102,6 +113,7 @@ class Walker {
       return undefined;
     }
     const child = joinPath(path, name);
+    if (isDir && `${this.#input.root}/${child}` === this.#ownState) return undefined;
     const where = absolutePath(this.#input.root, child);
     try {
       const stats = lstatSync(where, { bigint: true });
@@ -205,4 +217,13 @@ function kindOf(stats: BigIntStats): ListedKind | undefined {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'dir';
   return stats.isSymbolicLink() ? 'symlink' : undefined;
+}
+
+/** Latin1-held; undefined where there is nothing. */
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path, { encoding: 'buffer' }).toString('latin1');
+  } catch {
+    return undefined;
+  }
 }
