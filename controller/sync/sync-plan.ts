@@ -17,19 +17,20 @@ export interface RootsRequest {
 
 export async function rootsOf(request: RootsRequest, sources: SourceStore): Promise<SyncRoot[]> {
   const { sendGit, home, xdgConfigHome } = request;
-  const open = async (name: string, from: string, dest: string, guardSource: boolean): Promise<SyncRoot> => {
+  const open = async (name: string, from: string, dest: string, level: number): Promise<SyncRoot> => {
     const root = bytesOf(await realpath(from));
     return {
       name,
       from: root,
       dest: bytesOf(dest),
-      guardSource,
+      level,
+      guardSource: name === 'workdir',
       source: await sources.open({ root, sendGit, home, xdgConfigHome }),
     };
   };
   const roots: SyncRoot[] = [];
-  if (request.workdir !== undefined) roots.push(await open('workdir', request.workdir, workdirDestination, true));
+  if (request.workdir !== undefined) roots.push(await open('workdir', request.workdir, workdirDestination, 0));
   for (const mount of request.mounts)
-    if (mount.type === 'local') roots.push(await open(mount.dest, mount.source, mount.dest, false));
+    if (mount.type === 'local') roots.push(await open(mount.dest, mount.source, mount.dest, mount.level));
   return roots;
 }

@@ -23,6 +23,8 @@ export interface SyncRoot {
   readonly from: string;
   readonly dest: string;
   readonly source: Source;
+  /** How many other roots it lies in: it is synced after those. */
+  readonly level: number;
   /** Whether another source than last time is refused. */
   readonly guardSource: boolean;
 }
@@ -49,7 +51,7 @@ const maxScans = 5;
 const maxResumes = 5;
 
 /**
- * Syncs all roots to all nodes, in parallel. Rejects with `partial-source` when something cannot be read (unless
+ * Syncs all roots to all nodes, in parallel but for those that lie in another one. Rejects with `partial-source` when something cannot be read (unless
  * `allowPartial`), with the first node's error otherwise; other nodes are then cancelled and left as they were, or whole.
  */
 export async function syncRoots(
@@ -59,23 +61,25 @@ export async function syncRoots(
   signal: AbortSignal,
 ): Promise<SyncSummary> {
   const started = performance.now();
-  const group = new TaskGroup(signal);
   const totals = { files: 0, logicalBytes: 0, sentBytes: 0, conflicts: 0, problems: 0 };
-  for (const root of roots) {
-    group.run(async (inner) => {
-      const { snapshot, results } = await syncRoot(nodes, root, options, inner);
-      totals.files += snapshot.totals.files;
-      totals.logicalBytes += snapshot.totals.bytes;
-      totals.problems += snapshot.problems.length;
-      for (const result of results) {
-        totals.sentBytes += result.sentBytes;
-        totals.conflicts += result.conflicts.length;
-        totals.problems += result.problemCount;
-      }
-    });
+  for (const level of [...new Set(roots.map((root) => root.level))].sort((a, b) => a - b)) {
+    const group = new TaskGroup(signal);
+    for (const root of roots) if (root.level === level) group.run((inner) => syncOne(root, inner));
+    await group.wait();
   }
-  await group.wait();
   return { roots: roots.length, nodes: nodes.length, ...totals, seconds: (performance.now() - started) / 1000 };
+
+  async function syncOne(root: SyncRoot, inner: AbortSignal): Promise<void> {
+    const { snapshot, results } = await syncRoot(nodes, root, options, inner);
+    totals.files += snapshot.totals.files;
+    totals.logicalBytes += snapshot.totals.bytes;
+    totals.problems += snapshot.problems.length;
+    for (const result of results) {
+      totals.sentBytes += result.sentBytes;
+      totals.conflicts += result.conflicts.length;
+      totals.problems += result.problemCount;
+    }
+  }
 }
 
 async function syncRoot(
@@ -235,6 +239,7 @@ function report(node: SyncNode, root: SyncRoot, result: PullResult | undefined, 
       text: `${node.name}: ${root.name}: ${displayPath(problem.path)}: ${problem.message}`,
     });
   }
+  refusePartial(node, root, result, options);
   const count = result?.conflicts.length ?? 0;
   if (count === 0) return;
   const [first] = result?.conflicts ?? [];
@@ -244,4 +249,19 @@ function report(node: SyncNode, root: SyncRoot, result: PullResult | undefined, 
     text: `${node.name}: ${root.name}: ${count === 1 ? 'one path was' : `${count} paths were`} changed on the node and replaced; the node's version is kept (${displayPath(first?.path ?? '')}${count > 1 ? ', …' : ''})`,
     hint: 'tow conflicts ls shows kept versions, tow conflicts restore puts one back',
   });
+}
+
+/** Damaged state was set aside and dealt with; any other problem means that the tree on the node is not the source's. */
+function refusePartial(node: SyncNode, root: SyncRoot, result: PullResult | undefined, options: SyncOptions): void {
+  const missing = result?.problems.filter(({ code }) => code !== 'journal-damaged' && code !== 'ledger-damaged') ?? [];
+  const [first] = missing;
+  if (first === undefined || options.allowPartial) return;
+  throw new TowError(
+    first.code,
+    `${node.name}: ${root.name}: ${missing.length} of its paths could not be put in place, the first is ${displayPath(first.path)}`,
+    {
+      cause: new Error(first.message),
+      hint: 'mend that on the node and sync again, or go on without them: --allow-partial',
+    },
+  );
 }
