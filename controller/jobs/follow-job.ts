@@ -6,10 +6,13 @@ import type { Job, ScriptKind } from './job.ts';
 import { LineCutter } from './line-cutter.ts';
 import { type JobNode, persist } from './node-scripts.ts';
 
+/** What a follower needs of a node. */
+type LogNode = Pick<JobNode, 'name' | 'link'>;
+
 export interface FollowOptions {
   readonly job: Job;
-  readonly setupNodes: readonly JobNode[];
-  readonly runNodes: readonly JobNode[];
+  readonly setupNodes: readonly LogNode[];
+  readonly runNodes: readonly LogNode[];
   /** Go on until the job has ended. */
   readonly follow: boolean;
   /** Only the last so many lines of run (of setup, if run has not begun); 0 for all. */
@@ -33,7 +36,7 @@ export async function followJob(options: FollowOptions, signal: AbortSignal): Pr
 async function followScript(
   options: FollowOptions,
   kind: ScriptKind,
-  node: JobNode,
+  node: LogNode,
   rank: number,
   signal: AbortSignal,
 ): Promise<void> {

@@ -163,6 +163,26 @@ describe('the controller', () => {
     expect(home.run(project, 'logs', 'dev', '--status').code).toBe(0);
   });
 
+  test('kill -9 of the agents: the job goes on, its output is whole, and the agents are started again', async () => {
+    const job = home.start(
+      project,
+      'exec',
+      'dev',
+      'for i in $(seq 30); do echo tick $i; sleep 0.1; done; echo done-$SKYPILOT_NODE_RANK',
+    );
+    await until(() => home.run(project, 'logs', 'dev', '--no-follow').stdout.includes('tick 3'));
+    for (const pid of home.agentPids()) process.kill(pid, 'SIGKILL');
+    const { code, stdout } = await job.done;
+    expect(code).toBe(0);
+    for (const rank of [0, 1]) {
+      const lines = stdout.split('\n').filter((line) => line.includes(`rank=${rank},`));
+      expect(lines.map((line) => line.replace(/^.*?\) /, ''))).toEqual([
+        ...Array.from({ length: 30 }, (_, n) => `tick ${n + 1}`),
+        `done-${rank}`,
+      ]);
+    }
+  });
+
   test('two first commands at once start one controller', async () => {
     home.run(project, 'stop');
     const both = await Promise.all([home.start(project, 'status').done, home.start(project, 'status').done]);

@@ -6,13 +6,7 @@ export const logs: CommandRun<'logs'> = async (command, context, controller) => 
   const cluster = controller.registry.get(command.cluster);
   const job = controller.jobs.find(cluster.name, command.job);
   if (!command.status) {
-    // Nodes that have gone away are started again; the log lies there.
-    await Promise.all(
-      cluster.nodes
-        .filter(({ name }) => job.record.setupNodes.includes(name))
-        .map((node) => node.link(context, context.signal)),
-    );
-    await follow(cluster, job, { follow: command.follow, tail: command.tail }, context, controller);
+    await follow(cluster, job, { follow: command.follow, tail: command.tail }, context);
   } else if (command.follow) {
     await job.when(({ ended }) => ended, context.signal);
   }

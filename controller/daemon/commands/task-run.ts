@@ -150,7 +150,7 @@ export async function submitAndFollow(
     };
   }
   try {
-    await follow(cluster, job, { follow: true, tail: 0 }, context, controller);
+    await follow(cluster, job, { follow: true, tail: 0 }, context);
   } catch (error) {
     if (!context.signal.aborted) throw error;
     throw new TowError('cancelled', `the log stops here, job ${job.record.number} goes on`, {
@@ -165,9 +165,11 @@ export async function follow(
   job: Job,
   options: { readonly follow: boolean; readonly tail: number },
   context: CommandContext,
-  controller: Controller,
 ): Promise<void> {
-  const setupNodes = await controller.jobs.jobNodes(cluster, job.record.setupNodes, context.signal);
+  // Through the node, so that an agent that has died is started again for who waits for its output.
+  const setupNodes = cluster.nodes
+    .filter(({ name }) => job.record.setupNodes.includes(name))
+    .map((node) => ({ name: node.name, link: (signal: AbortSignal) => node.link(context, signal) }));
   const runNodes = setupNodes.filter(({ name }) => job.record.nodes.includes(name));
   await followJob({ job, setupNodes, runNodes, ...options, emit: (event) => context.emit(event) }, context.signal);
   context.emit({ type: 'job', cluster: cluster.name, job: String(job.record.number), state: job.record.state });
