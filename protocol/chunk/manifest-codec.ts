@@ -11,6 +11,7 @@ import { TowError } from '../base/errors.ts';
 import { displayPath, isSafeName, joinPath, nameOf, parentOf, type RootPath } from '../base/root-path.ts';
 import { digestBytes } from './digest.ts';
 import { chunkCount, type Entry } from './entry.ts';
+import { indexOfName } from './index-of-name.ts';
 import type { Directory, Manifest } from './manifest.ts';
 import { decodeBlock, encodeBlock, maxBlockChunks, maxBlockRows, type Segment } from './manifest-block.ts';
 
@@ -237,17 +238,4 @@ export class ManifestDecoder {
 
 function isLinkText(text: string): boolean {
   return text.length > 0 && text.length <= longestLinkText && !text.includes('\0');
-}
-
-function indexOfName(entries: readonly Entry[], name: string): number {
-  let low = 0;
-  let high = entries.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const found = entries[middle]?.name ?? '';
-    if (found === name) return middle;
-    if (found < name) low = middle + 1;
-    else high = middle - 1;
-  }
-  return -1;
 }

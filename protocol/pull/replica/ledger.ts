@@ -1,6 +1,7 @@
 import { nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
+import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Directory, Manifest } from '../../chunk/manifest.ts';
 import type { Print } from './print.ts';
 
@@ -41,18 +42,4 @@ export function ledgerItem(ledger: Ledger, path: RootPath): LedgerItem | undefin
   const entry = at < 0 ? undefined : directory.entries[at];
   const print = at < 0 ? undefined : directory.prints[at];
   return entry === undefined || print === undefined ? undefined : { entry, print };
-}
-
-/** Position of a name in entries sorted by name, -1 if absent. */
-export function indexOfName(entries: readonly Entry[], name: string): number {
-  let low = 0;
-  let high = entries.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const found = entries[middle]?.name ?? '';
-    if (found === name) return middle;
-    if (found < name) low = middle + 1;
-    else high = middle - 1;
-  }
-  return -1;
 }

@@ -5,9 +5,10 @@
  */
 import { absolutePath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type Entry, sameContent } from '../../chunk/entry.ts';
+import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import { fileHolds, linkText } from './file-content.ts';
-import { indexOfName, type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
+import { type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
 import { type Observation, type Observed, sameMeta } from './observe.ts';
 import type { MetaOp, Op } from './op.ts';
 import { changedPrint, kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';

@@ -134,8 +134,8 @@ describe('addToPool', () => {
     );
     expect(pools).toEqual(await readPools(home));
     expect(pools.pools.get('lab')).toEqual([
-      { pool: 'lab', host: 'a', port: 2200, identityFile: '/work/key' },
-      { pool: 'lab', host: 'b', user: 'x', port: 2200, identityFile: '/work/key' },
+      { pool: 'lab', host: 'a', port: 2200, identityFile: '/keys/lab' },
+      { pool: 'lab', host: 'b', user: 'x', port: 2200, identityFile: '/keys/lab' },
     ]);
     expect((await stat(poolPath(home))).mode & 0o777).toBe(0o600);
     expect((await stat(join(home, '.towline'))).mode & 0o777).toBe(0o700);
