@@ -130,12 +130,12 @@ describe('addToPool', () => {
     const pools = await addToPool(
       home,
       add('lab', ['a', 'x@b'], { user: undefined, port: 2200, identityFile: 'key' }),
-      '/work',
+      '/keys',
     );
     expect(pools).toEqual(await readPools(home));
     expect(pools.pools.get('lab')).toEqual([
-      { pool: 'lab', host: 'a', port: 2200, identityFile: '/keys/lab' },
-      { pool: 'lab', host: 'b', user: 'x', port: 2200, identityFile: '/keys/lab' },
+      { pool: 'lab', host: 'a', port: 2200, identityFile: '/keys/key' },
+      { pool: 'lab', host: 'b', user: 'x', port: 2200, identityFile: '/keys/key' },
     ]);
     expect((await stat(poolPath(home))).mode & 0o777).toBe(0o600);
     expect((await stat(join(home, '.towline'))).mode & 0o777).toBe(0o700);
