@@ -88,10 +88,17 @@ export class TowHome {
     }
   }
 
-  dispose(): void {
+  /** Ends everything of this home; fails if the controller does not end by itself. */
+  async dispose(): Promise<void> {
+    const pid = this.controllerPid();
     this.run('/', 'stop');
-    for (const pid of this.agentPids()) process.kill(pid, 'SIGKILL');
+    for (const agent of this.agentPids()) process.kill(agent, 'SIGKILL');
+    const log = join(this.home, '.towline', 'controller', 'log');
+    const stuck = !(await ended(pid));
+    const tail = stuck ? readFileSync(log, 'utf8').slice(-2000) : '';
+    if (stuck) process.kill(pid, 'SIGKILL');
     rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    if (stuck) throw new Error(`the controller did not end:\n${tail}`);
   }
 }
 
@@ -101,4 +108,13 @@ function environmentOf(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** Whether a process is gone within ten seconds. */
+async function ended(pid: number): Promise<boolean> {
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
+    if (environmentOf(pid) === '') return true;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return false;
 }
