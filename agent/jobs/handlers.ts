@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../protocol/base/clock.ts';
 import { TowError } from '../../protocol/base/errors.ts';
@@ -9,7 +10,6 @@ import type { ScriptState } from '../../protocol/wire/job.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { AgentPaths } from '../paths.ts';
 import { allScripts, ScriptDir, type ScriptKind } from './script-dir.ts';
-import { scriptEnv, workdirOf } from './script-env.ts';
 import { streamLog } from './script-log.ts';
 import { ScriptWatch } from './watch-script.ts';
 
@@ -33,54 +33,53 @@ export function jobHandlers(options: {
   return {
     'job.start': async ({ job, kind, script, env }, { signal }) => {
       const directory = new ScriptDir(join(paths.jobs, job, kind));
-      const before = directory.exists ? directory.state() : undefined;
+      const before = directory.exists ? stateOf(directory) : undefined;
       if (before !== undefined && (before.state !== 'running' || before.pid !== 0)) return before;
+      refuseBadNames(env);
+      await pruneJobs(paths, job);
       await gate.passed(signal);
+      // Nothing is awaited from here to the directory: what was found to be so is still so.
       refuseUnfinishedSwitch(paths);
       refuseSecondScript(paths, job);
-      pruneJobs(paths);
-      directory.create(script, { cwd: workdirOf(paths.home), env: scriptEnv(paths.home, env) });
-      spawn(process.execPath, [bundle, 'runner', directory.path], {
-        detached: true,
-        stdio: 'ignore',
-        cwd: paths.home,
-      }).unref();
-      return await stateWhen(directory, (state) => state.state !== 'running' || state.pid !== 0, signal);
+      const cwd = join(paths.home, 'sky_workdir');
+      mkdirSync(cwd, { recursive: true });
+      directory.create(script, { home: paths.home, cwd, env });
+      spawnRunner(bundle, directory, paths.home);
+      return await stateWhen(directory, isClaimed, signal);
     },
     'job.state': async ({ job, kind, wait }, { signal }) => {
       const directory = find(job, kind);
-      return wait ? await stateWhen(directory, (state) => state.state !== 'running', signal) : directory.state();
+      return wait ? await stateWhen(directory, hasEnded, signal) : stateOf(directory);
     },
     'job.log': async ({ job, kind, offset, tail, follow }, { send, signal }) => ({
       end: await streamLog(find(job, kind), { offset, tail, follow }, (bytes) => send(bytes), signal),
     }),
-    'job.cancel': async ({ job, kind, graceMs }, { signal }) => {
-      const directory = find(job, kind);
-      const { state, pid } = directory.state();
-      if (state === 'running' && pid > 0) {
-        kill(pid, 'SIGTERM');
-        const harder = new AbortController();
-        systemClock.sleep(graceMs, harder.signal).then(
-          () => kill(pid, 'SIGUSR2'),
-          () => undefined,
-        );
-        try {
-          await stateWhen(directory, (now) => now.state !== 'running', signal);
-        } finally {
-          harder.abort();
-        }
-      }
-      return directory.state();
-    },
+    'job.cancel': async ({ job, kind, graceMs }, { signal }) => await cancelScript(find(job, kind), graceMs, signal),
     'job.list': async () => ({
       scripts: allScripts(paths.jobs).map(({ job, kind, directory }) => ({
         job,
         kind,
         startedAt: directory.startedAt(),
-        status: directory.state(),
+        status: stateOf(directory),
       })),
     }),
   };
+}
+
+/** The state; of a script that is found lost, nothing is left running. */
+function stateOf(directory: ScriptDir): ScriptState {
+  const state = directory.state();
+  if (state.state === 'lost') directory.clear();
+  return state;
+}
+
+function hasEnded({ state }: ScriptState): boolean {
+  return state !== 'running';
+}
+
+/** Whether it has a runner, and so can be signalled, or never will. */
+function isClaimed({ state, pid }: ScriptState): boolean {
+  return state !== 'running' || pid !== 0;
 }
 
 async function stateWhen(
@@ -91,10 +90,41 @@ async function stateWhen(
   using watch = new ScriptWatch(directory);
   for (;;) {
     await watch.next(signal);
-    const state = directory.state();
-    if (state.state === 'lost') directory.forgetEnvironment();
+    const state = stateOf(directory);
     if (good(state)) return state;
   }
+}
+
+function spawnRunner(bundle: string, directory: ScriptDir, cwd: string): void {
+  const runner = spawn(process.execPath, [bundle, 'runner', directory.path], { detached: true, stdio: 'ignore', cwd });
+  // No process to be had: the script is lost at once, not when nobody has claimed it for long.
+  runner.once('error', () => directory.abandon());
+  runner.unref();
+}
+
+async function cancelScript(directory: ScriptDir, graceMs: number, signal: AbortSignal): Promise<ScriptState> {
+  const { state, pid } = await stateWhen(directory, isClaimed, signal);
+  if (state !== 'running') return stateOf(directory);
+  kill(pid, 'SIGTERM');
+  const harder = new AbortController();
+  const escalation = systemClock.sleep(graceMs, harder.signal).then(
+    () => kill(pid, 'SIGUSR2'),
+    () => undefined,
+  );
+  try {
+    return await stateWhen(directory, hasEnded, signal);
+  } finally {
+    harder.abort();
+    await escalation;
+  }
+}
+
+function refuseBadNames(env: readonly (readonly [string, string])[]): void {
+  const bad = env.find(([name, value]) => !/^[^=\0]+$/.test(name) || value.includes('\0'));
+  if (bad !== undefined)
+    throw new TowError('invalid-task', `the variable ${JSON.stringify(bad[0])} cannot be in an environment`, {
+      hint: 'names have no = in them, and neither names nor values have NUL bytes',
+    });
 }
 
 /** A switch that could not be finished (no space, say) must be before anything runs in the tree. */
@@ -107,9 +137,7 @@ function refuseUnfinishedSwitch(paths: AgentPaths): void {
 }
 
 function refuseSecondScript(paths: AgentPaths, job: string): void {
-  const other = allScripts(paths.jobs).find(
-    (script) => script.job !== job && script.directory.state().state === 'running',
-  );
+  const other = allScripts(paths.jobs).find((script) => script.job !== job && !hasEnded(stateOf(script.directory)));
   if (other !== undefined)
     throw new TowError('controller-busy', `job ${other.job} is running on this node`, {
       hint: 'wait for it, or cancel it',
@@ -117,11 +145,15 @@ function refuseSecondScript(paths: AgentPaths, job: string): void {
     });
 }
 
-function pruneJobs(paths: AgentPaths): void {
-  const scripts = allScripts(paths.jobs).filter(({ directory }) => directory.state().state !== 'running');
-  const jobs = [...new Set(scripts.map(({ job }) => job))];
-  for (const job of jobs.slice(0, Math.max(0, jobs.length - keptJobs)))
-    rmSync(join(paths.jobs, job), { recursive: true, force: true });
+/** Removes the oldest jobs' output, but never `job`'s, nor that of one that runs. */
+async function pruneJobs(paths: AgentPaths, job: string): Promise<void> {
+  const scripts = allScripts(paths.jobs);
+  const jobs = new Set(scripts.map((script) => script.job));
+  const old = [...jobs].slice(0, Math.max(0, jobs.size - keptJobs));
+  for (const one of old) {
+    const runs = scripts.some((script) => script.job === one && !hasEnded(stateOf(script.directory)));
+    if (one !== job && !runs) await rm(join(paths.jobs, one), { recursive: true, force: true });
+  }
 }
 
 function kill(pid: number, signal: 'SIGTERM' | 'SIGUSR2'): void {

@@ -1,4 +1,4 @@
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { raceSignal } from '../../protocol/base/abort.ts';
 import type { ScriptDir } from './script-dir.ts';
 
@@ -7,7 +7,8 @@ const lookAgainMs = 1000;
 
 /** Tells when something about a script may have changed: its files, or that its runner is gone. */
 export class ScriptWatch implements Disposable {
-  readonly #close: () => void;
+  readonly #watcher: FSWatcher | undefined;
+  readonly #timer: NodeJS.Timeout;
   #wake: () => void = () => undefined;
   #changed = true;
 
@@ -16,13 +17,8 @@ export class ScriptWatch implements Disposable {
       this.#changed = true;
       this.#wake();
     };
-    const watcher = watch(directory.path, changed);
-    watcher.on('error', changed);
-    const timer = setInterval(changed, lookAgainMs);
-    this.#close = () => {
-      watcher.close();
-      clearInterval(timer);
-    };
+    this.#watcher = watchDirectory(directory.path, changed);
+    this.#timer = setInterval(changed, lookAgainMs);
   }
 
   /** Resolves at the next change since the last call. */
@@ -37,6 +33,18 @@ export class ScriptWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#close();
+    this.#watcher?.close();
+    clearInterval(this.#timer);
+  }
+}
+
+function watchDirectory(path: string, changed: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(path, changed);
+    watcher.on('error', changed);
+    return watcher;
+  } catch {
+    // Out of inotify watches: the timer alone is slower, and right.
+    return undefined;
   }
 }

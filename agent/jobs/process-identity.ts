@@ -1,0 +1,68 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import * as v from 'valibot';
+
+/** One process and no other: a pid alone is given to another process later, and again after a reboot. */
+export const processSchema = v.object({ pid: v.number(), startTime: v.string(), boot: v.string() });
+export type ProcessIdentity = v.InferOutput<typeof processSchema>;
+
+/** In place of a process that never was. */
+export const nobody: ProcessIdentity = { pid: 0, startTime: '', boot: '' };
+
+/** Where fields stand in /proc/PID/stat behind the command's closing parenthesis (proc(5), less 3). */
+const stateField = 0;
+const sessionField = 3;
+const startTimeField = 19;
+
+export function identify(pid: number): ProcessIdentity {
+  return { pid, startTime: statOf(pid)?.[startTimeField] ?? '', boot: bootId() };
+}
+
+/** Whether it still runs. A dead process that nobody has waited for does not. */
+export function isAlive({ pid, startTime, boot }: ProcessIdentity): boolean {
+  if (pid <= 0 || boot !== bootId()) return false;
+  const stat = statOf(pid);
+  return stat !== undefined && stat[startTimeField] === startTime;
+}
+
+/** The living processes of a session. Reads /proc: milliseconds where there are hundreds of processes. */
+export function sessionMembers(session: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => statOf(pid)?.[sessionField] === String(session));
+}
+
+/**
+ * Signals every process of a session: its process groups are many where scripts use `timeout` or job control. A process
+ * that made a session of its own (a daemon) is left alone.
+ */
+export function signalSession(session: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  for (const pid of sessionMembers(session)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It has ended meanwhile, or (after su) is another user's.
+    }
+  }
+}
+
+/** Fields of a living process. */
+function statOf(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The command may have spaces and parentheses in it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[stateField] === 'Z' || fields[stateField] === 'X' ? undefined : fields;
+  } catch {
+    // There is none.
+    return undefined;
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
