@@ -31,6 +31,7 @@ const dump = [
   String.raw`printf 'towline\0' >&3`,
   'umask >&3',
   'ulimit -Sn >&3',
+  'shopt -p extglob >&3',
   'declare -f >&3',
   String.raw`printf '\0towline-end\0' >&3`,
 ].join('; ');
@@ -84,8 +85,12 @@ function parse(text: string): LoginShell {
     const name = pair.slice(0, at);
     if (at > 0 && !ownNames.has(name)) env[name] = pair.slice(at + 1);
   }
-  const [umask = '022', openFiles = '', ...functions] = shell.split('\n');
-  return { env, setup: [`umask ${umask}`, `ulimit -Sn ${openFiles}`, ...functions].join('\n') };
+  const [umask = '022', openFiles = '', extglob = '', ...functions] = shell.split('\n');
+  // Functions that were written for this option, as completions are, can be read without it no more than they can run.
+  return {
+    env,
+    setup: [`umask ${umask}`, `ulimit -Sn ${openFiles}`, 'shopt -s extglob', ...functions, extglob].join('\n'),
+  };
 }
 
 function killGroup(pid: number | undefined): void {
@@ -107,10 +112,7 @@ export function rcText(setup: string, bashEnv: string | undefined): string {
   const restored = bashEnv === undefined ? 'unset BASH_ENV' : `export BASH_ENV=${quote(bashEnv)}`;
   return [
     restored,
-    // Completion functions are written for this option.
-    'shopt -s extglob',
     `eval ${quote(setup)} 2>/dev/null`,
-    'shopt -u extglob',
     ...(bashEnv === undefined ? [] : ['[ -r "$BASH_ENV" ] && . "$BASH_ENV"']),
     '',
   ].join('\n');
