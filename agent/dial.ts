@@ -21,10 +21,16 @@ const firstPauseMs = 200;
 const longestPauseMs = 10_000;
 /** A controller that does not know us any more is asked again, but seldom. */
 const revokedPauseMs = 300_000;
+/**
+ * A forwarded socket is given up, and removed, when it failed this often. Not at once: sshd binds it before it listens, and
+ * whoever dials in between is refused.
+ */
+const failuresToRemove = 4;
 
 /** Keeps one link to the controller, for ever: dials, serves until it is lost, waits a little longer each time. */
 export async function keepLink(options: DialOptions, signal: AbortSignal): Promise<void> {
   mkdirSync(options.paths.run, { recursive: true, mode: 0o700 });
+  const failures = new Map<string, number>();
   let pauseMs = firstPauseMs;
   while (!signal.aborted) {
     const path = socketToDial(options);
@@ -33,6 +39,7 @@ export async function keepLink(options: DialOptions, signal: AbortSignal): Promi
         const link = await options.open(await dialUnix(path, signal), signal);
         options.log(`linked to ${options.identity.controller.name}`);
         pauseMs = firstPauseMs;
+        failures.clear();
         options.onLink(link);
         const reason = await link.closed;
         options.onLink(undefined);
@@ -43,10 +50,19 @@ export async function keepLink(options: DialOptions, signal: AbortSignal): Promi
       options.log(`${code}: ${message}`);
       if (code === 'unauthenticated') pauseMs = revokedPauseMs;
       else if (code === 'link-lost' && path !== undefined && options.identity.link.kind === 'run-dir')
-        rmSync(path, { force: true });
+        noteFailure(path, failures);
     }
-    await pause(options, pauseMs * (0.5 + Math.random() / 2), signal);
-    pauseMs = Math.min(pauseMs * 1.6, Math.max(longestPauseMs, pauseMs));
+    const woken = await pause(options, pauseMs * (0.5 + Math.random() / 2), signal);
+    pauseMs = woken ? firstPauseMs : Math.min(pauseMs * 1.6, Math.max(longestPauseMs, pauseMs));
+  }
+}
+
+function noteFailure(path: string, failures: Map<string, number>): void {
+  const count = (failures.get(path) ?? 0) + 1;
+  if (count < failuresToRemove) failures.set(path, count);
+  else {
+    failures.delete(path);
+    rmSync(path, { force: true });
   }
 }
 
@@ -60,8 +76,8 @@ function socketToDial({ identity, paths }: DialOptions): string | undefined {
     .sort((a, b) => b.madeAt - a.madeAt)[0]?.path;
 }
 
-/** Waits, but not when a new socket turns up in the run directory. */
-async function pause({ paths }: DialOptions, ms: number, signal: AbortSignal): Promise<void> {
+/** Waits `ms`, or less when something changes in the run directory, which is told. */
+async function pause({ paths }: DialOptions, ms: number, signal: AbortSignal): Promise<boolean> {
   const wake = new AbortController();
   const watcher = watch(paths.run, () => wake.abort());
   try {
@@ -71,4 +87,5 @@ async function pause({ paths }: DialOptions, ms: number, signal: AbortSignal): P
   } finally {
     watcher.close();
   }
+  return wake.signal.aborted;
 }

@@ -3,7 +3,7 @@
  * gives back what it hears. What ssh carries is tested with it without the rest of the agent.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, unlinkSync, watch, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -34,9 +34,12 @@ function daemon(): void {
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
   writeFileSync(paths.lock, String(process.pid));
   const connected = new Set<string>();
+  const refused = new Set<string>();
   const dial = (): void => {
+    // A socket may vanish between any two of these lines: the other end makes and removes them as it likes.
+    const madeAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
     const sockets = readdirSync(paths.run).map((name) => join(paths.run, name));
-    const newest = sockets.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+    const newest = sockets.sort((a, b) => madeAt(b) - madeAt(a))[0];
     if (newest === undefined || connected.has(newest)) return;
     connected.add(newest);
     const socket = connect(newest, () => {
@@ -44,7 +47,9 @@ function daemon(): void {
       socket.pipe(socket);
     });
     socket.on('error', () => {
-      unlinkSync(newest);
+      // Not the first time: sshd binds before it listens.
+      if (refused.has(newest)) rmSync(newest, { force: true });
+      refused.add(newest);
     });
     socket.on('close', () => {
       connected.delete(newest);
