@@ -15,7 +15,7 @@ interface Koffi {
   errno(): number;
 }
 
-interface Libc {
+export interface Libc {
   readonly koffi: Koffi;
   readonly utimensat: NativeFunction;
   readonly futimens: NativeFunction;
@@ -23,11 +23,16 @@ interface Libc {
   readonly flock: NativeFunction;
   readonly renameat2: NativeFunction;
   readonly lseek: NativeFunction;
+  readonly read: NativeFunction;
+  readonly inotifyInit: NativeFunction;
+  readonly inotifyAddWatch: NativeFunction;
+  readonly inotifyRemoveWatch: NativeFunction;
 }
 
 let loaded: Libc | undefined | null;
 
-function libc(): Libc | undefined {
+/** For the files of this folder. */
+export function libc(): Libc | undefined {
   if (loaded === undefined) loaded = loadLibc() ?? null;
   return loaded ?? undefined;
 }
@@ -50,6 +55,10 @@ function loadLibc(): Libc | undefined {
       flock: lib.func('int flock(int, int)'),
       renameat2: lib.func('int renameat2(int, void*, int, void*, uint)'),
       lseek: lib.func('int64_t lseek(int, int64_t, int)'),
+      read: lib.func('int64_t read(int, void*, size_t)'),
+      inotifyInit: lib.func('int inotify_init1(int)'),
+      inotifyAddWatch: lib.func('int inotify_add_watch(int, void*, uint32_t)'),
+      inotifyRemoveWatch: lib.func('int inotify_rm_watch(int, int)'),
     };
   } catch {
     // No native file for this platform, or one that does not load (musl): every caller has its weaker way.
@@ -91,7 +100,7 @@ function fillTimes(sec: number, nsec: number): Buffer {
   return times;
 }
 
-function cPath(path: Buffer): Buffer {
+export function cPath(path: Buffer): Buffer {
   return Buffer.concat([path, Buffer.of(0)]);
 }
 
@@ -193,7 +202,7 @@ const errnoNames: ReadonlyMap<number, string> = new Map([
   [122, 'EDQUOT'],
 ]);
 
-function systemError(c: Libc, call: string, path?: Buffer): Error {
+export function systemError(c: Libc, call: string, path?: Buffer): Error {
   const errno = c.koffi.errno();
   const code = errnoNames.get(errno) ?? `E${errno}`;
   return Object.assign(new Error(`${code}: ${call}${path === undefined ? '' : ` '${path.toString()}'`}`), {

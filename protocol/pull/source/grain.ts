@@ -1,4 +1,5 @@
-import { type BigIntStats, statfsSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import { isOnNetwork } from '../watch/network.ts';
 
 /**
  * How far back a ctime must lie for it to prove that a file has not been written since it was read.
@@ -12,12 +13,6 @@ const tickNs = 20_000_000n;
 const wholeSecondsNs = 2_100_000_000n;
 const networkNs = 60_000_000_000n;
 
-/** NFS, SMB (three), FUSE (sshfs, virtiofs), 9p, AFS, Ceph, Lustre, GFS2, OCFS2, VirtualBox shares. */
-const networkTypes: ReadonlySet<number> = new Set([
-  0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997, 0x5346414f, 0x00c36400, 0x0bd00bd0, 0x01161970,
-  0x7461636f, 0x786f4256,
-]);
-
 export class Grain {
   readonly #networkByDevice = new Map<bigint, boolean>();
 
@@ -30,18 +25,9 @@ export class Grain {
   #onNetwork(device: bigint, path: Buffer): boolean {
     const known = this.#networkByDevice.get(device);
     if (known !== undefined) return known;
-    const network = isNetwork(path);
+    const network = isOnNetwork(path);
     this.#networkByDevice.set(device, network);
     return network;
-  }
-}
-
-function isNetwork(path: Buffer): boolean {
-  try {
-    return networkTypes.has(statfsSync(path).type);
-  } catch {
-    // Gone in the meantime, or no statfs here: the careful answer costs hashing only.
-    return true;
   }
 }
 

@@ -15,6 +15,8 @@ import { Turns } from './turns.ts';
 
 export interface ScanOptions {
   readonly where: Omit<WalkInput, 'cancel'>;
+  /** Look at these directories only, for themselves; at the whole tree if undefined. */
+  readonly only?: readonly RootPath[];
   readonly pool: WorkerPool<SourceTasks>;
   /** What the last scan came to; empty if there was none. */
   readonly previous: ReadonlyMap<RootPath, ScannedDirectory>;
@@ -26,7 +28,7 @@ export interface ScanOptions {
 }
 
 export interface ScanResult {
-  /** Every directory by path, the root itself as `rootItself`. */
+  /** Every directory that was looked at by path, the root itself as `rootItself`. */
   readonly directories: ReadonlyMap<RootPath, ScannedDirectory>;
   /** Those whose listing is not the one of last time. */
   readonly renewed: readonly ScannedDirectory[];
@@ -80,13 +82,13 @@ class Scan {
   }
 
   async run(signal: AbortSignal): Promise<ScanResult> {
-    const { pool, where, previous } = this.#options;
+    const { pool, where, previous, only } = this.#options;
     const group = new TaskGroup(signal);
     group.signal.addEventListener('abort', () => Atomics.store(this.#cancel, 0, 1), { once: true });
     let walk: WalkOutput | undefined;
     group.run(async (stop) => {
       const onEvent = (frames: Uint8Array): void => this.#queue(frames, group);
-      walk = await pool.run('walk', { ...where, cancel: this.#cancel }, stop, { onEvent });
+      walk = await pool.run('walk', { ...where, only, cancel: this.#cancel }, stop, { onEvent });
       await this.#taking;
       for (const links of this.#links.values())
         this.#startLinks(

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { raceSignal } from '../../base/abort.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
@@ -12,11 +13,13 @@ import {
   manifestTotals,
 } from '../../chunk/manifest.ts';
 import { Listing, unframeListings } from './listing.ts';
+import { rescan } from './rescan.ts';
 import { resolveRoot } from './resolve-root.ts';
 import { type ScanResult, scan } from './scan.ts';
 import { ScanIndex } from './scan-index.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import type { Snapshot } from './snapshot.ts';
+import { SourceWatch } from './source-watch.ts';
 import { type PathStanding, rootItself, type SourceTasks, type WalkInput, type WalkOutput } from './tasks.ts';
 import { TreeSnapshot } from './tree-snapshot.ts';
 import { Turns } from './turns.ts';
@@ -47,6 +50,14 @@ export interface SentPath {
   readonly size: number;
 }
 
+/** A source that was not used for this long begins to be watched. */
+const restMs = 1000;
+/** One that is watched and was not used for this long is looked at as a whole, for what raises no event. */
+const longRestMs = 30_000;
+const watchAttempts = 3;
+
+const nothingNew = { renewed: [], same: true, problems: [] } as const;
+
 /**
  * One root on this machine: takes snapshots of it, and remembers between them, in memory and in the index file, what it
  * need not read again. Snapshots are taken one at a time. Close it to have the index written out.
@@ -56,6 +67,10 @@ export class Source implements AsyncDisposable {
   readonly #index: ScanIndex;
   #directories: ReadonlyMap<RootPath, ScannedDirectory>;
   #tree: { readonly manifest: Manifest; readonly digest: Digest } | undefined;
+  /** Set while the tree is watched: what the last look at all of it said. */
+  #watched: { readonly watch: SourceWatch; readonly walk: WalkOutput } | undefined;
+  #rest: NodeJS.Timeout | undefined;
+  #closed = false;
   /** A sentence for the next snapshot. */
   #note: string | undefined;
   /** The snapshot being taken, if any; never rejects. */
@@ -90,20 +105,36 @@ export class Source implements AsyncDisposable {
    */
   async snapshot(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
     const before = this.#taking;
-    const taken = before.then(() => this.#take(options, signal));
-    this.#taking = taken.then(
+    const taken = this.#inTurn(() => this.#take(options, signal));
+    await raceSignal(before, signal);
+    return await taken;
+  }
+
+  /**
+   * Begins to watch the tree, so that the next snapshot looks only at what changed; or, if it is watched, looks once at all
+   * of it for what raises no event. Happens by itself when the source is not used for a while. Resolves with whether the
+   * tree is watched now.
+   */
+  async watch(): Promise<boolean> {
+    return await this.#inTurn(() => this.#beginWatch());
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#taking.then(work);
+    this.#taking = done.then(
       () => undefined,
       () => undefined,
     );
-    await raceSignal(before, signal);
-    return await taken;
+    return await done;
   }
 
   /** What would be sent now, in path order, without reading any file. */
   async listFiles(signal: AbortSignal): Promise<SentPath[]> {
     const frames: Buffer[] = [];
     const onEvent = (bytes: Uint8Array): void => void frames.push(Buffer.from(bytes));
-    const walk = await this.#options.pool.run('walk', await this.#where(), signal, { onEvent });
+    const walk = await this.#options.pool.run('walk', { ...(await this.#where()), only: undefined }, signal, {
+      onEvent,
+    });
     this.#refuseNothing(walk);
     const turns = new Turns();
     const paths: SentPath[] = [];
@@ -123,7 +154,10 @@ export class Source implements AsyncDisposable {
 
   /** Waits until the index is written. Snapshots that were taken stay good. */
   async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#rest);
     await this.#taking;
+    this.#unwatch();
     await this.#saving;
   }
 
@@ -138,16 +172,15 @@ export class Source implements AsyncDisposable {
   }
 
   async #take(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
-    const { pool } = this.#options;
+    clearTimeout(this.#rest);
     const where = await this.#where();
-    const onProgress = options.onProgress ?? (() => undefined);
-    const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
-    const result = await scan(
-      { where, pool, previous: this.#directories, verify: options.verify, onProgress, onFailure },
-      signal,
-    );
-    this.#directories = result.directories;
-    this.#save(result.renewed);
+    const result = (options.verify ? undefined : await this.#rescan(where, options, signal)) ?? {
+      ...(await this.#scan(where, options, signal)),
+    };
+    this.#rest = setTimeout(
+      () => void this.watch().catch(() => undefined),
+      this.#watched === undefined ? restMs : longRestMs,
+    ).unref();
     this.#refuseNothing(result.walk);
     const tree = result.same && this.#tree !== undefined ? this.#tree : await this.#newTree(result);
     this.#tree = tree;
@@ -161,9 +194,85 @@ export class Source implements AsyncDisposable {
       warnings: note === undefined ? result.walk.warnings : [...result.walk.warnings, note],
       skipped: result.walk.skipped,
       where,
-      pool,
+      pool: this.#options.pool,
       onChanged: (path) => this.#distrust(path),
     });
+  }
+
+  /** Looks at everything. Ends the watch: it may have missed what this scan found. */
+  async #scan(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult> {
+    this.#unwatch();
+    const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
+    const onProgress = options.onProgress ?? (() => undefined);
+    const { pool } = this.#options;
+    const previous = this.#directories;
+    const result = await scan({ where, pool, previous, verify: options.verify, onProgress, onFailure }, signal);
+    this.#adopt(result);
+    return result;
+  }
+
+  /** Looks at what changed, if that can be told; the watch is over if not. */
+  async #rescan(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
+    if (this.#watched === undefined) return undefined;
+    const { watch, walk } = this.#watched;
+    // Put back only when all changes were taken up.
+    this.#watched = undefined;
+    const changes = watch.tree.root === where.root ? watch.changes() : undefined;
+    let result: ScanResult | undefined;
+    try {
+      if (changes?.names.size === 0) result = { ...nothingNew, directories: this.#directories, walk };
+      else if (changes !== undefined) {
+        const { pool } = this.#options;
+        const onProgress = options.onProgress ?? (() => undefined);
+        const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
+        const previous = this.#directories;
+        result = await rescan({ where, pool, previous, watch: watch.tree, changes, onProgress, onFailure }, signal);
+      }
+    } finally {
+      if (result === undefined) watch[Symbol.dispose]();
+    }
+    if (result === undefined) return undefined;
+    // Counts and warnings of the last look at everything stand for what was not looked at now.
+    const warnings = [...new Set([...walk.warnings, ...result.walk.warnings])];
+    this.#adopt(result);
+    this.#watched = { watch, walk: { ...walk, warnings } };
+    return { ...result, walk: this.#watched.walk };
+  }
+
+  async #beginWatch(): Promise<boolean> {
+    if (this.#closed || this.#directories.size === 0) return false;
+    const signal = new AbortController().signal;
+    const options = { verify: false };
+    const where = await this.#where();
+    let { ruleFiles } = this.#watched?.walk ?? (await this.#scan(where, options, signal)).walk;
+    for (let attempt = 0; attempt < watchAttempts; attempt += 1) {
+      const watch = await SourceWatch.open(where.root, this.#directories, ruleFiles);
+      if (watch === undefined) return false;
+      const result = await this.#scan(where, options, signal).catch(() => undefined);
+      const unwatched = [...(result?.directories.keys() ?? [])].some(
+        (path) => path !== rootItself && !watch.tree.has(path),
+      );
+      const sameRules = result !== undefined && isDeepStrictEqual(result.walk.ruleFiles, ruleFiles);
+      if (result !== undefined && result.problems.length === 0 && sameRules && !unwatched && !watch.tree.lost) {
+        this.#watched = { watch, walk: result.walk };
+        return true;
+      }
+      watch[Symbol.dispose]();
+      if (result === undefined || result.problems.length > 0) return false;
+      ({ ruleFiles } = result.walk);
+    }
+    return false;
+  }
+
+  #unwatch(): void {
+    this.#watched?.watch[Symbol.dispose]();
+    this.#watched = undefined;
+  }
+
+  #adopt({ directories, renewed, same }: ScanResult): void {
+    this.#directories = directories;
+    if (!same) this.#tree = undefined;
+    this.#save(renewed);
   }
 
   async #newTree({ directories, problems }: ScanResult): Promise<{ manifest: Manifest; digest: Digest }> {
@@ -219,6 +328,8 @@ export class Source implements AsyncDisposable {
 
   /** Has a file read again by the next scan. */
   #distrust(path: RootPath): void {
+    // Whatever changed it, the watch has not told.
+    this.#unwatch();
     const scanned = this.#directories.get(path === '' ? rootItself : parentOf(path));
     if (scanned === undefined) return;
     const name = path === '' ? '' : nameOf(path);

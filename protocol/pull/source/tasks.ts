@@ -20,6 +20,11 @@ export interface WalkInput {
   readonly cancel: Int32Array;
 }
 
+export interface WalkTask extends WalkInput {
+  /** Only these directories are listed, and none below them; the whole tree if undefined. */
+  readonly only: readonly RootPath[] | undefined;
+}
+
 export interface WalkOutput {
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
@@ -29,6 +34,12 @@ export interface WalkOutput {
   readonly ignored: number;
   /** The rule that ignored the first of them. */
   readonly firstRule: NamedRule | undefined;
+  /** Absolute, latin1-held: files that the verdicts hang on, there or not. */
+  readonly ruleFiles: readonly string[];
+  /** Of `only`: what is no directory any more. */
+  readonly gone: readonly RootPath[];
+  /** Listing some directories was not enough to tell what is sent: the whole tree must be walked. */
+  readonly unclear: boolean;
 }
 
 export interface HashInput {
@@ -82,7 +93,7 @@ export interface PathStanding {
 
 export type SourceTasks = {
   /** Lists a tree; events are frames of listings (see listing.ts), the root itself under `rootItself`. */
-  readonly walk: { readonly input: WalkInput; readonly event: Uint8Array; readonly output: WalkOutput };
+  readonly walk: { readonly input: WalkTask; readonly event: Uint8Array; readonly output: WalkOutput };
   /** Chunks and hashes files; events are bytes read since the last one. */
   readonly hash: { readonly input: HashInput; readonly event: number; readonly output: HashOutput };
   readonly pack: { readonly input: PackInput; readonly event: never; readonly output: PackOutput };

@@ -16,18 +16,18 @@ import {
 } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
-import { absolutePath, displayPath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { gitDirOutside } from './git-file.ts';
 import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
 import { encodeListing, frameListing, type Listed, type ListedKind } from './listing.ts';
 import { missingRoot } from './resolve-root.ts';
-import { type NamedRule, rootItself, type WalkInput, type WalkOutput } from './tasks.ts';
+import { type NamedRule, rootItself, type WalkOutput, type WalkTask } from './tasks.ts';
 
 /** Frames are gathered to about this many bytes before they are emitted. */
 const batchBytes = 256 << 10;
 
 /** `input.root` is no symlink. Throws `workdir-missing`, `permission-denied`, `not-supported` (a socket, say), `cancelled`. */
-export function walkSource(input: WalkInput, openIgnore: OpenIgnore, emit: (frames: Uint8Array) => void): WalkOutput {
+export function walkSource(input: WalkTask, openIgnore: OpenIgnore, emit: (frames: Uint8Array) => void): WalkOutput {
   return new Walker(input, emit).run(openIgnore);
 }
 
@@ -39,7 +39,7 @@ interface Place {
 }
 
 class Walker {
-  readonly #input: WalkInput;
+  readonly #input: WalkTask;
   readonly #emit: (frames: Uint8Array) => void;
   readonly #problems: Problem[] = [];
   readonly #warnings: string[] = [];
@@ -49,10 +49,12 @@ class Walker {
   #files = 0;
   #ignored = 0;
   #firstRule: NamedRule | undefined;
+  readonly #gone: RootPath[] = [];
+  #unclear = false;
   /** Towline's own directory, if there is one: it has the secrets of nodes and is never sent, even when the root is the home. */
   readonly #ownState: string | undefined;
 
-  constructor(input: WalkInput, emit: (frames: Uint8Array) => void) {
+  constructor(input: WalkTask, emit: (frames: Uint8Array) => void) {
     this.#input = input;
     this.#ownState = realPath(`${input.home}/.towline`);
     this.#emit = emit;
@@ -65,15 +67,21 @@ class Walker {
     if (kind === undefined)
       throw new TowError('not-supported', `${displayPath(root)}: is neither a file nor a directory`);
     this.#frame(rootItself, [listed('', kind, stats, '')]);
+    let ruleFiles: readonly string[] = [];
     if (kind === 'dir') {
       const names = this.#names('');
       if (typeof names === 'string') throw missingRoot(root, Object.assign(new Error(names), { code: names }));
       const ignore = openIgnore({ root, home, xdgConfigHome });
-      this.#frame('', this.#entries({ path: '', names, scope: ignore.scope }));
+      if (this.#input.only === undefined) this.#frame('', this.#entries({ path: '', names, scope: ignore.scope }));
+      else this.#some(this.#input.only, ignore.scope);
       this.#warnings.push(...ignore.warnings());
+      ruleFiles = ignore.inputs();
     } else this.#files += 1;
     this.#flush();
     return {
+      ruleFiles,
+      gone: this.#gone,
+      unclear: this.#unclear,
       problems: this.#problems,
       warnings: this.#warnings,
       skipped: this.#skipped,
@@ -81,6 +89,39 @@ class Walker {
       ignored: this.#ignored,
       firstRule: this.#firstRule,
     };
+  }
+
+  /** Lists some directories for themselves. */
+  #some(only: readonly RootPath[], top: IgnoreScope): void {
+    const scopes = new Map<RootPath, IgnoreScope | 'git' | undefined>([['', top]]);
+    for (const path of only) {
+      const scope = this.#scopeOf(path, scopes);
+      const names = scope === undefined ? 'ENOENT' : this.#names(path);
+      if (typeof names !== 'string')
+        this.#frame(path, this.#entries({ path, names, scope: scope === 'git' ? undefined : scope }));
+      else if (names === 'ENOENT' || names === 'ENOTDIR') this.#gone.push(path);
+      // What is sent of its parent hangs on that.
+      else this.#unclear = true;
+    }
+  }
+
+  /** The rules in a directory; undefined where there is none that would be walked, or only through a symlink. */
+  #scopeOf(path: RootPath, scopes: Map<RootPath, IgnoreScope | 'git' | undefined>): IgnoreScope | 'git' | undefined {
+    if (scopes.has(path)) return scopes.get(path);
+    const parent = this.#scopeOf(parentOf(path), scopes);
+    const scope = parent === undefined ? undefined : this.#enter(path, parent);
+    scopes.set(path, scope);
+    return scope;
+  }
+
+  #enter(path: RootPath, parent: IgnoreScope | 'git'): IgnoreScope | 'git' | undefined {
+    const has = (file: string): boolean => present(absolutePath(this.#input.root, joinPath(path, file)));
+    const name = nameOf(path);
+    if (!isDirectory(absolutePath(this.#input.root, path))) return undefined;
+    if (parent === 'git' || name === '.git') return 'git';
+    const { send } = parent.judge(name, true);
+    if (!send) this.#unclear = true;
+    return send ? parent.enter(name, { ignoreFile: has('.gitignore'), git: has('.git') }) : undefined;
   }
 
   #entries(place: Place): Listed[] {
@@ -139,6 +180,10 @@ class Walker {
     scope: IgnoreScope | undefined,
     send: boolean,
   ): Listed | 'gone' | undefined {
+    if (this.#input.only !== undefined) {
+      if (!send) this.#unclear = true;
+      return listed(name, 'dir', stats, '');
+    }
     const names = this.#names(path);
     if (typeof names === 'string')
       return this.#unreadable(path, name, Object.assign(new Error(names), { code: names }));
@@ -202,6 +247,23 @@ function listed(name: string, kind: ListedKind, stats: BigIntStats, text: string
 
 function hasName(names: readonly Dirent<Buffer>[], wanted: string): boolean {
   return names.some(({ name }) => name.length === wanted.length && name.toString('latin1') === wanted);
+}
+
+function isDirectory(path: Buffer): boolean {
+  return quietStats(path)?.isDirectory() === true;
+}
+
+function present(path: Buffer): boolean {
+  return quietStats(path) !== undefined;
+}
+
+function quietStats(path: Buffer): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 function rootStats(root: string): BigIntStats {

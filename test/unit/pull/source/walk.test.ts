@@ -20,7 +20,7 @@ const openIgnore: OpenIgnore = () => {
     },
     enter: (name) => (name.startsWith('x') ? onlyTracked : scope),
   };
-  return { scope, warnings: () => ['a warning'] };
+  return { scope, warnings: () => ['a warning'], inputs: () => ['/rules'] };
 };
 const onlyTracked: IgnoreScope = {
   judge: (name, isDir) => ({
@@ -46,7 +46,14 @@ function touch(...paths: readonly string[]): void {
 }
 
 function input(sendGit = true) {
-  return { root, home: '/', xdgConfigHome: undefined, sendGit, cancel: new Int32Array(new SharedArrayBuffer(4)) };
+  return {
+    root,
+    home: '/',
+    xdgConfigHome: undefined,
+    sendGit,
+    only: undefined,
+    cancel: new Int32Array(new SharedArrayBuffer(4)),
+  };
 }
 
 function walk(sendGit = true) {

@@ -1,0 +1,81 @@
+import { lstatSync, realpathSync } from 'node:fs';
+import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { type Changes, TreeWatch } from '../watch/tree-watch.ts';
+import type { ScannedDirectory } from './scanned-directory.ts';
+import { rootItself } from './tasks.ts';
+import { Turns } from './turns.ts';
+
+/** More files than this that must be looked at each time are not worth watching the others. */
+const maxStamps = 10_000;
+
+/**
+ * Tells what may have changed in a source since its last scan: by watching its directories, and by looking at what
+ * watching does not cover, which is the files that rules are read from, wherever they are, and files with several names
+ * (writing through one of them raises an event for that name only).
+ */
+export class SourceWatch implements Disposable {
+  readonly tree: TreeWatch;
+  readonly #stamps: ReadonlyMap<string, string>;
+
+  private constructor(tree: TreeWatch, stamps: ReadonlyMap<string, string>) {
+    this.tree = tree;
+    this.#stamps = stamps;
+  }
+
+  /** Watches every directory that is sent; undefined where that cannot be. Scan after it: what happened before is not told. */
+  static async open(
+    root: string,
+    directories: ReadonlyMap<RootPath, ScannedDirectory>,
+    ruleFiles: readonly string[],
+  ): Promise<SourceWatch | undefined> {
+    const tree = TreeWatch.open(root);
+    if (tree === undefined) return undefined;
+    const turns = new Turns();
+    const alone = [...ruleFiles];
+    for (const [path, { listing }] of directories) {
+      if (path === rootItself) continue;
+      tree.add(path);
+      if (listing.hasLinks()) alone.push(...linkedFiles(root, path, listing));
+      if (turns.over) await turns.next();
+    }
+    const stamps = new Map(alone.slice(0, maxStamps).map((path) => [path, stampOf(path)]));
+    if (!tree.lost && alone.length <= maxStamps) return new SourceWatch(tree, stamps);
+    tree[Symbol.dispose]();
+    return undefined;
+  }
+
+  /** What happened since the last call, or since it was opened; undefined when that cannot be told. Blocking, some milliseconds. */
+  changes(): Changes | undefined {
+    // Before the events are taken, so that a change between the two is in one of them.
+    for (const [path, stamp] of this.#stamps) if (stampOf(path) !== stamp) return undefined;
+    return this.tree.take();
+  }
+
+  [Symbol.dispose](): void {
+    this.tree[Symbol.dispose]();
+  }
+}
+
+function* linkedFiles(root: string, path: RootPath, listing: ScannedDirectory['listing']): Generator<string> {
+  let at = 0;
+  for (const { name } of listing.texts()) {
+    if (listing.linkKey(at) !== undefined) yield `${root}/${joinPath(path, name)}`;
+    at += 1;
+  }
+}
+
+/** Of what is at a path, or that nothing is. */
+function stampOf(path: string): string {
+  try {
+    const bytes = Buffer.from(path, 'latin1');
+    const stats = lstatSync(bytes, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined) return '';
+    // A directory's times tell of its names, which is not what anybody asks of it here.
+    if (stats.isDirectory()) return `dir ${stats.dev} ${stats.ino}`;
+    // Some rules are read through symlinks.
+    if (stats.isSymbolicLink()) return `${stats.ino} ${stats.ctimeNs} ${stampOf(realpathSync(bytes, 'latin1'))}`;
+    return `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs} ${stats.mode} ${stats.nlink}`;
+  } catch {
+    return 'unreadable';
+  }
+}
