@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { throwIfAborted } from '../../protocol/base/abort.ts';
 import { systemClock } from '../../protocol/base/clock.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import type { Handlers } from '../../protocol/link/link.ts';
@@ -38,7 +39,9 @@ export function jobHandlers(options: {
       refuseBadNames(env);
       await pruneJobs(paths, job);
       await gate.passed(signal);
-      // Nothing is awaited from here to the directory: what was found to be so is still so.
+      // Nothing is awaited from here to the directory: what was found to be so is still so. A start whose controller is
+      // gone does not come after what the next one asks.
+      throwIfAborted(signal);
       refuseUnfinishedSwitch(paths);
       refuseSecondScript(paths, job);
       const cwd = join(paths.home, 'sky_workdir');

@@ -1,5 +1,6 @@
 /** `controller.js`: the daemon, and the bundle of its worker threads. */
 import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
@@ -9,7 +10,7 @@ import { takeDaemonLock } from './daemon-lock.ts';
 import { log } from './log.ts';
 import { ApiServer } from './server.ts';
 
-/** A daemon that is ending lets go of its lock within this time. */
+/** A daemon that is ending has closed its socket, and lets go of its lock within this time. */
 const lockPatienceMs = 5000;
 
 async function main(): Promise<void> {
@@ -18,7 +19,8 @@ async function main(): Promise<void> {
   const home = process.env['HOME'] ?? '/';
   const directory = join(home, '.towline', 'controller');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (!(await waitForLock(join(directory, 'lock')))) {
+  const socket = join(directory, 'api.sock');
+  if (!(await waitForLock(join(directory, 'lock'), socket))) {
     log('another controller runs: this one is not needed');
     return;
   }
@@ -44,7 +46,7 @@ async function main(): Promise<void> {
     build: TOWLINE_AGENT_BUILD,
     log,
   });
-  const server = new ApiServer({ path: join(directory, 'api.sock'), build, controller, stop });
+  const server = new ApiServer({ path: socket, build, controller, stop });
   await server.listen();
   await stopped;
   log('controller ends');
@@ -53,12 +55,25 @@ async function main(): Promise<void> {
   server.releaseHandedOver();
 }
 
-async function waitForLock(path: string): Promise<boolean> {
+/** Takes the lock; false when another daemon has it and answers, or has had it for long. */
+async function waitForLock(path: string, socket: string): Promise<boolean> {
   for (const deadline = Date.now() + lockPatienceMs; ; ) {
     if (takeDaemonLock(path)) return true;
-    if (Date.now() > deadline) return false;
+    // Of two that were started at once, the other: waiting for its end would bring a daemon back after `tow stop`.
+    if (Date.now() > deadline || (await answers(socket))) return false;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+async function answers(path: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(path);
+    const settle = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once('connect', () => settle(true)).once('error', () => settle(false));
+  });
 }
 
 if (!isMainThread) {

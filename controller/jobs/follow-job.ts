@@ -54,7 +54,9 @@ async function followScript(
     await persist(
       node,
       async (link) => {
-        pid = (await link.call('job.state', { job: job.record.id, kind, wait: false }, {}, signal)).pid;
+        pid =
+          job.pidOf(kind, rank) ??
+          (await link.call('job.state', { job: job.record.id, kind, wait: false }, {}, signal)).pid;
         const tail = offset === 0 ? options.tail : 0;
         await link.call(
           'job.log',

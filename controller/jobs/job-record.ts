@@ -56,6 +56,10 @@ export class JobRecords {
     return records.sort((a, b) => a.number - b.number);
   }
 
+  async removeOne(cluster: string, number: number): Promise<void> {
+    await rm(join(this.#directory, cluster, `${number}.json`), { force: true });
+  }
+
   async remove(cluster: string): Promise<void> {
     await rm(join(this.#directory, cluster), { recursive: true, force: true });
   }

@@ -8,6 +8,7 @@ export type ScriptKind = 'setup' | 'run';
 export class Job {
   #record: JobRecord;
   readonly #started = new Set<ScriptKind>();
+  readonly #pids = new Map<string, number>();
   readonly #waiting = new Set<() => void>();
   readonly #cancel = new AbortController();
 
@@ -34,6 +35,16 @@ export class Job {
 
   hasStarted(kind: ScriptKind): boolean {
     return this.#started.has(kind);
+  }
+
+  /** Pid of a script's runner; undefined where this daemon has not heard of it. */
+  pidOf(kind: ScriptKind, rank: number): number | undefined {
+    return this.#pids.get(`${kind} ${rank}`);
+  }
+
+  /** A script is on its node, under a runner. */
+  began(kind: ScriptKind, rank: number, pid: number): void {
+    this.#pids.set(`${kind} ${rank}`, pid);
   }
 
   /** The scripts of a kind are on their nodes. */

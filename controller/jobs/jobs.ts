@@ -1,12 +1,15 @@
 /** All jobs of all clusters: submitted here, run to their end whoever follows, taken up again after a restart. */
 import { TowError } from '../../protocol/base/errors.ts';
+import type { Link } from '../../protocol/link/link.ts';
+import type { AgentMethods } from '../../protocol/wire/methods.ts';
+import type { NodeInfo } from '../../protocol/wire/node.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ClusterQueue, type Turn } from './cluster-queue.ts';
 import { Job, type ScriptKind } from './job.ts';
 import { type JobRecord, JobRecords } from './job-record.ts';
-import { type JobNode, persist } from './node-scripts.ts';
-import { runJob } from './run-job.ts';
+import { hasScript, type JobNode, persist } from './node-scripts.ts';
+import { type JobChange, runJob } from './run-job.ts';
 
 export interface JobSubmission {
   readonly name: string;
@@ -15,6 +18,14 @@ export interface JobSubmission {
   readonly numNodes: number;
   readonly envs: ReadonlyMap<string, string>;
   readonly secrets: ReadonlyMap<string, string>;
+}
+
+/** A job that has a number and a record, but was sent to no node yet. */
+export interface ReservedJob {
+  readonly record: JobRecord;
+  readonly secrets: ReadonlyMap<string, string>;
+  /** When the record is on the disk. */
+  readonly written: Promise<void>;
 }
 
 /** Variables of one script. */
@@ -28,6 +39,7 @@ export class Jobs {
   readonly #jobs = new Map<string, Job[]>();
   readonly #queues = new Map<string, ClusterQueue>();
   readonly #running = new Set<Promise<void>>();
+  readonly #infos = new WeakMap<Link<AgentMethods>, NodeInfo>();
   readonly #life = new AbortController();
   readonly #envOf: EnvOf;
   readonly #log: (line: string) => void;
@@ -54,7 +66,7 @@ export class Jobs {
       this.#own(
         this.queue(cluster.name)
           .turn(this.#life.signal)
-          .then((turn) => this.#run(cluster, job, new Map(), true).finally(() => turn.end())),
+          .then((turn) => this.#resume(cluster, job).finally(() => turn.end())),
       );
     }
   }
@@ -76,8 +88,13 @@ export class Jobs {
     });
   }
 
-  /** Runs a job; the caller has the queue's turn, which is given to the job and ends with it. */
-  async submit(cluster: Cluster, submission: JobSubmission, turn: Turn): Promise<Job> {
+  /**
+   * Begins a job's record; the caller has the queue's turn. Done while the nodes are synced, so that the start that
+   * follows waits for neither this disk nor an answer of the nodes. A record in state INIT may or may not have been sent:
+   * after a crash the nodes say which (`#resume`), so a script that runs is never lost, and none runs in a tree that was
+   * not synced.
+   */
+  reserve(cluster: Cluster, submission: JobSubmission): ReservedJob {
     const number = (this.list(cluster.name).at(-1)?.record.number ?? 0) + 1;
     const names = cluster.nodes.map(({ name }) => name);
     const record: JobRecord = {
@@ -95,11 +112,29 @@ export class Jobs {
       submittedAt: Date.now(),
       exitCodes: [],
     };
-    await this.#records.save(cluster.name, record);
+    const written = this.#records.save(cluster.name, record);
+    // Told to whoever submits it.
+    written.catch(() => undefined);
+    // The nodes' answers are remembered.
+    this.jobNodes(cluster, names, this.#life.signal).catch(() => undefined);
+    return { record, secrets: submission.secrets, written };
+  }
+
+  /** Forgets a job that is not to be run after all. */
+  async release(cluster: Cluster, { record, written }: ReservedJob): Promise<void> {
+    await written.catch(() => undefined);
+    await this.#records.removeOne(cluster.name, record.number);
+  }
+
+  /** Runs a job, which is given the turn and ends it. Resolves when it is on its way and the disk has it so: it will run, whatever crashes. */
+  async submit(cluster: Cluster, { record, secrets, written }: ReservedJob, turn: Turn): Promise<Job> {
+    await written;
     turn.give();
     const job = new Job(record);
     this.#jobs.set(cluster.name, [...this.list(cluster.name), job]);
-    this.#own(this.#run(cluster, job, submission.secrets, false).finally(() => turn.end()));
+    const running = this.#run(cluster, job, secrets, false);
+    this.#own(running.finally(() => turn.end()));
+    await Promise.race([running, job.when((one) => one.record.state !== 'INIT', this.#life.signal)]);
     return job;
   }
 
@@ -112,14 +147,51 @@ export class Jobs {
   /** The nodes of a job, once each has said its address. */
   async jobNodes(cluster: Cluster, names: readonly string[], signal: AbortSignal): Promise<JobNode[]> {
     return await Promise.all(
-      cluster.nodes.filter(({ name }) => names.includes(name)).map((node) => jobNodeOf(node, signal)),
+      cluster.nodes.filter(({ name }) => names.includes(name)).map((node) => this.#jobNodeOf(node, signal)),
     );
+  }
+
+  async #jobNodeOf(node: ClusterNode, signal: AbortSignal): Promise<JobNode> {
+    const link = waitingLink(node);
+    const { address, gpus } = await persist({ name: node.name, link }, (now) => this.#infoOf(now, signal), signal);
+    return { name: node.name, address, gpus, link };
+  }
+
+  /** What a node says of itself, asked once a link. */
+  async #infoOf(link: Link<AgentMethods>, signal: AbortSignal): Promise<NodeInfo> {
+    const known = this.#infos.get(link);
+    if (known !== undefined) return known;
+    const info = await link.call('node.info', {}, {}, signal);
+    this.#infos.set(link, info);
+    return info;
   }
 
   /** Lets go of all jobs; they go on on their nodes. */
   async dispose(): Promise<void> {
     this.#life.abort();
     await Promise.allSettled(this.#running);
+  }
+
+  /** Goes on with a job after a restart of the controller; one that no node has heard of was not sent. */
+  async #resume(cluster: Cluster, job: Job): Promise<void> {
+    if (job.record.state === 'INIT') {
+      const nodes = await this.jobNodes(cluster, job.record.setupNodes, this.#life.signal);
+      const { id } = job.record;
+      const sent = await Promise.all(nodes.map((node) => hasScript(node, { job: id }, this.#life.signal)));
+      if (!sent.includes(true)) {
+        await this.#save(cluster, job, {
+          state: 'FAILED',
+          note: 'the controller ended before the job was sent: it did not run',
+        });
+        return;
+      }
+    }
+    await this.#run(cluster, job, new Map(), true);
+  }
+
+  async #save(cluster: Cluster, job: Job, change: JobChange): Promise<void> {
+    await this.#records.save(cluster.name, { ...job.record, ...change });
+    job.update(change);
   }
 
   async #run(cluster: Cluster, job: Job, secrets: ReadonlyMap<string, string>, resumed: boolean): Promise<void> {
@@ -136,10 +208,7 @@ export class Jobs {
           const nodes = kind === 'setup' ? setupNodes : runNodes;
           return { text, env: [...job.record.envs, ...secrets, ...this.#envOf(kind, rank, job.record, nodes)] };
         },
-        save: async (change) => {
-          await this.#records.save(cluster.name, { ...job.record, ...change });
-          job.update(change);
-        },
+        save: (change) => this.#save(cluster, job, change),
       },
       this.#life.signal,
     );
@@ -156,16 +225,6 @@ export class Jobs {
       .finally(() => this.#running.delete(owned));
     this.#running.add(owned);
   }
-}
-
-async function jobNodeOf(node: ClusterNode, signal: AbortSignal): Promise<JobNode> {
-  const link = waitingLink(node);
-  const { address, gpus } = await persist(
-    { name: node.name, link },
-    (now) => now.call('node.info', {}, {}, signal),
-    signal,
-  );
-  return { name: node.name, address, gpus, link };
 }
 
 function waitingLink(node: ClusterNode): JobNode['link'] {

@@ -61,6 +61,16 @@ export async function awaitScript(node: JobNode, script: Script, signal: AbortSi
   );
 }
 
+/** Whether the node has a script of the job, of one kind or of any. */
+export async function hasScript(
+  node: JobNode,
+  script: Pick<Script, 'job'> & Partial<Script>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { scripts } = await persist(node, (link) => link.call('job.list', {}, {}, signal), signal);
+  return scripts.some(({ job, kind }) => job === script.job && (script.kind === undefined || kind === script.kind));
+}
+
 const graceMs = 10_000;
 
 export async function cancelScript(node: JobNode, script: Script, signal: AbortSignal): Promise<void> {

@@ -2,12 +2,15 @@
 import { TowError, toTowError } from '../../protocol/base/errors.ts';
 import type { JobState } from '../api/event.ts';
 import type { Job, ScriptKind } from './job.ts';
-import { awaitScript, cancelScript, type JobNode, startScript } from './node-scripts.ts';
+import type { JobRecord } from './job-record.ts';
+import { awaitScript, cancelScript, hasScript, type JobNode, startScript } from './node-scripts.ts';
 
 /** Exit code recorded for a rank that was stopped because another one failed. */
 export const stoppedCode = 137;
 /** Exit code recorded for a script whose runner died without leaving one. */
 const lostCode = 255;
+
+export type JobChange = Partial<Pick<JobRecord, 'state' | 'exitCodes' | 'note'>>;
 
 export interface JobRun {
   readonly job: Job;
@@ -19,7 +22,8 @@ export interface JobRun {
     kind: ScriptKind,
     rank: number,
   ): { readonly text: string; readonly env: readonly [string, string][] } | undefined;
-  save(change: { readonly state?: JobState; readonly exitCodes?: number[]; readonly note?: string }): Promise<void>;
+  /** Not to be called again before it resolves. */
+  save(change: JobChange): Promise<void>;
 }
 
 /** Runs, or after a restart of the controller goes on with, a job. Ends with its record in an end state. Rejects only when `signal` aborts. */
@@ -29,8 +33,7 @@ export async function runJob(run: JobRun, signal: AbortSignal): Promise<void> {
     const fromSetup = record.state !== 'RUNNING';
     if (!fromSetup) run.job.start('setup');
     if (fromSetup && record.setup !== undefined) {
-      await run.save({ state: 'SETTING_UP' });
-      const codes = await runScripts(run, 'setup', run.setupNodes, signal);
+      const codes = await runIn('SETTING_UP', run, 'setup', run.setupNodes, signal);
       if (codes.some((code) => code !== 0)) {
         await run.save({ state: run.job.cancelled.aborted ? 'CANCELLED' : 'FAILED_SETUP', exitCodes: codes });
         return;
@@ -40,8 +43,7 @@ export async function runJob(run: JobRun, signal: AbortSignal): Promise<void> {
       await run.save({ state: 'SUCCEEDED', exitCodes: run.runNodes.map(() => 0) });
       return;
     }
-    await run.save({ state: 'RUNNING' });
-    const codes = await runScripts(run, 'run', run.runNodes, signal);
+    const codes = await runIn('RUNNING', run, 'run', run.runNodes, signal);
     const good = codes.every((code) => code === 0);
     await run.save({
       state: run.job.cancelled.aborted ? 'CANCELLED' : good ? 'SUCCEEDED' : 'FAILED',
@@ -52,6 +54,29 @@ export async function runJob(run: JobRun, signal: AbortSignal): Promise<void> {
     const { message } = toTowError(error, 'running the job');
     await run.save({ state: run.job.cancelled.aborted ? 'CANCELLED' : 'FAILED', note: message });
   }
+}
+
+/**
+ * Runs scripts while the record comes to say so. The scripts are sent first: a crash before the record is on the disk
+ * leaves the state before, from which a resumed job sends them again, and a node starts a script once.
+ */
+async function runIn(
+  state: JobState,
+  run: JobRun,
+  kind: ScriptKind,
+  nodes: readonly JobNode[],
+  signal: AbortSignal,
+): Promise<number[]> {
+  const scripts = runScripts(run, kind, nodes, signal);
+  const saved = run.save({ state }).catch((error: unknown) => {
+    // A job that cannot be kept account of is not run.
+    run.job.cancel();
+    throw error;
+  });
+  const [codes, save] = await Promise.allSettled([scripts, saved]);
+  if (save.status === 'rejected') throw save.reason;
+  if (codes.status === 'rejected') throw codes.reason;
+  return codes.value;
 }
 
 /** Exit codes by rank. The first that fails has the others stopped; so does a cancelled job. */
@@ -104,13 +129,12 @@ async function start(run: JobRun, kind: ScriptKind, node: JobNode, rank: number,
   const script = run.script(kind, rank);
   const { id } = run.job.record;
   if (script !== undefined) {
-    await startScript(node, { job: id, kind, ...script }, signal);
+    const { pid } = await startScript(node, { job: id, kind, ...script }, signal);
+    run.job.began(kind, rank, pid);
     return;
   }
   // Without its secrets a script cannot be started, only found running.
-  const link = await node.link(signal);
-  const { scripts } = await link.call('job.list', {}, {}, signal);
-  if (scripts.some((one) => one.job === id && one.kind === kind)) return;
+  if (await hasScript(node, { job: id, kind }, signal)) return;
   throw new TowError(
     'job-failed',
     'the controller was restarted between setup and run, and secrets are not kept on disk: submit the job again',

@@ -1,5 +1,5 @@
 /** The main job on local nodes, through the built programs, as a user runs it. */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TowHome } from '../helpers/tow.ts';
@@ -163,6 +163,34 @@ describe('the controller', () => {
     expect(home.run(project, 'logs', 'dev', '--status').code).toBe(0);
   });
 
+  test('is killed while it sends a job: the nodes say whether it was sent', async () => {
+    const job = home.start(project, 'exec', 'dev', 'for i in $(seq 20); do echo tock $i; sleep 0.1; done');
+    await until(() => home.run(project, 'logs', 'dev', '--no-follow').stdout.includes('tock 3'));
+    process.kill(home.controllerPid(), 'SIGKILL');
+    await job.done;
+    // As the disk is when the crash comes before the record that says RUNNING, or before anything was sent.
+    const records = join(home.home, '.towline/controller/jobs/dev');
+    const number = Math.max(...readdirSync(records).map((name) => Number.parseInt(name, 10)));
+    const text = readFileSync(join(records, `${number}.json`), 'utf8');
+    const sent = text.replace('"state":"RUNNING"', '"state":"INIT"');
+    const unsent = sent.replaceAll(new RegExp(`(?<="number":|"id":"[0-9a-f]+-)${number}`, 'g'), `${number + 1}`);
+    writeFileSync(join(records, `${number}.json`), sent);
+    writeFileSync(join(records, `${number + 1}.json`), unsent);
+    expect(home.run(project, 'logs', 'dev', `${number}`).stdout).toContain('tock 20\n');
+    expect(home.run(project, 'logs', 'dev', `${number}`, '--status').code).toBe(0);
+    const { stdout, stderr } = home.run(project, 'logs', 'dev', `${number + 1}`);
+    expect([stdout, stderr]).toEqual(['', expect.stringContaining('it did not run')]);
+    expect(home.run(project, 'logs', 'dev', `${number + 1}`, '--status').code).toBe(1);
+  });
+
+  test('a sync that fails leaves no job behind', () => {
+    const jobs = (): string[] => readdirSync(join(home.home, '.towline/controller/jobs/dev'));
+    const before = jobs();
+    writeFileSync(join(project, 'task-other.yaml'), `workdir: ${join(home.home, 'conf')}\nrun: echo ran\n`);
+    expect(home.run(project, 'exec', 'dev', 'task-other.yaml')).toMatchObject({ code: 247, stdout: '' });
+    expect(jobs()).toEqual(before);
+  });
+
   test('kill -9 of the agents: the job goes on, its output is whole, and the agents are started again', async () => {
     const job = home.start(
       project,
@@ -187,6 +215,8 @@ describe('the controller', () => {
     home.run(project, 'stop');
     const both = await Promise.all([home.start(project, 'status').done, home.start(project, 'status').done]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
+    // The one too many does not wait for the other's end, to come back after `tow stop`.
+    await until(() => home.controllerPids().length === 1, 2000);
   });
 
   test('SIGINT before the job leaves the nodes as they were', async () => {
@@ -202,8 +232,8 @@ describe('the controller', () => {
   });
 });
 
-async function until(met: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !met(); ) {
+async function until(met: () => boolean, patienceMs = 30_000): Promise<void> {
+  for (const deadline = Date.now() + patienceMs; !met(); ) {
     if (Date.now() > deadline) throw new Error('it did not happen');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

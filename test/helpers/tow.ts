@@ -78,11 +78,20 @@ export class TowHome {
 
   /** Process ids of agents below this home. */
   agentPids(): number[] {
+    return this.#pids('agent.mjs daemon', `HOME=${this.home}/`);
+  }
+
+  /** Process ids of controllers of this home, those that wait for another one's end too. */
+  controllerPids(): number[] {
+    return this.#pids('controller.js', `HOME=${this.home}\0`);
+  }
+
+  #pids(command: string, home: string): number[] {
     try {
-      return execFileSync('pgrep', ['-f', 'agent.mjs daemon'], { encoding: 'utf8' })
+      return execFileSync('pgrep', ['-f', command], { encoding: 'utf8' })
         .split('\n')
         .map(Number)
-        .filter((pid) => pid > 0 && environmentOf(pid).includes(`HOME=${this.home}/`));
+        .filter((pid) => pid > 0 && environmentOf(pid).includes(home));
     } catch {
       return [];
     }

@@ -2,7 +2,7 @@ import { TowError } from '../../../protocol/base/errors.ts';
 import { loadTask } from '../../task/load-task.ts';
 import { refuseUnbuilt } from '../../task/task.ts';
 import type { CommandRun } from '../command-result.ts';
-import { openRoots, reachNodes, showPlan, submitAndFollow, syncCluster, takeTurn, workdirOf } from './task-run.ts';
+import { openRoots, reachNodes, showPlan, syncAndRun, takeTurn, workdirOf } from './task-run.ts';
 
 /** The agents pull the workdir as it is now, then run the job. No setup; file mounts only if asked. */
 export const exec: CommandRun<'exec'> = async (command, context, controller) => {
@@ -32,10 +32,18 @@ export const exec: CommandRun<'exec'> = async (command, context, controller) => 
   try {
     await reachNodes(cluster, context);
     const roots = await openRoots(request, context, controller);
-    const sync = await syncCluster(cluster, roots, command.task, context, controller);
-    const summary = { command: 'exec', ...(sync === undefined ? {} : { sync }) };
-    return await submitAndFollow(
-      { cluster, task, setup: undefined, numNodes, detach: command.detach, turn, summary },
+    return await syncAndRun(
+      {
+        command: 'exec',
+        cluster,
+        roots,
+        options: command.task,
+        task,
+        setup: undefined,
+        numNodes,
+        detach: command.detach,
+        turn,
+      },
       context,
       controller,
     );

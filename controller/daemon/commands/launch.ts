@@ -7,16 +7,7 @@ import { refuseUnbuilt, type Task } from '../../task/task.ts';
 import type { CommandRun } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
 import type { Controller } from '../controller.ts';
-import {
-  homeOf,
-  openRoots,
-  reachNodes,
-  showPlan,
-  submitAndFollow,
-  syncCluster,
-  takeTurn,
-  workdirOf,
-} from './task-run.ts';
+import { homeOf, openRoots, reachNodes, showPlan, syncAndRun, syncCluster, takeTurn, workdirOf } from './task-run.ts';
 
 /** Makes or reuses the cluster, syncs workdir and every file mount to all nodes, runs setup on all, then the job. */
 export const launch: CommandRun<'launch'> = async (command, context, controller) => {
@@ -46,19 +37,22 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
   const turn = await takeTurn(cluster, context, controller);
   try {
     await reachNodes(cluster, context);
-    const sync = await syncCluster(cluster, roots, command.task, context, controller);
     const setup = command.noSetup ? undefined : task.setup;
-    const summary = { command: 'launch', ...(sync === undefined ? {} : { sync }) };
-    if (setup === undefined && task.run === undefined) return { summary };
-    return await submitAndFollow(
+    if (setup === undefined && task.run === undefined) {
+      const sync = await syncCluster(cluster, roots, command.task, context, controller);
+      return { summary: { command: 'launch', ...(sync === undefined ? {} : { sync }) } };
+    }
+    return await syncAndRun(
       {
+        command: 'launch',
         cluster,
+        roots,
+        options: command.task,
         task,
         setup,
         numNodes: jobNodes(task, command.numNodes, cluster),
         detach: command.detach,
         turn,
-        summary,
       },
       context,
       controller,

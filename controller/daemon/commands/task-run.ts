@@ -7,6 +7,7 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import type { Turn } from '../../jobs/cluster-queue.ts';
 import { followJob } from '../../jobs/follow-job.ts';
 import type { Job } from '../../jobs/job.ts';
+import type { ReservedJob } from '../../jobs/jobs.ts';
 import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
 import { type SyncNode, type SyncRoot, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
 import type { Task } from '../../task/task.ts';
@@ -117,29 +118,32 @@ export async function reachNodes(cluster: Cluster, context: CommandContext): Pro
   await Promise.all(cluster.nodes.map((node) => node.link(context, context.signal)));
 }
 
-/** Submits a job (which takes over the turn) and, unless detached, follows it to its end. */
-export async function submitAndFollow(
+/** Syncs, then submits a job (which takes over the turn) and, unless detached, follows it to its end. */
+export async function syncAndRun(
   request: {
+    readonly command: string;
     readonly cluster: Cluster;
+    readonly roots: readonly SyncRoot[];
+    readonly options: TaskOptions;
     readonly task: Task;
     readonly setup: string | undefined;
     readonly numNodes: number;
     readonly detach: boolean;
     readonly turn: Turn;
-    readonly summary: ApiSummary;
   },
   context: CommandContext,
   controller: Controller,
 ): Promise<CommandResult> {
-  const { cluster, task, setup, numNodes, detach, turn, summary } = request;
-  if (summary.sync !== undefined) context.emit({ type: 'sync', ...summary.sync });
+  const { command, cluster, roots, options, task, setup, numNodes, detach, turn } = request;
   const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
-  const job = await controller.jobs.submit(
-    cluster,
-    { name, setup, run: task.run, numNodes, envs: task.envs, secrets: task.secrets },
-    turn,
-  );
-  context.emit({ type: 'job', cluster: cluster.name, job: String(job.record.number), state: job.record.state });
+  const { envs, secrets } = task;
+  const reserved = controller.jobs.reserve(cluster, { name, setup, run: task.run, numNodes, envs, secrets });
+  const sync = await syncOrRelease(reserved);
+  const summary: ApiSummary = { command, ...(sync === undefined ? {} : { sync }) };
+  const job = await controller.jobs.submit(cluster, reserved, turn);
+  // Told when the job is on its way: telling takes time.
+  if (sync !== undefined) context.emit({ type: 'sync', ...sync });
+  context.emit({ type: 'job', cluster: cluster.name, job: String(job.record.number), state: 'INIT' });
   if (detach) {
     return {
       summary: {
@@ -158,6 +162,15 @@ export async function submitAndFollow(
     });
   }
   return { summary: { ...summary, job: jobSummary(job) }, exitCode: exitCodeOf(job) };
+
+  async function syncOrRelease(job: ReservedJob): Promise<SyncSummary | undefined> {
+    try {
+      return await syncCluster(cluster, roots, options, context, controller);
+    } catch (error) {
+      await controller.jobs.release(cluster, job);
+      throw error;
+    }
+  }
 }
 
 export async function follow(
