@@ -4,7 +4,7 @@ import { TowError } from '../../protocol/base/errors.ts';
 import { bytesOf, displayPath } from '../../protocol/base/root-path.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
 import { recoverAllRoots } from '../../protocol/pull/replica/recover-all.ts';
-import { pullRoot } from '../../protocol/pull/replica/replica.ts';
+import { Replica } from '../../protocol/pull/replica/replica.ts';
 import type { RootGate } from '../../protocol/pull/replica/root-gate.ts';
 import { rootKey } from '../../protocol/pull/replica/session.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
@@ -31,21 +31,11 @@ type PullMethods = Pick<
 /** Serves pulls and kept versions. One pull at a time a root: a second one waits for the first. */
 export function pullHandlers(options: PullHandlersOptions): PullMethods {
   const { paths, script, gate } = options;
-  const running = new Map<string, Promise<void>>();
-
-  const exclusive = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
-    const before = running.get(key) ?? Promise.resolve();
-    const result = before.then(work);
-    const ended = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    running.set(key, ended);
-    try {
-      return await result;
-    } finally {
-      if (running.get(key) === ended) running.delete(key);
-    }
+  const replicas = new Map<string, Replica>();
+  const replicaOf = (key: string): Replica => {
+    const known = replicas.get(key) ?? new Replica(script, gate);
+    replicas.set(key, known);
+    return known;
   };
 
   return {
@@ -54,39 +44,39 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
       if (link === undefined) throw new TowError('link-lost', 'the link to the controller is gone');
       const key = rootKey(params.dest);
       mkdirSync(paths.conflicts, { recursive: true, mode: 0o700 });
-      return await exclusive(key, async () => {
-        const result = await pullRoot(
-          link,
-          {
-            session: {
-              key,
-              stateDir: join(paths.roots, key),
-              conflictsDir: paths.conflicts,
-              dest: params.dest,
-              rules: { home: bytesOf(paths.home), tmp: options.privateTmp },
-              source: params.source,
-              digest: params.digest,
-              allowDelete: params.allowDelete,
-              verify: params.verify,
-            },
-            snapshot: params.snapshot,
-            script,
-            gate,
-            onEvent: (event) => context.emit(event),
+      const result = await replicaOf(key).pull(
+        link,
+        {
+          session: {
+            key,
+            stateDir: join(paths.roots, key),
+            conflictsDir: paths.conflicts,
+            dest: params.dest,
+            rules: { home: bytesOf(paths.home), tmp: options.privateTmp },
+            source: params.source,
+            digest: params.digest,
+            allowDelete: params.allowDelete,
+            verify: params.verify,
           },
-          context.signal,
-        );
-        return {
-          ...result,
-          digest: wireBytes(result.digest),
-          conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
-          problems: result.problems.map((problem) => ({
-            ...problem,
-            path: wireBytes(problem.path),
-            message: displayPath(problem.message),
-          })),
-        };
-      });
+          snapshot: params.snapshot,
+          delta:
+            params.base === undefined || context.payload === undefined
+              ? undefined
+              : { base: params.base, bytes: context.payload },
+          onEvent: (event) => context.emit(event),
+        },
+        context.signal,
+      );
+      return {
+        ...result,
+        digest: wireBytes(result.digest),
+        conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
+        problems: result.problems.map((problem) => ({
+          ...problem,
+          path: wireBytes(problem.path),
+          message: displayPath(problem.message),
+        })),
+      };
     },
     ...conflictHandlers(paths),
   };

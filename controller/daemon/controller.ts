@@ -5,6 +5,7 @@ import { controllerIdentity } from '../cluster/controller-identity.ts';
 import { listenForAgents } from '../cluster/link-listener.ts';
 import { Registry } from '../cluster/registry.ts';
 import { Jobs } from '../jobs/jobs.ts';
+import { HeldRoots } from '../sync/held-roots.ts';
 import { SnapshotOffers } from '../sync/snapshot-offers.ts';
 import { SourceStore } from '../sync/source-store.ts';
 import { jobEnv } from '../task/job-env.ts';
@@ -29,6 +30,7 @@ export class Controller implements AsyncDisposable {
   readonly jobs: Jobs;
   readonly sources: SourceStore;
   readonly offers: SnapshotOffers;
+  readonly held = new HeldRoots();
   readonly #listener: AsyncDisposable;
   readonly #life: AbortController;
 

@@ -10,10 +10,12 @@ import { TaskGroup } from '../../protocol/base/task-group.ts';
 import type { Link } from '../../protocol/link/link.ts';
 import type { ServeOptions, Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { Source } from '../../protocol/pull/source/source.ts';
+import { limits } from '../../protocol/wire/limits.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { PullResult } from '../../protocol/wire/pull.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { ApiEvent, SyncSummary } from '../api/event.ts';
+import type { HeldRoots } from './held-roots.ts';
 import type { SnapshotOffers } from './snapshot-offers.ts';
 
 export interface SyncRoot {
@@ -42,6 +44,7 @@ export interface SyncOptions {
   readonly allowDelete: boolean;
   readonly allowPartial: boolean;
   readonly offers: SnapshotOffers;
+  readonly held: HeldRoots;
   emit(event: ApiEvent): void;
 }
 
@@ -192,11 +195,17 @@ async function pullOnNode(
 ): Promise<PullResult> {
   const withdraw = options.offers.offer(node.keyId, snapshot, node.serve);
   try {
+    const held = options.held.get(node.keyId, root.dest);
+    const delta =
+      held === undefined || held.digest === snapshot.digest
+        ? undefined
+        : await snapshot.deltaFrom(held.manifest, limits.callPayloadBytes, node.serve, signal);
+    options.held.delete(node.keyId, root.dest);
     for (let resumes = 0; ; resumes += 1) {
       throwIfAborted(signal);
       const link = await node.link(signal);
       try {
-        return await link.call(
+        const result = await link.call(
           'pull.run',
           {
             dest: wireBytes(root.dest),
@@ -206,10 +215,16 @@ async function pullOnNode(
             allowDelete: options.allowDelete,
             allowPartial: options.allowPartial,
             verify: options.verify,
+            ...(held === undefined || delta === undefined ? {} : { base: wireBytes(held.digest) }),
           },
-          { onEvent: (event) => options.emit({ type: 'progress', node: node.name, root: root.name, ...event }) },
+          {
+            onEvent: (event) => options.emit({ type: 'progress', node: node.name, root: root.name, ...event }),
+            ...(delta === undefined ? {} : { payload: delta }),
+          },
           signal,
         );
+        if (result.digest === snapshot.digest) options.held.set(node.keyId, root.dest, snapshot);
+        return result;
       } catch (error) {
         const lost = error instanceof TowError && error.code === 'link-lost';
         if (!lost || resumes === maxResumes || signal.aborted) throw onNode(node, error);

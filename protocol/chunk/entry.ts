@@ -53,6 +53,13 @@ export function chunkCount(list: ChunkList): number {
   return list.length / recordBytes;
 }
 
+/** Chunks that are no holes. */
+export function dataChunkCount(list: ChunkList): number {
+  let count = chunkCount(list);
+  for (let at = count - 1; at >= 0; at -= 1) if (isHole(list, at)) count -= 1;
+  return count;
+}
+
 export function chunkDigest(list: ChunkList, index: number): Digest {
   return asDigest(list.slice(index * recordBytes, index * recordBytes + digestBytes));
 }

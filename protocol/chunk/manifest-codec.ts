@@ -8,7 +8,15 @@
  */
 import { assert } from '../base/assert.ts';
 import { TowError } from '../base/errors.ts';
-import { displayPath, isSafeName, joinPath, nameOf, parentOf, type RootPath } from '../base/root-path.ts';
+import {
+  displayPath,
+  isSafeName,
+  joinPath,
+  nameOf,
+  parentOf,
+  parseRootPath,
+  type RootPath,
+} from '../base/root-path.ts';
 import { digestBytes } from './digest.ts';
 import { chunkCount, type Entry } from './entry.ts';
 import { indexOfName } from './index-of-name.ts';
@@ -96,6 +104,7 @@ export interface ManifestLimits {
  */
 export class ManifestDecoder {
   readonly #limits: ManifestLimits;
+  readonly #isPart: boolean;
   readonly #directories = new Map<RootPath, Entry[]>();
   #root: Entry | undefined;
   #path: RootPath | undefined;
@@ -104,8 +113,10 @@ export class ManifestDecoder {
   #partial: { readonly entry: Entry; readonly lists: string[]; size: number } | undefined;
   #finished = false;
 
-  constructor(limits: ManifestLimits) {
+  /** `partial`: some directories of a manifest, for `applyDelta`; how they hang together is not checked here. */
+  constructor(limits: ManifestLimits, { partial }: { readonly partial: boolean } = { partial: false }) {
     this.#limits = limits;
+    this.#isPart = partial;
   }
 
   /** Takes the next block; blocking, some milliseconds. Keeps nothing of the block's memory. */
@@ -127,6 +138,7 @@ export class ManifestDecoder {
     let expected = root.kind === 'dir' ? 1 : 0;
     for (const [path, entries] of this.#directories) {
       directories.set(path, { path, entries });
+      if (this.#isPart) continue;
       for (const entry of entries) {
         if (entry.kind === 'dir') {
           expected += 1;
@@ -135,6 +147,7 @@ export class ManifestDecoder {
         } else if (entry.kind === 'hardlink') this.#checkLink(joinPath(path, entry.name), entry.content);
       }
     }
+    if (this.#isPart) return { root, directories };
     if (root.kind === 'dir' && !this.#directories.has('')) this.#refuse('has no entries for directory', '');
     if (expected !== this.#directories.size)
       throw new TowError('bad-message', 'a manifest has a directory without an entry');
@@ -167,8 +180,10 @@ export class ManifestDecoder {
     if (path === this.#path) return this.#directories.get(path) ?? [];
     if (path.length > this.#limits.pathBytes)
       throw new TowError('limit-exceeded', `a path of ${path.length} bytes in a manifest`);
-    if (this.#path === undefined ? path !== '' : path <= this.#path) this.#refuse('is out of order at', path);
-    if (path !== '' && (!isSafeName(nameOf(path)) || !this.#directories.has(parentOf(path))))
+    if (this.#path === undefined ? !this.#isPart && path !== '' : path <= this.#path)
+      this.#refuse('is out of order at', path);
+    if (this.#isPart) parseRootPath(path);
+    else if (path !== '' && (!isSafeName(nameOf(path)) || !this.#directories.has(parentOf(path))))
       this.#refuse('has no way to', path);
     this.#charge(path.length);
     this.#path = path;

@@ -1,6 +1,6 @@
 import type { RootPath } from '../base/root-path.ts';
 import { type Digest, digestOf } from './digest.ts';
-import type { Entry } from './entry.ts';
+import { dataChunkCount, type Entry } from './entry.ts';
 
 /** One directory of a root: its entries sorted by name (byte order), each name once. */
 export interface Directory {
@@ -63,11 +63,49 @@ export function manifestTotals(manifest: Manifest): ManifestTotals {
   let entries = 1;
   let bytes = manifest.root.size;
   for (const directory of manifest.directories.values()) {
+    const tally = tallyOf(directory);
+    files += tally.files;
     entries += directory.entries.length;
-    for (const entry of directory.entries) {
-      if (entry.kind !== 'dir') files += 1;
-      bytes += entry.size;
-    }
+    bytes += tally.bytes;
   }
   return { files, entries, bytes };
+}
+
+/** Data chunks of a directory's own files; holes do not count. */
+export function dataChunks(directory: Directory): number {
+  return tallyOf(directory).chunks;
+}
+
+/** Whether every entry means something by itself: none is a second name of a file, or could not be read. */
+export function isPlain(manifest: Manifest): boolean {
+  for (const directory of manifest.directories.values()) if (!tallyOf(directory).plain) return false;
+  return manifest.root.kind !== 'unknown';
+}
+
+interface Tally {
+  readonly files: number;
+  readonly bytes: number;
+  readonly chunks: number;
+  readonly plain: boolean;
+}
+
+const tallies = new WeakMap<readonly Entry[], Tally>();
+
+/** Counted once for the life of the entries. */
+function tallyOf({ entries }: Directory): Tally {
+  const known = tallies.get(entries);
+  if (known !== undefined) return known;
+  let files = 0;
+  let bytes = 0;
+  let chunks = 0;
+  let plain = true;
+  for (const entry of entries) {
+    if (entry.kind !== 'dir') files += 1;
+    if (entry.kind === 'hardlink' || entry.kind === 'unknown') plain = false;
+    bytes += entry.size;
+    if (entry.kind === 'file') chunks += dataChunkCount(entry.content);
+  }
+  const tally = { files, bytes, chunks, plain };
+  tallies.set(entries, tally);
+  return tally;
 }

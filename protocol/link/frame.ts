@@ -2,7 +2,8 @@
  * Frames of an authenticated link, each one binary WebSocket message.
  *
  *   control: type (u8, 1) · msgpack envelope
- *   data:    type (u8, 2) · call id (u32 LE) · xxh64 of the payload (u64 LE) · payload
+ *   data:    type (u8, 2) · call id (u32 LE) · xxh64 of the payload (u64 LE) · payload      callee to caller
+ *   payload: type (u8, 3) · the same                                                        caller to callee, once
  *
  * The check value is against broken memory and broken code, not against people: those are kept out by the handshake, and
  * wrong chunks by their digests.
@@ -16,6 +17,7 @@ const hasher = await xxhash();
 
 const controlType = 1;
 const dataType = 2;
+const payloadType = 3;
 const dataHeaderBytes = 13;
 
 /** The longest frame either side may send. */
@@ -23,7 +25,8 @@ export const maxFrameBytes = dataHeaderBytes + limits.dataFrameBytes;
 
 export type Frame =
   | { readonly type: 'control'; readonly body: Buffer }
-  | { readonly type: 'data'; readonly id: number; readonly payload: Buffer };
+  | { readonly type: 'data'; readonly id: number; readonly payload: Buffer }
+  | { readonly type: 'payload'; readonly id: number; readonly payload: Buffer };
 
 export function encodeControlFrame(message: Uint8Array): Buffer {
   if (message.length + 1 > limits.controlFrameBytes) {
@@ -36,11 +39,11 @@ export function encodeControlFrame(message: Uint8Array): Buffer {
 }
 
 /** Copies the parts behind a header. */
-export function encodeDataFrame(id: number, parts: readonly Uint8Array[]): Buffer {
+export function encodeDataFrame(type: 'data' | 'payload', id: number, parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   assert(length <= limits.dataFrameBytes, `a data frame of ${length} bytes`);
   const frame = Buffer.allocUnsafe(dataHeaderBytes + length);
-  frame[0] = dataType;
+  frame[0] = type === 'data' ? dataType : payloadType;
   frame.writeUInt32LE(id, 1);
   let at = dataHeaderBytes;
   for (const part of parts) {
@@ -59,10 +62,10 @@ export function decodeFrame(bytes: Buffer): Frame {
       throw new TowError('limit-exceeded', `a control frame of ${bytes.length} bytes`);
     return { type: 'control', body: bytes.subarray(1) };
   }
-  if (type !== dataType || bytes.length < dataHeaderBytes)
+  if ((type !== dataType && type !== payloadType) || bytes.length < dataHeaderBytes)
     throw new TowError('bad-message', `a frame of ${bytes.length} bytes and type ${type ?? 'none'}`);
   const payload = bytes.subarray(dataHeaderBytes);
   if (hasher.h64Raw(payload) !== bytes.readBigUInt64LE(5))
     throw new TowError('bad-message', `a data frame of ${payload.length} bytes arrived damaged`);
-  return { type: 'data', id: bytes.readUInt32LE(1), payload };
+  return { type: type === dataType ? 'data' : 'payload', id: bytes.readUInt32LE(1), payload };
 }

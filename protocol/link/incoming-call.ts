@@ -14,8 +14,13 @@ export class IncomingCall {
   /** The frame before the next one; never rejects. */
   #sending: Promise<void> = Promise.resolve();
   #over = false;
+  /** Bytes that are to come with the call, and who waits for them. */
+  readonly payloadBytes: number;
+  #payload: Buffer | undefined;
+  #onPayload: (() => void) | undefined;
 
-  constructor(windowBytes: number, sendFrame: SendFrame) {
+  constructor(windowBytes: number, payloadBytes: number, sendFrame: SendFrame) {
+    this.payloadBytes = payloadBytes;
     this.#window = new CreditWindow(windowBytes);
     this.#sendFrame = sendFrame;
   }
@@ -27,6 +32,31 @@ export class IncomingCall {
   /** Whether the call still may say something. */
   get over(): boolean {
     return this.#over;
+  }
+
+  /** Whether the call's payload has not come yet. */
+  get waits(): boolean {
+    return this.payloadBytes > 0 && this.#payload === undefined;
+  }
+
+  /** Throws when it is not what was announced. */
+  takePayload(payload: Buffer): void {
+    if (!this.waits || payload.length !== this.payloadBytes)
+      throw new TowError('bad-message', `a payload of ${payload.length} bytes, ${this.payloadBytes} were announced`);
+    this.#payload = payload;
+    this.#onPayload?.();
+  }
+
+  /** The payload once it is there; undefined if the call has none. Rejects when the call ends before. */
+  async payload(): Promise<Buffer | undefined> {
+    if (this.waits && !this.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#onPayload = resolve;
+        this.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    if (this.signal.aborted) throw this.#reason();
+    return this.#payload;
   }
 
   credit(bytes: number): void {

@@ -97,6 +97,9 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
       this.close(error);
       throw error;
     }
+    const { payload } = options;
+    if (payload !== undefined && (!method.payload || payload.length > limits.callPayloadBytes))
+      throw new TowError('internal', `${payload.length} bytes cannot go with ${name}`);
     const id = this.#lastOutgoing + 1;
     const call = new OutgoingCall<R[N]>(name, method, options, {
       cancel: () => this.#control({ type: 'cancel', id }),
@@ -109,7 +112,9 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     setMaxListeners(0, signal);
     signal.addEventListener('abort', abandon, { once: true });
     try {
-      this.#control({ type: 'call', id, method: name, params, window: call.windowBytes });
+      const announced = payload === undefined || payload.length === 0 ? {} : { payload: payload.length };
+      this.#control({ type: 'call', id, method: name, params, window: call.windowBytes, ...announced });
+      if (payload !== undefined && payload.length > 0) this.#sendPayload(id, payload);
       const result = await call.settled;
       // Cancelled is cancelled, also when the result was on its way already.
       throwIfAborted(signal);
@@ -158,6 +163,7 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
       this.#bytesReceived += bytes.length;
       const frame = decodeFrame(bytes);
       if (frame.type === 'data') this.#outgoingCall(frame.id)?.data(frame.payload);
+      else if (frame.type === 'payload') this.#incomingCall(frame.id)?.takePayload(frame.payload);
       else this.#onControl(decodeMessage(envelopeSchema, frame.body, 'a control message'));
     } catch (error) {
       this.close(toTowError(error, 'a message of the peer'));
@@ -200,12 +206,16 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     return this.#incoming.get(id);
   }
 
-  #serve({ id, method: name, params, window }: Extract<Envelope, { type: 'call' }>): void {
+  #serve({ id, method: name, params, window, payload = 0 }: Extract<Envelope, { type: 'call' }>): void {
     if (id <= this.#lastIncoming) throw new TowError('bad-message', `call ${id} after call ${this.#lastIncoming}`);
     if (this.#incoming.size >= limits.callsUnderWay)
       throw new TowError('limit-exceeded', `the peer has ${this.#incoming.size} calls under way`);
+    let waiting = payload;
+    for (const other of this.#incoming.values()) if (other.waits) waiting += other.payloadBytes;
+    if (waiting > limits.payloadsUnderWayBytes)
+      throw new TowError('limit-exceeded', `calls of the peer wait for ${waiting} bytes that go with them`);
     this.#lastIncoming = id;
-    const call = new IncomingCall(window, (parts, bytes) => this.#sendData(id, parts, bytes));
+    const call = new IncomingCall(window, payload, (parts, bytes) => this.#sendData(id, parts, bytes));
     this.#incoming.set(id, call);
     void this.#run(id, name, params, call);
   }
@@ -230,8 +240,12 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     const handler = this.#parts.handlers[name];
     if (method === undefined || handler === undefined)
       throw new TowError('not-supported', `this side does not serve ${name}`);
+    const payload = await call.payload();
+    if (payload !== undefined && !method.payload)
+      throw new TowError('bad-message', `${payload.length} bytes came with ${name}, which takes none`);
     const context: CallContext<Method> = {
       signal: call.signal,
+      payload,
       emit: (body) => {
         if (!call.over) this.#control({ type: 'event', id, body });
       },
@@ -243,11 +257,18 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     return await handler(parseMessage(method.params, params, `the parameters of ${name}`), context);
   }
 
+  /** It is sent at once: a call without it can do nothing, and it is bounded. */
+  #sendPayload(id: number, payload: Uint8Array): void {
+    this.#send(encodeDataFrame('payload', id, [payload])).catch((error: unknown) =>
+      this.#end(toTowError(error, 'sending')),
+    );
+  }
+
   /** False once the link is gone. */
   async #sendData(id: number, parts: readonly Uint8Array[], bytes: number): Promise<boolean> {
     if (!(await this.#gate.enter(bytes))) return false;
     try {
-      await this.#send(encodeDataFrame(id, parts));
+      await this.#send(encodeDataFrame('data', id, parts));
       return true;
     } finally {
       this.#gate.leave(bytes);

@@ -20,6 +20,8 @@ export interface CallOptions<M extends Method> {
    * The payload is the receiver's to keep. The call settles when the last one has been taken. A throw cancels the call and becomes its error. Required if the method streams.
    */
   readonly onData?: (payload: Buffer) => void | Promise<void>;
+  /** Goes with the parameters; at most `limits.callPayloadBytes`. Only if the method says so. */
+  readonly payload?: Uint8Array;
   /** Bytes the callee may have under way before `onData` has taken them. Default 8 MiB. */
   readonly windowBytes?: number;
 }
@@ -28,6 +30,8 @@ export interface CallOptions<M extends Method> {
 export interface CallContext<M extends Method> {
   /** Aborts when the caller cancels or the link is lost. */
   readonly signal: AbortSignal;
+  /** What came with the parameters. */
+  readonly payload: Buffer | undefined;
   /** Throws `limit-exceeded` when the event is too long for a control message. */
   readonly emit: (event: v.InferInput<M['event']>) => void;
   /**

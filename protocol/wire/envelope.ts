@@ -15,6 +15,8 @@ export const envelopeSchema = v.variant('type', [
     params: v.unknown(),
     /** Bytes of data the caller takes before it has given more credit. */
     window: v.pipe(countSchema, v.maxValue(limits.streamWindowBytes)),
+    /** Bytes that go with the call: one payload frame of this id follows. */
+    payload: v.optional(v.pipe(countSchema, v.minValue(1), v.maxValue(limits.callPayloadBytes))),
   }),
   v.object({ type: v.literal('event'), id, body: v.unknown() }),
   v.object({ type: v.literal('done'), id, result: v.unknown() }),

@@ -15,6 +15,9 @@ export const limits = {
   streamWindowBytes: 64 << 20,
   /** What a data frame costs of its stream's credit besides its payload: about what keeping it takes. */
   dataFrameOverheadBytes: 512,
+  /** Bytes that may go with a call, beside its parameters; and those of all calls that wait for theirs. */
+  callPayloadBytes: 1 << 20,
+  payloadsUnderWayBytes: 16 << 20,
   /** Calls under way in one direction of a link. */
   callsUnderWay: 256,
   /** A path from the root. */

@@ -11,6 +11,8 @@ export interface Method<P extends Schema = Schema, E extends Schema = Schema, R 
   readonly event: E;
   readonly result: R;
   readonly stream: boolean;
+  /** Whether bytes may go with the call. */
+  readonly payload: boolean;
 }
 
 export function method<P extends Schema, E extends Schema, R extends Schema>(
@@ -18,8 +20,9 @@ export function method<P extends Schema, E extends Schema, R extends Schema>(
   event: E,
   result: R,
   stream = false,
+  payload = false,
 ): Method<P, E, R> {
-  return { params, event, result, stream };
+  return { params, event, result, stream, payload };
 }
 
 /** The methods one side serves, by name. */

@@ -61,9 +61,16 @@ export const pullRun = method(
     allowPartial: v.boolean(),
     /** Hash everything on the node again instead of trusting stat data. */
     verify: v.boolean(),
+    /**
+     * What the controller believes the root to be: the payload is a delta (chunk/manifest-delta.ts) from there to
+     * `digest`. Of no use, and no harm, when the root is anything else.
+     */
+    base: v.optional(digestSchema),
   }),
   pullEventSchema,
   pullResultSchema,
+  false,
+  true,
 );
 
 /** Agent to controller: the manifest of a snapshot, as a stream of blocks (see chunk/manifest-codec.ts). */

@@ -55,7 +55,7 @@ export function pull(
       for (const block of manifestBlocks(snapshot)) session.manifestBlock(block);
     }
     before('observe');
-    const absent = session.observe();
+    const absent = session.observe(undefined);
     before('stage');
     const staged = session.stage(absent.flatMap((path, at) => (setup.ignored?.(path) === true ? [at] : [])));
     if (staged.settled) {

@@ -45,7 +45,7 @@ export async function rawPeer(handlers: Handlers<TestMethods>, clock: Clock = sy
   let closed = false;
   socket.on('message', (data, isBinary) => {
     const frame = decodeFrame(messageBytes(data, isBinary) ?? Buffer.alloc(0));
-    if (frame.type === 'data') heard.push({ type: 'data', id: frame.id, bytes: frame.payload.length });
+    if (frame.type !== 'control') heard.push({ type: 'data', id: frame.id, bytes: frame.payload.length });
     else heard.push(decodeMessage(envelopeSchema, frame.body, 'what a link sent'));
     wake();
   });
@@ -74,7 +74,7 @@ export async function rawPeer(handlers: Handlers<TestMethods>, clock: Clock = sy
     heard,
     say: sayRaw,
     sayRaw,
-    pour: (id, payload) => socket.send(encodeDataFrame(id, [payload])),
+    pour: (id, payload) => socket.send(encodeDataFrame('data', id, [payload])),
     hear,
     settled: async () => {
       stamp += 1;

@@ -118,6 +118,7 @@ export const controllerSamples: MethodSamples<ControllerMethods> = {
 
 export const envelopeSamples: readonly Envelope[] = [
   { type: 'call', id: 1, method: 'job.log', params: agentSamples['job.log'].params, window: 8 << 20 },
+  { type: 'call', id: 3, method: 'pull.run', params: agentSamples['pull.run'].params, window: 0, payload: 10 },
   { type: 'event', id: 2, body: agentSamples['pull.run'].event },
   { type: 'done', id: 0xffff_ffff, result: { end: 5 } },
   { type: 'failed', id: 3, error },
@@ -154,7 +155,8 @@ export function handshakeSamples(): Readonly<Record<string, Buffer>> {
 export function frameSamples(): Readonly<Record<string, Buffer>> {
   return {
     control: encodeControlFrame(encodeMessage({ type: 'cancel', id: 4 })),
-    data: encodeDataFrame(0x01020304, [Buffer.from('some '), Buffer.from('bytes')]),
-    'data without payload': encodeDataFrame(1, []),
+    data: encodeDataFrame('data', 0x01020304, [Buffer.from('some '), Buffer.from('bytes')]),
+    payload: encodeDataFrame('payload', 0x01020304, [Buffer.from('some bytes')]),
+    'data without payload': encodeDataFrame('data', 1, []),
   };
 }

@@ -9,11 +9,12 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { plainSnapshot } from '../helpers/plain-source.ts';
+import { type PlainSnapshot, plainSnapshot } from '../helpers/plain-source.ts';
 import { pull } from '../helpers/pull.ts';
 import { Random } from '../helpers/random.ts';
 import { RandomTree } from '../helpers/random-tree.ts';
 import { missingOrDifferent, readTree, type TreeItem } from '../helpers/tree.ts';
+import { WatchedNode, watchedPull } from '../helpers/watched-pull.ts';
 
 const cases = Number(process.env['TOWLINE_PULL_CASES'] ?? 60);
 const firstSeed = Number(process.env['TOWLINE_SEED'] ?? Date.now() % 1_000_000);
@@ -39,7 +40,8 @@ function keptContents(conflicts: string): Set<string> {
   return kept;
 }
 
-function runCase(seed: number): void {
+/** `watched`: as an agent does that knows what it holds, and is sent what changed. */
+async function runCase(seed: number, watched: WatchedNode | undefined): Promise<void> {
   const random = new Random(seed);
   const top = mkdtempSync(join(tmpdir(), 'pull-'));
   try {
@@ -56,7 +58,7 @@ function runCase(seed: number): void {
       const before = round > 0 ? readTree(work) : new Map<string, TreeItem>();
       const theirs = theirsOf(before, ours);
       const want = readTree(source);
-      pull(plainSnapshot(source), { node });
+      await pullTo(node, plainSnapshot(source), watched);
       const got = readTree(work);
       const where = `seed ${seed} round ${round}`;
       expect(missingOrDifferent(want, got), where).toEqual([]);
@@ -88,8 +90,8 @@ function runCase(seed: number): void {
       }
       ours = new Map([...got].filter(([path]) => want.has(path)));
       // Nothing to do the second time, and nothing changes.
-      const again = pull(plainSnapshot(source), { node });
-      expect([again.placed, again.removed, again.fetchedBytes], where).toEqual([0, 0, 0]);
+      const again = await pullTo(node, plainSnapshot(source), watched);
+      expect([again.placed, again.removed], where).toEqual([0, 0]);
       expect(missingOrDifferent(got, readTree(work)), where).toEqual([]);
     }
   } finally {
@@ -97,6 +99,30 @@ function runCase(seed: number): void {
   }
 }
 
-test(`${cases} random cases from seed ${firstSeed}`, { timeout: 600_000 }, () => {
-  for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) runCase(seed);
+async function pullTo(
+  node: string,
+  snapshot: PlainSnapshot,
+  watched: WatchedNode | undefined,
+): Promise<{ readonly placed: number; readonly removed: number }> {
+  if (watched !== undefined) return await watchedPull(snapshot, { node }, watched);
+  const result = pull(snapshot, { node });
+  if (result.placed === 0) expect(result.fetchedBytes).toBe(0);
+  return result;
+}
+
+test(`${cases} random cases from seed ${firstSeed}`, { timeout: 600_000 }, async () => {
+  for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) await runCase(seed, undefined);
+});
+
+test(`${cases} random cases from seed ${firstSeed}, watched`, { timeout: 600_000 }, async () => {
+  let deltas = 0;
+  let partial = 0;
+  for (let seed = firstSeed; seed < firstSeed + cases; seed += 1) {
+    using watched = new WatchedNode();
+    await runCase(seed, watched);
+    deltas += watched.deltas;
+    partial += watched.partial;
+  }
+  expect(deltas).toBeGreaterThan(cases / 4);
+  expect(partial).toBeGreaterThan(cases / 2);
 });

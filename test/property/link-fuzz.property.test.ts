@@ -52,8 +52,8 @@ const frame = fc.oneof(
   fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.concat([Buffer.of(1), bytes])),
   mutated(envelope.map((message) => encodeControlFrame(encoded(message)))),
   envelope.map((message) => encodeControlFrame(encoded(message))),
-  mutated(fc.tuple(fc.nat(3), fc.uint8Array()).map(([call, payload]) => encodeDataFrame(call, [payload]))),
-  fc.tuple(fc.nat(3), fc.uint8Array()).map(([call, payload]) => encodeDataFrame(call, [payload])),
+  mutated(fc.tuple(fc.nat(3), fc.uint8Array()).map(([call, payload]) => encodeDataFrame('data', call, [payload]))),
+  fc.tuple(fc.nat(3), fc.uint8Array()).map(([call, payload]) => encodeDataFrame('data', call, [payload])),
 );
 
 function onlyTowErrors(run: () => unknown): void {

@@ -5,5 +5,6 @@ export const down: CommandRun<'down'> = async (command, context, controller) => 
   const cluster = controller.registry.get(command.cluster);
   await controller.jobs.forget(cluster.name);
   await controller.registry.remove(cluster, context, command.purge);
+  for (const node of cluster.nodes) controller.held.drop(node.keyId);
   return { summary: { command: 'down', text: `cluster ${cluster.name} is down` } };
 };

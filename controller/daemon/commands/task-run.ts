@@ -70,7 +70,14 @@ export async function syncCluster(
   const summary = await syncRoots(
     nodes,
     roots,
-    { verify, allowDelete, allowPartial, offers: controller.offers, emit: (event) => context.emit(event) },
+    {
+      verify,
+      allowDelete,
+      allowPartial,
+      offers: controller.offers,
+      held: controller.held,
+      emit: (event) => context.emit(event),
+    },
     context.signal,
   );
   const workdir = roots.find(({ name }) => name === 'workdir')?.from;

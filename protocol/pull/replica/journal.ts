@@ -1,5 +1,5 @@
 /** The journal of a switch: written whole and durable before the first op, deleted after the ledger. See docs/decisions/0001. */
-import { readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ByteReader } from '../../base/byte-reader.ts';
 import { ByteWriter } from '../../base/byte-writer.ts';
@@ -55,6 +55,11 @@ export function readJournal(stateDir: string): Journal | undefined {
   const [id, root, dest, stage] = [reader.text(), reader.text(), reader.text(), reader.text()];
   const ops = Array.from({ length: reader.u32() }, () => readOp(reader));
   return { id, root, dest, stage, ops, record: decodeLedgerRecord(record) };
+}
+
+/** Whether there is a journal, whole or not, or a part of one. */
+export function hasJournal(stateDir: string): boolean {
+  return existsSync(join(stateDir, 'journal')) || existsSync(join(stateDir, 'journal.new'));
 }
 
 export function deleteJournal(stateDir: string): void {

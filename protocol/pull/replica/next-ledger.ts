@@ -9,7 +9,7 @@ import { unknownPaths } from './plan.ts';
 import { kindOf, look, noPrint, type Print, printOf } from './print.ts';
 
 /**
- * The record that leads from `before` to `manifest`. `prints` are those known; others are left empty. What the source
+ * The record that leads from `before` to `manifest`, which differ in the directories of `scope` only. `prints` are those known; others are left empty. What the source
  * could not read stays in the ledger as it was, so that it still counts as ours.
  */
 export function nextRecord(
@@ -17,10 +17,13 @@ export function nextRecord(
   manifest: Manifest,
   source: string,
   prints: ReadonlyMap<RootPath, Print>,
+  scope: ReadonlySet<RootPath> | undefined,
 ): LedgerRecord {
-  const whole = carryUnknown(before, manifest);
+  const whole = scope === undefined ? carryUnknown(before, manifest) : manifest;
   const replaced: LedgerDirectory[] = [];
-  for (const directory of whole.directories.values()) {
+  for (const path of scope ?? whole.directories.keys()) {
+    const directory = whole.directories.get(path);
+    if (directory === undefined) continue;
     const old = before?.directories.get(directory.path);
     const next: LedgerDirectory = {
       path: directory.path,
@@ -31,7 +34,8 @@ export function nextRecord(
     };
     if (old === undefined || !sameDirectory(old, next)) replaced.push(next);
   }
-  const dropped = [...(before?.directories.keys() ?? [])].filter((path) => !whole.directories.has(path));
+  const had = scope ?? before?.directories.keys() ?? [];
+  const dropped = [...had].filter((path) => before?.directories.has(path) === true && !whole.directories.has(path));
   return {
     source,
     digest: manifestDigest(whole),

@@ -23,40 +23,66 @@ export type Observation = ReadonlyMap<RootPath, Observed>;
 const missing: Observed = { state: 'missing' };
 const changed: Observed = { state: 'changed' };
 
-/** `rehashed` counts files that were hashed only because their print was too young to be trusted. Blocking. */
-export function observe(
-  root: string,
-  ledger: Ledger,
-  verify: boolean,
-): { readonly observation: Observation; readonly rehashed: number } {
+export interface Look {
+  readonly observation: Observation;
+  /** Files that were hashed only because their print was too young to be trusted. */
+  readonly young: readonly RootPath[];
+  /** Whether a file that is not as it was left has several names: then what is elsewhere counts, too. */
+  readonly linked: boolean;
+}
+
+export interface LookOptions {
+  /** Hash every file, whatever its print says. */
+  readonly verify: boolean;
+  /** Look at these directories only (and at all that is below what is gone). */
+  readonly only: ReadonlySet<RootPath> | undefined;
+  /** Open directories that their own mode closes to us; otherwise that is an error. */
+  readonly lend: boolean;
+}
+
+/** Blocking. */
+export function observe(root: string, ledger: Ledger, options: LookOptions): Look {
+  const { only } = options;
   const observation = new Map<RootPath, Observed>();
-  const observer = new Observer(root, ledger, verify, observation);
+  const observer = new Observer(root, ledger, options, observation);
   observer.item('', ledger.root, ledger.rootPrint);
-  for (const path of [...ledger.directories.keys()].sort()) observer.directory(path);
-  return { observation, rehashed: observer.rehashed };
+  const some = [...(only ?? [])].filter((path) => ledger.directories.has(path)).sort();
+  for (const path of some) observer.directory(path);
+  // Parents come before children in path order, so that one that is gone settles everything below.
+  if (only === undefined || observer.lostDirectory) {
+    for (const path of [...ledger.directories.keys()].sort())
+      if (only === undefined || (!only.has(path) && observer.isGone(path))) observer.directory(path);
+  }
+  return { observation, young: observer.young, linked: observer.linked };
 }
 
 class Observer {
   readonly #root: string;
   readonly #ledger: Ledger;
-  readonly #verify: boolean;
+  readonly #options: LookOptions;
   readonly #found: Map<RootPath, Observed>;
-  rehashed = 0;
+  readonly young: RootPath[] = [];
+  linked = false;
+  lostDirectory = false;
 
-  constructor(root: string, ledger: Ledger, verify: boolean, found: Map<RootPath, Observed>) {
+  constructor(root: string, ledger: Ledger, options: LookOptions, found: Map<RootPath, Observed>) {
     this.#root = root;
     this.#ledger = ledger;
-    this.#verify = verify;
+    this.#options = options;
     this.#found = found;
   }
 
-  /** Parents come before children in path order, so a directory that is gone settles everything below at once. */
+  /** Whether what the ledger has at a path is known not to be there. */
+  isGone(path: RootPath): boolean {
+    const state = this.#found.get(path)?.state;
+    return state === 'missing' || state === 'changed';
+  }
+
   directory(path: RootPath): void {
     const directory = this.#ledger.directories.get(path);
     if (directory === undefined) return;
-    const state = this.#found.get(path)?.state;
-    const gone = state === 'missing' || state === 'changed';
-    if (!gone) this.#lend(path);
+    const gone = this.isGone(path);
+    if (!gone && this.#options.lend) this.#lend(path);
     directory.entries.forEach((entry, at) => {
       const child = joinPath(path, entry.name);
       if (gone) this.#found.set(child, missing);
@@ -79,19 +105,23 @@ class Observer {
     if (entry.kind === 'unknown') return;
     const where = absolutePath(this.#root, path);
     const stats = look(where);
-    const observed = stats === undefined ? missing : this.#compare(where, stats, entry, print);
-    if (observed !== undefined) this.#found.set(path, observed);
+    const observed = stats === undefined ? missing : this.#compare(path, stats, entry, print);
+    if (observed === undefined) return;
+    this.#found.set(path, observed);
+    if (entry.kind === 'dir' && observed.state !== 'touched') this.lostDirectory = true;
+    if (stats?.isFile() === true && stats.nlink > 1n) this.linked = true;
   }
 
-  #compare(where: Buffer, stats: BigIntStats, entry: Entry, print: Print): Observed | undefined {
+  #compare(path: RootPath, stats: BigIntStats, entry: Entry, print: Print): Observed | undefined {
     const now = printOf(stats);
+    const where = absolutePath(this.#root, path);
     if (entry.kind === 'dir') {
       if (!stats.isDirectory()) return changed;
       return sameMeta(stats, entry) ? undefined : { state: 'touched', print: now };
     }
     const settled = print !== '' && printCtimeNs(print) < this.#ledger.settledNs;
-    if (now === print && settled && !this.#verify) return undefined;
-    if (now === print && !settled) this.rehashed += 1;
+    if (now === print && settled && !this.#options.verify) return undefined;
+    if (now === print && !settled) this.young.push(path);
     if (kindOf(stats) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return changed;
     if (!this.#holds(where, stats, entry)) return changed;
     return now === print ? undefined : { state: 'touched', print: now };

@@ -42,27 +42,25 @@ export interface PlanInput {
   readonly observation: Observation;
   /** Paths of the ledger that the source lacks only because it ignores them now: they stay. */
   readonly ignored: ReadonlySet<RootPath>;
+  /** Directories whose entries the source or the node may have changed; any if undefined. */
+  readonly scope: ReadonlySet<RootPath> | undefined;
 }
 
 /** Paths of the ledger that the manifest lacks, children before parents. Below an `unknown` entry nothing is absent. */
-export function absentPaths(ledger: Ledger, manifest: Manifest): RootPath[] {
-  const present = pathSet(manifest);
-  const unknown = unknownPaths(manifest);
+export function absentPaths(ledger: Ledger, manifest: Manifest, scope: ReadonlySet<RootPath> | undefined): RootPath[] {
+  const unknown = scope === undefined ? unknownPaths(manifest) : new Set<RootPath>();
   const absent: RootPath[] = [];
-  for (const [directory, { entries }] of ledger.directories) {
-    for (const { name } of entries) {
+  for (const directory of scope ?? ledger.directories.keys()) {
+    const before = ledger.directories.get(directory)?.entries ?? [];
+    const now = manifest.directories.get(directory)?.entries ?? [];
+    if (before === now) continue;
+    const present = new Set(now.map(({ name }) => name));
+    for (const { name } of before) {
       const path = joinPath(directory, name);
-      if (!present.has(path) && !isBelow(path, unknown)) absent.push(path);
+      if (!present.has(name) && !isBelow(path, unknown)) absent.push(path);
     }
   }
   return absent.sort().toReversed();
-}
-
-function pathSet(manifest: Manifest): Set<RootPath> {
-  const paths = new Set<RootPath>();
-  for (const [directory, { entries }] of manifest.directories)
-    for (const { name } of entries) paths.add(joinPath(directory, name));
-  return paths;
 }
 
 /** Paths that the source could not read. */
@@ -133,11 +131,12 @@ class Planner {
   }
 
   entries(): void {
-    const { manifest } = this.#input;
+    const { manifest, scope } = this.#input;
     this.#entry('', manifest.root);
+    const paths = [...(scope ?? manifest.directories.keys())].sort();
     // A hard link may come before the directory of the file that it names, so links wait until files are decided.
     for (const links of [false, true]) {
-      for (const path of [...manifest.directories.keys()].sort()) {
+      for (const path of paths) {
         for (const entry of manifest.directories.get(path)?.entries ?? []) {
           if ((entry.kind === 'hardlink') === links) this.#entry(joinPath(path, entry.name), entry);
         }
@@ -146,10 +145,10 @@ class Planner {
   }
 
   removals(): void {
-    const { ledger, manifest, observation, ignored } = this.#input;
+    const { ledger, manifest, observation, ignored, scope } = this.#input;
     if (ledger === undefined) return;
     const directories: Op[] = [];
-    for (const path of absentPaths(ledger, manifest)) {
+    for (const path of absentPaths(ledger, manifest, scope)) {
       const item = ledgerItem(ledger, path);
       if (
         item === undefined ||

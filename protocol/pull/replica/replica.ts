@@ -1,190 +1,133 @@
 /**
- * Pulls a root: asks the source over the link for what the thread (session.ts) finds missing, and reports progress.
- * The thread lives as long as the pull, so that a node at rest holds no manifest in memory.
+ * A root on its node. The thread that works on it lives little longer than its pulls, so that a node at rest holds no
+ * manifest in memory; what is watched, and what the last pull came to, is kept.
  */
-import { throwIfAborted } from '../../base/abort.ts';
 import { WorkerPool } from '../../base/worker-pool.ts';
 import type { Link } from '../../link/link.ts';
-import { limits } from '../../wire/limits.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
-import type { PullEvent, PullResult } from '../../wire/pull.ts';
-import { wireBytes } from '../../wire/schema.ts';
+import type { PullResult } from '../../wire/pull.ts';
+import { openSession, Pull, type PullOptions, type PullTools } from './pull.ts';
 import type { RootGate } from './root-gate.ts';
+import { RootWatch } from './root-watch.ts';
 import type { SessionOptions } from './session.ts';
 import type { ReplicaTasks } from './worker.ts';
 
-export interface PullOptions {
-  readonly session: SessionOptions;
-  /** The snapshot to pull, as the source calls it. */
-  readonly snapshot: string;
-  /** Bundle that serves the role 'replica'. */
-  readonly script: string;
-  readonly gate: RootGate;
-  readonly onEvent: (event: PullEvent) => void;
+/** How long a thread outlives its last pull, in ms: it holds the ledger in memory. */
+const warmMs = 15_000;
+/** After this long without a pull the root is looked at, if parts of it were not since they changed. */
+const restMs = 1000;
+
+interface Settled {
+  readonly source: string;
+  readonly result: PullResult;
 }
 
-/** Runs named by one `pull.chunks` call; the control frame limit allows more. */
-const maxRuns = 50_000;
+/** One root of a node: pulls one at a time, and knows in between, by watching, whether it is still what the last one left. */
+export class Replica implements AsyncDisposable {
+  readonly #script: string;
+  readonly #gate: RootGate;
+  readonly #watch = new RootWatch();
+  /** What the last pull came to, if nothing was amiss. */
+  #settled: Settled | undefined;
+  #thread: WorkerPool<ReplicaTasks> | undefined;
+  #cooling: NodeJS.Timeout | undefined;
+  #resting: NodeJS.Timeout | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #closed = false;
 
-/** Manifest paths asked about in one `pull.classify` call, in bytes. */
-const classifyBytes = 256 << 10;
-
-/**
- * Makes the root equal to the snapshot. Cancelling before the switch leaves the root as it was and the stage for the
- * next pull; a switch under way is finished first. Throws `source-changed` when a new snapshot must be taken.
- */
-export async function pullRoot(
-  link: Link<ControllerMethods>,
-  options: PullOptions,
-  signal: AbortSignal,
-): Promise<PullResult> {
-  const pull = new Pull(link, options, signal);
-  try {
-    return await pull.run();
-  } finally {
-    await pull.end();
-  }
-}
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-class Pull {
-  readonly #link: Link<ControllerMethods>;
-  readonly #options: PullOptions;
-  readonly #signal: AbortSignal;
-  readonly #thread: WorkerPool<ReplicaTasks>;
-  readonly #progress: Mutable<PullEvent> = { phase: 'plan', files: 0, totalFiles: 0, bytes: 0, totalBytes: 0 };
-  #fetchedBytes = 0;
-  #sentBytes = 0;
-  #reported = 0;
-
-  constructor(link: Link<ControllerMethods>, options: PullOptions, signal: AbortSignal) {
-    this.#link = link;
-    this.#options = options;
-    this.#signal = signal;
-    this.#thread = new WorkerPool(options.script, 'replica', 1);
+  /** `script` is the bundle that serves the role 'replica'. */
+  constructor(script: string, gate: RootGate) {
+    this.#script = script;
+    this.#gate = gate;
   }
 
-  async run(): Promise<PullResult> {
-    const { session, gate } = this.#options;
-    this.#phase('plan');
-    // The root may have a switch to finish, which is one of the things the gate is there for.
-    const { knowsManifest } = await gate.hold(() => this.#task('open', session));
-    if (!knowsManifest) await this.#fetchManifest();
-    const absent = await this.#task('observe', undefined);
-    const staged = await this.#task('stage', await this.#classify(absent));
-    if (staged.settled) {
-      await this.#thread.run('settle', undefined, this.#signal);
-      return await this.#result();
-    }
-    this.#progress.totalFiles = staged.files;
-    this.#progress.files = staged.finishedFiles;
-    this.#progress.totalBytes = staged.wantedBytes;
-    this.#phase('fetch');
-    await this.#fetchChunks();
-    this.#phase('stage');
-    await gate.hold(() => this.#switch());
-    return await this.#result();
-  }
-
-  async end(): Promise<void> {
-    await this.#thread.close();
-  }
-
-  async #switch(): Promise<void> {
-    await this.#task('prepare', undefined);
-    this.#phase('switch');
-    // No signal from here on: a switch that has begun is finished.
-    await this.#thread.run('switch', undefined, new AbortController().signal);
-    this.#phase('ledger');
-  }
-
-  async #result(): Promise<PullResult> {
-    const { problems, conflicts, ...rest } = await this.#thread.run('finish', undefined, new AbortController().signal);
-    return {
-      ...rest,
-      fetchedBytes: this.#fetchedBytes,
-      sentBytes: this.#sentBytes,
-      conflicts: [...conflicts],
-      problems: problems.slice(0, limits.problemsNamed),
-      problemCount: problems.length,
-    };
-  }
-
-  async #fetchManifest(): Promise<void> {
-    const onData = async (block: Buffer): Promise<void> => {
-      this.#sentBytes += block.length;
-      await this.#task('block', block);
-    };
-    await this.#link.call('pull.manifest', { snapshot: this.#options.snapshot }, { onData }, this.#signal);
-  }
-
-  async #classify(absent: readonly string[]): Promise<number[]> {
-    const ignored: number[] = [];
-    for (let first = 0; first < absent.length; ) {
-      const batch = takeBytes(absent, first, classifyBytes);
-      const reply = await this.#link.call(
-        'pull.classify',
-        { snapshot: this.#options.snapshot, paths: batch.map((path) => wireBytes(path)) },
-        {},
-        this.#signal,
-      );
-      for (const at of reply.ignored) if (at < batch.length) ignored.push(first + at);
-      first += batch.length;
-    }
-    return ignored;
-  }
-
-  async #fetchChunks(): Promise<void> {
-    const reused = await this.#thread.run('reuse', { maxRuns }, this.#signal, {
-      onEvent: (step) => this.#advance(step.bytes, step.finishedFiles),
+  /**
+   * Makes the root equal to the snapshot; waits for the pull before. Cancelling before the switch leaves the root as it
+   * was and the stage for the next pull; a switch under way is finished first. Throws `source-changed` when a new
+   * snapshot must be taken.
+   */
+  async pull(link: Link<ControllerMethods>, options: PullOptions, signal: AbortSignal): Promise<PullResult> {
+    return await this.#exclusive(async () => {
+      clearTimeout(this.#cooling);
+      clearTimeout(this.#resting);
+      try {
+        return this.#unchanged(options.session) ?? (await this.#pull(link, options, signal));
+      } finally {
+        this.#later(options.session);
+      }
     });
-    const onData = async (pack: Buffer): Promise<void> => {
-      this.#sentBytes += pack.length;
-      const { bytes, finishedFiles } = await this.#task('pack', pack);
-      this.#fetchedBytes += bytes;
-      this.#advance(bytes, finishedFiles);
-    };
-    for (const ranges of reused.ranges) {
-      await this.#link.call(
-        'pull.chunks',
-        { snapshot: this.#options.snapshot, ranges: [...ranges] },
-        { onData },
-        this.#signal,
-      );
+  }
+
+  /** Ends the thread. Nothing is pulled any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#resting);
+    await this.#turn;
+    await this.#cool();
+    this.#watch[Symbol.dispose]();
+  }
+
+  /** The result, when it is certain that there is nothing to do. */
+  #unchanged({ digest, source, verify }: SessionOptions): PullResult | undefined {
+    const settled = this.#settled;
+    if (verify || settled?.source !== source || settled.result.digest !== digest) return undefined;
+    if (this.#watch.doubtful?.size !== 0) return undefined;
+    return { ...settled.result, fetchedBytes: 0, sentBytes: 0, reusedBytes: 0, placed: 0, removed: 0 };
+  }
+
+  async #pull(link: Link<ControllerMethods>, options: PullOptions, signal: AbortSignal): Promise<PullResult> {
+    this.#settled = undefined;
+    const pull = new Pull(link, options, this.#tools(), signal);
+    let result: PullResult;
+    try {
+      result = await pull.run();
+    } catch (error) {
+      await this.#cool();
+      throw error;
+    }
+    const clean = result.digest === options.session.digest && result.conflicts.length + result.problemCount === 0;
+    if (clean) this.#settled = { source: options.session.source, result };
+    return result;
+  }
+
+  #later(session: SessionOptions): void {
+    if (this.#closed) return;
+    this.#cooling = setTimeout(() => void this.#exclusive(() => this.#cool()), warmMs).unref();
+    this.#resting = setTimeout(() => void this.#exclusive(() => this.#rest(session)), restMs).unref();
+  }
+
+  /** Looks at what is in doubt, so that the next pull need not. Changes nothing. */
+  async #rest(session: SessionOptions): Promise<void> {
+    if (this.#closed || this.#settled === undefined || this.#watch.doubtful?.size === 0) return;
+    const { signal } = new AbortController();
+    const tools = this.#tools();
+    try {
+      const { knowsManifest } = await openSession(tools, session, signal);
+      if (knowsManifest) this.#watch.lookedAt(await tools.thread.run('look', this.#watch.doubtful, signal));
+    } catch {
+      // It changed under the look, or cannot be read: the next pull says so.
+      await this.#cool();
     }
   }
 
-  async #task<N extends keyof ReplicaTasks>(
-    name: N,
-    input: ReplicaTasks[N]['input'],
-  ): Promise<ReplicaTasks[N]['output']> {
-    throwIfAborted(this.#signal);
-    return await this.#thread.run(name, input, this.#signal);
+  #tools(): PullTools {
+    this.#thread ??= new WorkerPool(this.#script, 'replica', 1);
+    return { thread: this.#thread, gate: this.#gate, watch: this.#watch };
   }
 
-  #phase(phase: PullEvent['phase']): void {
-    this.#progress.phase = phase;
-    this.#options.onEvent({ ...this.#progress });
+  async #cool(): Promise<void> {
+    clearTimeout(this.#cooling);
+    const thread = this.#thread;
+    this.#thread = undefined;
+    await thread?.close();
   }
 
-  /** Ten reports a second at most. */
-  #advance(bytes: number, files: number): void {
-    this.#progress.bytes += bytes;
-    this.#progress.files += files;
-    const now = Date.now();
-    if (now - this.#reported < 100) return;
-    this.#reported = now;
-    this.#options.onEvent({ ...this.#progress });
+  async #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return await done;
   }
-}
-
-/** As many items from `first` as fit in `bytes` and in the wire's limit on paths; at least one. */
-function takeBytes(items: readonly string[], first: number, bytes: number): readonly string[] {
-  let end = first;
-  for (let left = bytes; end < items.length && end - first < 4096; end += 1) {
-    left -= (items[end]?.length ?? 0) + 5;
-    if (left < 0 && end > first) break;
-  }
-  return items.slice(first, end);
 }

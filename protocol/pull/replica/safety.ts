@@ -21,7 +21,6 @@ export function checkDeletes(
   removed: readonly RootPath[],
 ): void {
   if (ledger === undefined) return;
-  const had = filesOutsideGit(ledger);
   const lost = removed.filter((path) => gitPath(path) === undefined).length;
   const hint = 'if that is meant, run it again with --allow-delete';
   const refuse = (why: string): TowError =>
@@ -29,7 +28,9 @@ export function checkDeletes(
   if (source !== '' && ledger.source !== '' && ledger.source !== source) {
     throw refuse(`it was synced from ${ledger.source} last time, now from ${source}`);
   }
-  if (had > 0 && lost > 0 && manifestTotals(manifest).files === 0)
+  if (lost === 0) return;
+  const had = filesOutsideGit(ledger);
+  if (had > 0 && manifestTotals(manifest).files === 0)
     throw refuse(`the source is empty, the node has ${had} files of it`);
   if (had >= manyFiles && lost * 2 > had) throw refuse(`the source lacks ${lost} of ${had} files that are on the node`);
 }

@@ -7,15 +7,16 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
-import { absolutePath, displayPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, displayPath, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
-import { type Manifest, manifestDigest, manifestTotals } from '../../chunk/manifest.ts';
+import { isPlain, type Manifest, manifestDigest, manifestTotals } from '../../chunk/manifest.ts';
 import { ManifestDecoder } from '../../chunk/manifest-codec.ts';
+import { applyDelta, type DecodedDelta, decodeDelta } from '../../chunk/manifest-delta.ts';
 import { limits } from '../../wire/limits.ts';
 import { syncStage } from './barrier.ts';
 import { type DestinationRules, resolveDestination, stageDirectory } from './destination.ts';
 import { checkSpace, explainDiskFull } from './disk-full.ts';
-import { type Journal, writeJournal } from './journal.ts';
+import { hasJournal, type Journal, writeJournal } from './journal.ts';
 import { KeptVersions } from './kept-versions.ts';
 import { type Ledger, ledgerItem, ledgerManifest } from './ledger.ts';
 import { applyRecord, type LedgerFile } from './ledger-file.ts';
@@ -30,7 +31,7 @@ import { checkDeletes } from './safety.ts';
 import { Stage } from './stage.ts';
 import { finishTree, stageLinks, stagePlan } from './stage-plan.ts';
 import { applyMeta, type SwitchResult } from './switch.ts';
-import { unpack } from './unpack.ts';
+import { takePushed, unpack } from './unpack.ts';
 import type { Wants } from './wants.ts';
 
 export interface SessionOptions {
@@ -55,6 +56,13 @@ export interface StagedTotals {
   readonly wantedBytes: number;
 }
 
+/** What a session leaves for the next one on the same root: nobody else changes these. */
+export interface Remembered {
+  readonly stateDir: string;
+  readonly ledger: Ledger;
+  readonly file: LedgerFile;
+}
+
 export class Session {
   readonly #options: SessionOptions;
   readonly #kept: KeptVersions;
@@ -64,7 +72,9 @@ export class Session {
   readonly #problems: Problem[] = [];
   readonly #decoder = new ManifestDecoder(limits);
   #manifest: Manifest | undefined;
+  #delta: DecodedDelta | undefined;
   #observation: Observation = new Map();
+  #scope: ReadonlySet<RootPath> | undefined;
   #rehashed = 0;
   #absent: readonly RootPath[] = [];
   #plan: Plan | undefined;
@@ -72,19 +82,26 @@ export class Session {
   #wants: Wants | undefined;
   #journal: Journal | undefined;
   #reusedBytes = 0;
+  #pushedBytes = 0;
   #switched: SwitchResult | undefined;
+  #after: Ledger | undefined;
   #digest: Digest;
 
-  /** Recovers the root if its last switch was interrupted, and reads its ledger. */
-  constructor(options: SessionOptions) {
+  /** Recovers the root if its last switch was interrupted, and reads its ledger unless that is `remembered`. */
+  constructor(options: SessionOptions, remembered?: Remembered) {
     this.#options = options;
     this.#digest = options.digest;
-    mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
     this.#kept = new KeptVersions(options.conflictsDir);
-    const { ledger, file, problem } = recoverRoot(options.stateDir, this.#kept);
-    if (problem !== undefined) this.#problems.push(problem);
-    this.#ledger = ledger;
-    this.#file = file;
+    if (remembered?.stateDir === options.stateDir && !hasJournal(options.stateDir)) {
+      this.#ledger = remembered.ledger;
+      this.#file = remembered.file;
+    } else {
+      mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+      const { ledger, file, problem } = recoverRoot(options.stateDir, this.#kept);
+      if (problem !== undefined) this.#problems.push(problem);
+      this.#ledger = ledger;
+      this.#file = file;
+    }
     this.#root = resolveDestination(options.dest, options.rules);
   }
 
@@ -93,13 +110,26 @@ export class Session {
     return this.#ledger?.digest === this.#options.digest;
   }
 
+  /** Absolute, latin1-held. */
+  get root(): string {
+    return this.#root;
+  }
+
+  /** What Towline has put there so far. */
+  get ledgerDirectories(): readonly RootPath[] {
+    return [...(this.#ledger?.directories.keys() ?? [])];
+  }
+
   manifestBlock(block: Buffer): void {
     this.#decoder.push(block);
   }
 
-  /** Looks at the node's tree. Returns the ledger paths that the source lacks, to be asked about. */
-  observe(): readonly RootPath[] {
-    this.#manifest =
+  /**
+   * Looks at the node's tree; only at the directories of `doubtful` if it is known that no other differs from the ledger.
+   * Returns the ledger paths that the source lacks, to be asked about.
+   */
+  observe(doubtful: ReadonlySet<RootPath> | undefined): readonly RootPath[] {
+    this.#manifest ??=
       this.knowsManifest && this.#ledger !== undefined ? ledgerManifest(this.#ledger) : this.#decoder.finish();
     if (manifestDigest(this.#manifest) !== this.#options.digest) {
       throw new TowError(
@@ -107,15 +137,37 @@ export class Session {
         `the manifest for ${displayPath(this.#options.dest)} is not the one that was announced`,
       );
     }
-    if (this.#ledger !== undefined) {
-      ({ observation: this.#observation, rehashed: this.#rehashed } = observe(
-        this.#root,
-        this.#ledger,
-        this.#options.verify,
-      ));
+    if (this.#ledger === undefined) return this.#absent;
+    // What hard links mean depends on paths that neither side changed.
+    const plain = isPlain(this.#manifest) && isPlain(ledgerManifest(this.#ledger));
+    const { verify } = this.#options;
+    const scoped = (this.knowsManifest || this.#delta !== undefined) && plain && !verify && doubtful !== undefined;
+    this.#scope = scoped ? new Set([...doubtful, ...changedBy(this.#delta)]) : undefined;
+    let seen = observe(this.#root, this.#ledger, { verify, only: scoped ? doubtful : undefined, lend: true });
+    if (seen.linked && this.#scope !== undefined) {
+      this.#scope = undefined;
+      seen = observe(this.#root, this.#ledger, { verify, only: undefined, lend: true });
     }
-    this.#absent = this.#ledger === undefined ? [] : absentPaths(this.#ledger, this.#manifest);
+    this.#observation = seen.observation;
+    this.#rehashed = seen.young.length;
+    this.#absent = absentPaths(this.#ledger, this.#manifest, this.#scope);
     return this.#absent;
+  }
+
+  /** Takes a delta that came with the call, if it is one from what the ledger is. Returns whether the manifest is known now. */
+  takeDelta(base: Digest, bytes: Buffer): boolean {
+    if (this.#ledger?.digest !== base) return false;
+    const delta = decodeDelta(bytes, limits);
+    this.#manifest = applyDelta(ledgerManifest(this.#ledger), delta, limits);
+    this.#delta = delta;
+    return true;
+  }
+
+  /** Looks at `doubtful` directories of a root whose ledger is the wanted manifest; returns those that stay in doubt. Changes nothing. */
+  look(doubtful: ReadonlySet<RootPath> | undefined): readonly RootPath[] {
+    if (this.#ledger === undefined) return [];
+    const { observation, young } = observe(this.#root, this.#ledger, { verify: false, only: doubtful, lend: false });
+    return [...new Set([...observation.keys(), ...young].flatMap((path) => [path, parentOf(path)]))];
   }
 
   /** Plans, and stages all that needs no fetching. `ignored` are indexes into what `observe` returned. */
@@ -128,6 +180,7 @@ export class Session {
       ledger: this.#ledger,
       observation: this.#observation,
       ignored: ignoredPaths,
+      scope: this.#scope,
     });
     if (!options.allowDelete) {
       const removed = plan.removals.flatMap((op) => (op.op === 'remove' ? [op.path] : []));
@@ -146,7 +199,9 @@ export class Session {
     this.#stage = stage;
     const { wants, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan));
     this.#wants = wants;
-    return { settled: false, files, finishedFiles, wantedBytes: wants.bytes };
+    const pushed = this.#diskFull(() => takePushed(this.#delta, wants));
+    this.#pushedBytes = pushed.bytes;
+    return { settled: false, files, finishedFiles: finishedFiles + pushed.finishedFiles, wantedBytes: wants.bytes };
   }
 
   /** Fills chunks from the root's own files; then says which must be fetched. */
@@ -160,7 +215,7 @@ export class Session {
     if (this.#ledger !== undefined) {
       const ledger = this.#ledger;
       this.#diskFull(() =>
-        reuseChunks(this.#root, ledger, this.#observation, wants, (bytes, finished) => {
+        reuseChunks(this.#root, ledger, this.#observation, wants, this.#placedPaths(), (bytes, finished) => {
           this.#reusedBytes += bytes;
           step(bytes, finished);
         }),
@@ -191,7 +246,7 @@ export class Session {
         dest: options.dest,
         stage: stage.directory,
         ops: this.#ops(stage, plan, manifest),
-        record: nextRecord(this.#ledger, manifest, options.source, this.#keptPrints(plan)),
+        record: nextRecord(this.#ledger, manifest, options.source, this.#keptPrints(plan), this.#scope),
       };
       writeJournal(options.stateDir, this.#journal);
     });
@@ -205,6 +260,7 @@ export class Session {
       finishSwitch(this.#options.stateDir, journal, this.#ledger, this.#file, this.#kept),
     );
     this.#switched = result;
+    this.#after = after;
     this.#digest = after.digest;
     this.#problems.push(...result.problems);
   }
@@ -221,11 +277,12 @@ export class Session {
     const record = settleRecord(
       this.#root,
       this.#ledger,
-      nextRecord(this.#ledger, manifest, options.source, plan.prints),
+      nextRecord(this.#ledger, manifest, options.source, plan.prints, this.#scope),
       { unproven: new Set(), failed: new Set() },
     );
     const after = applyRecord(this.#ledger, record);
     this.#file.append(record, after);
+    this.#after = after;
     this.#digest = after.digest;
   }
 
@@ -239,11 +296,27 @@ export class Session {
       files: totals.files,
       bytes: totals.bytes,
       reusedBytes: this.#reusedBytes,
+      pushedBytes: this.#pushedBytes,
+      newDirectories: this.#newDirectories(),
       placed: plan?.placements.length ?? 0,
       removed: plan?.removals.length ?? 0,
       conflicts: this.#switched?.conflicts ?? [],
       problems: this.#problems,
     };
+  }
+
+  #placedPaths(): readonly RootPath[] {
+    return this.#plan?.placements.map(({ path }) => path) ?? [];
+  }
+
+  #newDirectories(): readonly RootPath[] {
+    return [...(this.#after?.directories.keys() ?? [])].filter((path) => this.#ledger?.directories.has(path) !== true);
+  }
+
+  /** For the next session, once this one has come to its end. */
+  remember(): Remembered | undefined {
+    const ledger = this.#after ?? this.#ledger;
+    return ledger === undefined ? undefined : { stateDir: this.#options.stateDir, ledger, file: this.#file };
   }
 
   /** Lets go of open files; what is staged stays for the next pull. */
@@ -304,6 +377,11 @@ export class Session {
       throw explainDiskFull(error, this.#stage?.directory ?? this.#options.stateDir);
     }
   }
+}
+
+/** Directories that are not what they were before a delta. */
+function changedBy(delta: DecodedDelta | undefined): readonly RootPath[] {
+  return delta === undefined ? [] : [...delta.dropped, ...delta.part.directories.keys()];
 }
 
 export function rootKey(dest: string): string {

@@ -1,32 +1,69 @@
 import { TowError } from '../../base/errors.ts';
-import { digestOf } from '../../chunk/digest.ts';
+import { type Digest, digestOf } from '../../chunk/digest.ts';
+import { chunkCount, chunkDigest, chunkLength, isHole } from '../../chunk/entry.ts';
+import type { DecodedDelta } from '../../chunk/manifest-delta.ts';
 import { decodePackHeader, unpackBody } from '../../chunk/pack.ts';
 import { limits } from '../../wire/limits.ts';
 import type { Wants } from './wants.ts';
+
+export interface Unpacked {
+  readonly bytes: number;
+  readonly finishedFiles: number;
+}
 
 /**
  * Writes the chunks of a pack where they are wanted. A chunk whose digest is wrong, or that nobody asked for, ends the
  * pull: the peer is broken or hostile, and not a byte of it is written. Blocking.
  */
-export function unpack(pack: Buffer, wants: Wants): { readonly bytes: number; readonly finishedFiles: number } {
+export function unpack(pack: Buffer, wants: Wants): Unpacked {
+  return unpackAll(pack, (ordinal) => wants.at(ordinal), wants);
+}
+
+/** Writes the chunks that came with a delta; those that are not wanted are there already. Blocking. */
+export function takePushed(delta: DecodedDelta | undefined, wants: Wants): Unpacked {
+  const chunks: { readonly digest: Digest; readonly length: number }[] = [];
+  if (delta === undefined || delta.packs.length === 0) return { bytes: 0, finishedFiles: 0 };
+  for (const path of [...delta.part.directories.keys()].sort()) {
+    for (const { kind, content } of delta.part.directories.get(path)?.entries ?? []) {
+      if (kind !== 'file') continue;
+      for (let at = 0; at < chunkCount(content); at += 1) {
+        if (!isHole(content, at)) chunks.push({ digest: chunkDigest(content, at), length: chunkLength(content, at) });
+      }
+    }
+  }
+  let bytes = 0;
+  let finishedFiles = 0;
+  for (const pack of delta.packs) {
+    const unpacked = unpackAll(pack, (ordinal) => chunks[ordinal], wants);
+    bytes += unpacked.bytes;
+    finishedFiles += unpacked.finishedFiles;
+  }
+  return { bytes, finishedFiles };
+}
+
+function unpackAll(
+  pack: Buffer,
+  chunkAt: (ordinal: number) => { readonly digest: Digest; readonly length: number } | undefined,
+  wants: Wants,
+): Unpacked {
   const header = decodePackHeader(pack, limits.packBytes);
   const raw = unpackBody(header);
   let offset = 0;
   let finishedFiles = 0;
   for (const { first, count } of header.runs) {
     for (let ordinal = first; ordinal < first + count; ordinal += 1) {
-      const want = wants.at(ordinal);
-      if (want === undefined)
+      const chunk = chunkAt(ordinal);
+      if (chunk === undefined)
         throw new TowError('chunk-mismatch', `the source sent chunk ${ordinal}, which was not asked for`);
-      const bytes = raw.subarray(offset, offset + want.length);
-      offset += want.length;
-      if (bytes.length !== want.length || digestOf(bytes) !== want.digest) {
+      const bytes = raw.subarray(offset, offset + chunk.length);
+      offset += chunk.length;
+      if (bytes.length !== chunk.length || digestOf(bytes) !== chunk.digest) {
         throw new TowError('chunk-mismatch', `chunk ${ordinal} is not what its digest says`, {
           retryable: true,
           hint: 'run it again; if it stays, run `tow check`',
         });
       }
-      finishedFiles += wants.satisfy(want.digest, bytes);
+      finishedFiles += wants.satisfy(chunk.digest, bytes);
     }
   }
   if (offset !== raw.length) throw new TowError('chunk-mismatch', `a pack has ${raw.length - offset} bytes too many`);

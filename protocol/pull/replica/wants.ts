@@ -2,10 +2,10 @@
  * The chunks that staged files still need: which places each goes to, and its ordinal on the wire (see wire/pull.ts,
  * `pull.chunks`). A chunk wanted in many places is fetched once.
  */
-import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
-import { chunkCount, chunkDigest, chunkLength, isHole } from '../../chunk/entry.ts';
-import type { Manifest } from '../../chunk/manifest.ts';
+import { chunkCount, chunkDigest, chunkLength, dataChunkCount, isHole } from '../../chunk/entry.ts';
+import { dataChunks, type Manifest } from '../../chunk/manifest.ts';
 import type { StagedFile } from './staged-file.ts';
 
 interface Place {
@@ -121,15 +121,21 @@ export class Wants {
 /** The ordinal of the first data chunk of every file at one of `paths`. */
 export function firstOrdinals(manifest: Manifest, paths: ReadonlySet<RootPath>): Map<RootPath, number> {
   const ordinals = new Map<RootPath, number>();
-  let next = 0;
-  const count = (path: RootPath, content: string): void => {
-    if (paths.has(path)) ordinals.set(path, next);
-    for (let at = 0; at < chunkCount(content); at += 1) if (!isHole(content, at)) next += 1;
-  };
-  if (manifest.root.kind === 'file') count('', manifest.root.content);
-  for (const directory of [...manifest.directories.keys()].sort()) {
-    for (const entry of manifest.directories.get(directory)?.entries ?? []) {
-      if (entry.kind === 'file') count(joinPath(directory, entry.name), entry.content);
+  if (paths.has('')) ordinals.set('', 0);
+  let next = manifest.root.kind === 'file' ? dataChunkCount(manifest.root.content) : 0;
+  const wanted = new Set([...paths].map(parentOf));
+  for (const path of [...manifest.directories.keys()].sort()) {
+    const directory = manifest.directories.get(path);
+    if (directory === undefined) continue;
+    if (!wanted.has(path)) {
+      next += dataChunks(directory);
+      continue;
+    }
+    for (const entry of directory.entries) {
+      if (entry.kind !== 'file') continue;
+      const file = joinPath(path, entry.name);
+      if (paths.has(file)) ordinals.set(file, next);
+      next += dataChunkCount(entry.content);
     }
   }
   return ordinals;

@@ -1,9 +1,14 @@
-/** The thread that does a pull's file work: role 'replica'. One session a thread, so nothing is shared between pulls. */
+/**
+ * The thread that does a root's file work: role 'replica'. One session at a time; the ledger is kept from one to the next,
+ * for reading it takes longer than most pulls.
+ */
 import { assert } from '../../base/assert.ts';
+import type { RootPath } from '../../base/root-path.ts';
 import { serveWorker, type TaskHandlers } from '../../base/worker-server.ts';
+import type { Digest } from '../../chunk/digest.ts';
 import { KeptVersions } from './kept-versions.ts';
 import { recoverRoot } from './recover.ts';
-import { Session, type SessionOptions, type StagedTotals } from './session.ts';
+import { type Remembered, Session, type SessionOptions, type StagedTotals } from './session.ts';
 
 export interface FileStep {
   readonly bytes: number;
@@ -19,10 +24,29 @@ export type ReplicaTasks = {
   readonly open: {
     readonly input: SessionOptions;
     readonly event: never;
-    readonly output: { readonly knowsManifest: boolean };
+    readonly output: { readonly knowsManifest: boolean; readonly root: string };
+  };
+  readonly ledgerDirectories: {
+    readonly input: undefined;
+    readonly event: never;
+    readonly output: readonly RootPath[];
+  };
+  readonly delta: {
+    readonly input: { readonly base: Digest; readonly bytes: Uint8Array };
+    readonly event: never;
+    readonly output: boolean;
   };
   readonly block: { readonly input: Uint8Array; readonly event: never; readonly output: undefined };
-  readonly observe: { readonly input: undefined; readonly event: never; readonly output: readonly string[] };
+  readonly observe: {
+    readonly input: ReadonlySet<RootPath> | undefined;
+    readonly event: never;
+    readonly output: readonly string[];
+  };
+  readonly look: {
+    readonly input: ReadonlySet<RootPath> | undefined;
+    readonly event: never;
+    readonly output: readonly RootPath[];
+  };
   readonly stage: { readonly input: readonly number[]; readonly event: never; readonly output: StagedTotals };
   readonly reuse: {
     readonly input: { readonly maxRuns: number };
@@ -34,10 +58,11 @@ export type ReplicaTasks = {
   readonly switch: { readonly input: undefined; readonly event: never; readonly output: undefined };
   readonly settle: { readonly input: undefined; readonly event: never; readonly output: undefined };
   readonly finish: { readonly input: undefined; readonly event: never; readonly output: ReturnType<Session['finish']> };
-  readonly abandon: { readonly input: undefined; readonly event: never; readonly output: undefined };
 };
 
 let current: Session | undefined;
+/** What the last session in this thread that came to its end knew. */
+let remembered: Remembered | undefined;
 
 function session(): Session {
   assert(current !== undefined, 'no pull is open in this thread');
@@ -51,14 +76,24 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     output: { rolledForward: recoverRoot(stateDir, new KeptVersions(conflictsDir)).rolledForward !== undefined },
   }),
   open: (options) => {
-    current = new Session(options);
-    return { output: { knowsManifest: current.knowsManifest } };
+    const before = remembered;
+    remembered = undefined;
+    current = new Session(options, before);
+    return { output: { knowsManifest: current.knowsManifest, root: current.root } };
   },
+  look: (doubtful) => {
+    const output = session().look(doubtful);
+    remembered = session().remember();
+    current = undefined;
+    return { output };
+  },
+  ledgerDirectories: () => ({ output: session().ledgerDirectories }),
+  delta: ({ base, bytes }) => ({ output: session().takeDelta(base, asBuffer(bytes)) }),
   block: (block) => {
     session().manifestBlock(asBuffer(block));
     return nothing;
   },
-  observe: () => ({ output: session().observe() }),
+  observe: (doubtful) => ({ output: session().observe(doubtful) }),
   stage: (ignored) => ({ output: session().stage(ignored) }),
   reuse: ({ maxRuns }, emit) => ({
     output: session().reuse(maxRuns, (bytes, finishedFiles) => emit({ bytes, finishedFiles })),
@@ -76,11 +111,11 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     session().settle();
     return nothing;
   },
-  finish: () => ({ output: session().finish() }),
-  abandon: () => {
-    current?.abandon();
+  finish: () => {
+    const output = session().finish();
+    remembered = session().remember();
     current = undefined;
-    return nothing;
+    return { output };
   },
 };
 

@@ -4,11 +4,11 @@
  */
 import { TowError } from '../../base/errors.ts';
 import { joinPath, type RootPath } from '../../base/root-path.ts';
-import { type ChunkList, chunkCount, chunkLength, type Entry, isHole } from '../../chunk/entry.ts';
-import type { Manifest } from '../../chunk/manifest.ts';
+import { Turns } from '../../base/turns.ts';
+import { type ChunkList, chunkCount, chunkLength, dataChunkCount, type Entry, isHole } from '../../chunk/entry.ts';
+import { dataChunks, type Manifest } from '../../chunk/manifest.ts';
 import { type ChunkRun, packMaxRuns, packTargetBytes } from '../../chunk/pack.ts';
 import type { PackPart } from './tasks.ts';
-import { Turns } from './turns.ts';
 
 const recordCharacters = 36;
 
@@ -40,11 +40,12 @@ export class ChunkLocator {
   static async of(manifest: Manifest): Promise<ChunkLocator> {
     const turns = new Turns();
     const groups: Group[] = [{ path: undefined, entries: [manifest.root], first: 0 }];
-    let count = dataChunks(manifest.root);
+    let count = chunksOf(manifest.root);
     for (const path of [...manifest.directories.keys()].sort()) {
-      const entries = manifest.directories.get(path)?.entries ?? [];
-      groups.push({ path, entries, first: count });
-      for (const entry of entries) count += dataChunks(entry);
+      const directory = manifest.directories.get(path);
+      if (directory === undefined) continue;
+      groups.push({ path, entries: directory.entries, first: count });
+      count += dataChunks(directory);
       if (turns.over) await turns.next();
     }
     return new ChunkLocator(groups, count);
@@ -117,7 +118,7 @@ class Cursor {
     if (low !== this.#group) this.#enter(low);
     while (this.#ordinal < ordinal) {
       const entry = this.#groups[this.#group]?.entries[this.#entry];
-      const chunks = this.#chunk === 0 && entry !== undefined ? dataChunks(entry) : Number.POSITIVE_INFINITY;
+      const chunks = this.#chunk === 0 && entry !== undefined ? chunksOf(entry) : Number.POSITIVE_INFINITY;
       if (this.#ordinal + chunks <= ordinal) {
         this.#ordinal += chunks;
         this.#entry += 1;
@@ -200,9 +201,6 @@ class PackBuilder {
   }
 }
 
-function dataChunks(entry: Entry): number {
-  if (entry.kind !== 'file') return 0;
-  let count = chunkCount(entry.content);
-  for (let at = chunkCount(entry.content) - 1; at >= 0; at -= 1) if (isHole(entry.content, at)) count -= 1;
-  return count;
+function chunksOf(entry: Entry): number {
+  return entry.kind === 'file' ? dataChunkCount(entry.content) : 0;
 }

@@ -1,19 +1,20 @@
 /** A look at the directories of a watched source that something happened in, instead of at all of it. */
 import { joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
-import type { Changes, TreeWatch } from '../watch/tree-watch.ts';
+import type { Changes } from '../watch/tree-watch.ts';
 import type { Listing } from './listing.ts';
 import { type ScanOptions, type ScanResult, scan } from './scan.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
+import { type SourceWatch, watchedRuleFiles } from './source-watch.ts';
 import { rootItself } from './tasks.ts';
 
 /** Names that change what is sent of a whole subtree. */
-const ruleNames = ['.git', '.gitignore', '.towignore', '.skyignore'];
+const ruleNames = ['.git', ...watchedRuleFiles];
 
 /** A new directory is watched before it is listed, so each level of a new tree takes a round. */
 const maxRounds = 64;
 
 export interface RescanOptions extends Omit<ScanOptions, 'only' | 'verify'> {
-  readonly watch: TreeWatch;
+  readonly watch: SourceWatch;
   readonly changes: Changes;
 }
 
@@ -56,7 +57,7 @@ class Rescan {
         if (!gone.has(at)) continue;
         this.directories.delete(path);
         this.#renewed.delete(path);
-        this.#options.watch.remove(path);
+        this.#options.watch.tree.remove(path);
         break;
       }
     }
@@ -68,7 +69,9 @@ class Rescan {
     const only = paths.filter((path) => path !== rootItself).sort();
     const result = await scan({ ...options, previous: this.directories, verify: false, only }, signal);
     this.#last = result;
-    if (result.walk.unclear || result.problems.length > 0 || watch.lost) return undefined;
+    if (result.walk.unclear || result.problems.length > 0 || watch.tree.lost) return undefined;
+    // A repository that was not there before has rules that nobody watches.
+    if (!result.walk.ruleFiles.every((path) => watch.covers(path))) return undefined;
     const next = new Set<RootPath>();
     const gone = new Set<RootPath>(result.walk.gone);
     for (const path of gone) next.add(parentOf(path));
@@ -83,7 +86,7 @@ class Rescan {
     this.drop(gone);
     for (const [path, scanned] of result.directories) this.directories.set(path, scanned);
     for (const scanned of result.renewed) this.#renewed.set(scanned.path, scanned);
-    for (const path of next) watch.add(path);
+    for (const path of next) watch.tree.add(path);
     return [...next];
   }
 

@@ -14,11 +14,11 @@ import { ByteReader } from '../../base/byte-reader.ts';
 import { ByteWriter } from '../../base/byte-writer.ts';
 import { errnoOf } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
+import { Turns } from '../../base/turns.ts';
 import { digestBytes, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import { Listing } from './listing.ts';
 import { entryOf, type FileContent, type ScannedDirectory } from './scanned-directory.ts';
-import { Turns } from './turns.ts';
 
 const magic = 'towline scan index 1';
 const frameBytes = 4 + digestBytes;

@@ -6,17 +6,19 @@
 import type { Problem } from '../../base/errors.ts';
 import { displayPath, type RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
+import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
 import type { HashOutput, SourceTasks, WalkInput, WalkOutput } from './tasks.ts';
-import { Turns } from './turns.ts';
 
 export interface ScanOptions {
   readonly where: Omit<WalkInput, 'cancel'>;
   /** Look at these directories only, for themselves; at the whole tree if undefined. */
   readonly only?: readonly RootPath[];
+  /** Names the ignore rules as they are now. */
+  readonly rules: string;
   readonly pool: WorkerPool<SourceTasks>;
   /** What the last scan came to; empty if there was none. */
   readonly previous: ReadonlyMap<RootPath, ScannedDirectory>;
@@ -82,13 +84,13 @@ class Scan {
   }
 
   async run(signal: AbortSignal): Promise<ScanResult> {
-    const { pool, where, previous, only } = this.#options;
+    const { pool, where, previous, only, rules } = this.#options;
     const group = new TaskGroup(signal);
     group.signal.addEventListener('abort', () => Atomics.store(this.#cancel, 0, 1), { once: true });
     let walk: WalkOutput | undefined;
     group.run(async (stop) => {
       const onEvent = (frames: Uint8Array): void => this.#queue(frames, group);
-      walk = await pool.run('walk', { ...where, only, cancel: this.#cancel }, stop, { onEvent });
+      walk = await pool.run('walk', { ...where, only, rules, cancel: this.#cancel }, stop, { onEvent });
       await this.#taking;
       for (const links of this.#links.values())
         this.#startLinks(

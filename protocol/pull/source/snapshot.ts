@@ -38,6 +38,13 @@ export interface Snapshot {
     signal: AbortSignal,
   ): Promise<void>;
 
+  /**
+   * What leads a replica that has `base` here in one step (chunk/manifest-delta.ts): the directories that differ and, if
+   * they are few, the chunks that no earlier version of their files had. Undefined when that is more than `maxBytes`.
+   * Throws as `sendChunks` does.
+   */
+  deltaFrom(base: Manifest, maxBytes: number, options: ServeOptions, signal: AbortSignal): Promise<Buffer | undefined>;
+
   /** Of `paths`, not in the manifest: indexes of those that are at the source now, but ignored. Asynchronous, reads the disk. */
   classify(paths: readonly RootPath[], signal: AbortSignal): Promise<number[]>;
 }

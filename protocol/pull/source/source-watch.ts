@@ -1,12 +1,15 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { Turns } from '../../base/turns.ts';
 import { type Changes, TreeWatch } from '../watch/tree-watch.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import { rootItself } from './tasks.ts';
-import { Turns } from './turns.ts';
 
 /** More files than this that must be looked at each time are not worth watching the others. */
 const maxStamps = 10_000;
+
+/** Rule files that lie in the directories they are for: their names are seen in events. */
+export const watchedRuleFiles = ['.gitignore', '.towignore', '.skyignore'];
 
 /**
  * Tells what may have changed in a source since its last scan: by watching its directories, and by looking at what
@@ -49,6 +52,11 @@ export class SourceWatch implements Disposable {
     // Before the events are taken, so that a change between the two is in one of them.
     for (const [path, stamp] of this.#stamps) if (stampOf(path) !== stamp) return undefined;
     return this.tree.take();
+  }
+
+  /** Whether a change of this rule file would be seen. */
+  covers(ruleFile: string): boolean {
+    return this.#stamps.has(ruleFile) || watchedRuleFiles.some((name) => ruleFile.endsWith(`/${name}`));
   }
 
   [Symbol.dispose](): void {

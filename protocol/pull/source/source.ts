@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { raceSignal } from '../../base/abort.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import {
@@ -22,7 +23,6 @@ import type { Snapshot } from './snapshot.ts';
 import { SourceWatch } from './source-watch.ts';
 import { type PathStanding, rootItself, type SourceTasks, type WalkInput, type WalkOutput } from './tasks.ts';
 import { TreeSnapshot } from './tree-snapshot.ts';
-import { Turns } from './turns.ts';
 
 export interface SourceOptions {
   /** Absolute, latin1-held; a directory, a file, or a symlink to one. */
@@ -69,6 +69,8 @@ export class Source implements AsyncDisposable {
   #tree: { readonly manifest: Manifest; readonly digest: Digest } | undefined;
   /** Set while the tree is watched: what the last look at all of it said. */
   #watched: { readonly watch: SourceWatch; readonly walk: WalkOutput } | undefined;
+  /** Changes with every look at the whole tree. */
+  #rules = '';
   #rest: NodeJS.Timeout | undefined;
   #closed = false;
   /** A sentence for the next snapshot. */
@@ -132,9 +134,14 @@ export class Source implements AsyncDisposable {
   async listFiles(signal: AbortSignal): Promise<SentPath[]> {
     const frames: Buffer[] = [];
     const onEvent = (bytes: Uint8Array): void => void frames.push(Buffer.from(bytes));
-    const walk = await this.#options.pool.run('walk', { ...(await this.#where()), only: undefined }, signal, {
-      onEvent,
-    });
+    const walk = await this.#options.pool.run(
+      'walk',
+      { ...(await this.#where()), only: undefined, rules: randomBytes(8).toString('hex') },
+      signal,
+      {
+        onEvent,
+      },
+    );
     this.#refuseNothing(walk);
     const turns = new Turns();
     const paths: SentPath[] = [];
@@ -206,7 +213,11 @@ export class Source implements AsyncDisposable {
     const onProgress = options.onProgress ?? (() => undefined);
     const { pool } = this.#options;
     const previous = this.#directories;
-    const result = await scan({ where, pool, previous, verify: options.verify, onProgress, onFailure }, signal);
+    this.#rules = randomBytes(8).toString('hex');
+    const result = await scan(
+      { where, pool, previous, rules: this.#rules, verify: options.verify, onProgress, onFailure },
+      signal,
+    );
     this.#adopt(result);
     return result;
   }
@@ -226,7 +237,10 @@ export class Source implements AsyncDisposable {
         const onProgress = options.onProgress ?? (() => undefined);
         const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
         const previous = this.#directories;
-        result = await rescan({ where, pool, previous, watch: watch.tree, changes, onProgress, onFailure }, signal);
+        result = await rescan(
+          { where, pool, previous, watch, rules: this.#rules, changes, onProgress, onFailure },
+          signal,
+        );
       }
     } finally {
       if (result === undefined) watch[Symbol.dispose]();

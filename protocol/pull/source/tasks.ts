@@ -23,6 +23,8 @@ export interface WalkInput {
 export interface WalkTask extends WalkInput {
   /** Only these directories are listed, and none below them; the whole tree if undefined. */
   readonly only: readonly RootPath[] | undefined;
+  /** Names the rules as they are: walks with the same name may use what another one read of them. */
+  readonly rules: string;
 }
 
 export interface WalkOutput {

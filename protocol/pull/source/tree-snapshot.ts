@@ -2,18 +2,23 @@ import { throwIfAborted } from '../../base/abort.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { displayPath, type RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
+import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import { encodeManifest } from '../../chunk/manifest-codec.ts';
+import { deltaBetween, encodeDelta } from '../../chunk/manifest-delta.ts';
 import { encodePackHeader } from '../../chunk/pack.ts';
 import { ChunkLocator, type PackPlan } from './chunk-locator.ts';
+import { newChunks } from './new-chunks.ts';
 import type { ServeOptions, Snapshot } from './snapshot.ts';
 import type { PackOutput, SourceTasks, WalkInput } from './tasks.ts';
-import { Turns } from './turns.ts';
 
 /** Packs that are read, compressed or waiting to be sent at one time, beyond one a thread. About 1 MiB each. */
 const packsAhead = 2;
+
+/** A delta of more directories than this is no small one: the whole manifest, and what the replica asks for, is as well. */
+const maxDeltaDirectories = 4096;
 
 export interface TreeSnapshotOptions {
   readonly id: string;
@@ -102,6 +107,36 @@ export class TreeSnapshot implements Snapshot {
       if (window.length >= pool.size + packsAhead) await sendFirst();
     }
     while (window.length > 0) await sendFirst();
+  }
+
+  async deltaFrom(
+    base: Manifest,
+    maxBytes: number,
+    options: ServeOptions,
+    signal: AbortSignal,
+  ): Promise<Buffer | undefined> {
+    const delta = deltaBetween(base, this.manifest);
+    if (delta === undefined || delta.part.directories.size > maxDeltaDirectories) return undefined;
+    const blocks: Buffer[] = [];
+    let left = maxBytes - delta.dropped.reduce((sum, path) => sum + path.length + 4, 64);
+    const turns = new Turns();
+    for (const block of encodeManifest(delta.part)) {
+      blocks.push(block);
+      left -= block.length + 4;
+      if (left < 0) return undefined;
+      if (turns.over) await turns.next();
+    }
+    const ranges = newChunks(base, delta.part, left);
+    const packs: Buffer[] = [];
+    if (ranges !== undefined && ranges.length > 0) {
+      const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));
+      const plans = (await ChunkLocator.of(delta.part)).plan(ranges);
+      const group = new TaskGroup(signal);
+      group.run((stop) => this.#sendAll(plans, send, options, stop, group));
+      await group.wait();
+    }
+    const bytes = encodeDelta(delta, blocks, packs);
+    return bytes.length > maxBytes ? undefined : bytes;
   }
 
   #changed(path: RootPath, reason: string): TowError {

@@ -51,6 +51,8 @@ class Walker {
   #firstRule: NamedRule | undefined;
   readonly #gone: RootPath[] = [];
   #unclear = false;
+  /** Directories that are sent only for what is in them. */
+  readonly #hollow = new Set<RootPath>();
   /** Towline's own directory, if there is one: it has the secrets of nodes and is never sent, even when the root is the home. */
   readonly #ownState: string | undefined;
 
@@ -97,9 +99,12 @@ class Walker {
     for (const path of only) {
       const scope = this.#scopeOf(path, scopes);
       const names = scope === undefined ? 'ENOENT' : this.#names(path);
-      if (typeof names !== 'string')
-        this.#frame(path, this.#entries({ path, names, scope: scope === 'git' ? undefined : scope }));
-      else if (names === 'ENOENT' || names === 'ENOTDIR') this.#gone.push(path);
+      if (typeof names !== 'string') {
+        const entries = this.#entries({ path, names, scope: scope === 'git' ? undefined : scope });
+        this.#frame(path, entries);
+        // Whether it is sent may hang on that.
+        if (entries.length === 0 && scope !== 'git' && path !== '') this.#unclear ||= this.#hollow.has(path);
+      } else if (names === 'ENOENT' || names === 'ENOTDIR') this.#gone.push(path);
       // What is sent of its parent hangs on that.
       else this.#unclear = true;
     }
@@ -119,9 +124,10 @@ class Walker {
     const name = nameOf(path);
     if (!isDirectory(absolutePath(this.#input.root, path))) return undefined;
     if (parent === 'git' || name === '.git') return 'git';
-    const { send } = parent.judge(name, true);
-    if (!send) this.#unclear = true;
-    return send ? parent.enter(name, { ignoreFile: has('.gitignore'), git: has('.git') }) : undefined;
+    const { send, walk } = parent.judge(name, true);
+    if (!send && !walk) return undefined;
+    if (!send) this.#hollow.add(path);
+    return parent.enter(name, { ignoreFile: has('.gitignore'), git: has('.git') });
   }
 
   #entries(place: Place): Listed[] {
@@ -180,10 +186,7 @@ class Walker {
     scope: IgnoreScope | undefined,
     send: boolean,
   ): Listed | 'gone' | undefined {
-    if (this.#input.only !== undefined) {
-      if (!send) this.#unclear = true;
-      return listed(name, 'dir', stats, '');
-    }
+    if (this.#input.only !== undefined) return listed(name, 'dir', stats, '');
     const names = this.#names(path);
     if (typeof names === 'string')
       return this.#unreadable(path, name, Object.assign(new Error(names), { code: names }));

@@ -16,10 +16,20 @@ const openRules: OpenIgnore = ({ root, home, xdgConfigHome }) =>
     xdgConfigHome: xdgConfigHome === undefined ? undefined : bytesOf(xdgConfigHome),
   });
 
+/** The rules of the last walk in this thread, which a look at a few directories would take long to read again. */
+let lastRules: { readonly name: string; readonly rules: ReturnType<OpenIgnore> } | undefined;
+
+function rulesNamed(name: string): OpenIgnore {
+  return (where) => {
+    if (lastRules?.name !== name) lastRules = { name, rules: openRules(where) };
+    return lastRules.rules;
+  };
+}
+
 /** Serves the tasks of a source in the calling worker thread (role `source`). */
 export function serveSourceWorker(): void {
   serveWorker<SourceTasks>({
-    walk: (input, emit) => ({ output: walkSource(input, openRules, emit) }),
+    walk: (input, emit) => ({ output: walkSource(input, rulesNamed(input.rules), emit) }),
     hash: hashFiles,
     pack: (input) => makePack(input),
     stand: (input) => ({ output: standings(input, input.paths, openRules) }),

@@ -52,6 +52,7 @@ function input(sendGit = true) {
     xdgConfigHome: undefined,
     sendGit,
     only: undefined,
+    rules: 'r',
     cancel: new Int32Array(new SharedArrayBuffer(4)),
   };
 }

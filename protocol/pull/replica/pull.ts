@@ -1,0 +1,201 @@
+/** One pull of a root: asks the source over the link for what the thread (session.ts) finds missing, and reports progress. */
+import { throwIfAborted } from '../../base/abort.ts';
+import type { WorkerPool } from '../../base/worker-pool.ts';
+import type { Digest } from '../../chunk/digest.ts';
+import type { Link } from '../../link/link.ts';
+import { limits } from '../../wire/limits.ts';
+import type { ControllerMethods } from '../../wire/methods.ts';
+import type { PullEvent, PullResult } from '../../wire/pull.ts';
+import { wireBytes } from '../../wire/schema.ts';
+import type { RootGate } from './root-gate.ts';
+import type { RootWatch } from './root-watch.ts';
+import type { SessionOptions } from './session.ts';
+import type { ReplicaTasks } from './worker.ts';
+
+export interface PullOptions {
+  readonly session: SessionOptions;
+  /** The snapshot to pull, as the source calls it. */
+  readonly snapshot: string;
+  /** What came with the call: a delta from `base`. */
+  readonly delta: { readonly base: Digest; readonly bytes: Buffer } | undefined;
+  readonly onEvent: (event: PullEvent) => void;
+}
+
+/** What a pull uses of its root's. */
+export interface PullTools {
+  readonly thread: WorkerPool<ReplicaTasks>;
+  readonly gate: RootGate;
+  readonly watch: RootWatch;
+}
+
+/** Runs named by one `pull.chunks` call; the control frame limit allows more. */
+const maxRuns = 50_000;
+
+/** Manifest paths asked about in one `pull.classify` call, in bytes. */
+const classifyBytes = 256 << 10;
+
+/** Opens a session in a root's thread, and watches the root if it is not watched. */
+export async function openSession(
+  { thread, gate, watch }: PullTools,
+  session: SessionOptions,
+  signal: AbortSignal,
+): Promise<{ readonly knowsManifest: boolean }> {
+  // The root may have a switch to finish, which is one of the things the gate is there for.
+  const { knowsManifest, root } = await gate.hold(() => thread.run('open', session, signal));
+  if (!watch.begun) await watch.begin(root, await thread.run('ledgerDirectories', undefined, signal));
+  return { knowsManifest };
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class Pull {
+  readonly #link: Link<ControllerMethods>;
+  readonly #options: PullOptions;
+  readonly #signal: AbortSignal;
+  readonly #tools: PullTools;
+  readonly #thread: WorkerPool<ReplicaTasks>;
+  readonly #progress: Mutable<PullEvent> = { phase: 'plan', files: 0, totalFiles: 0, bytes: 0, totalBytes: 0 };
+  #fetchedBytes = 0;
+  #sentBytes = 0;
+  #reported = 0;
+
+  constructor(link: Link<ControllerMethods>, options: PullOptions, tools: PullTools, signal: AbortSignal) {
+    this.#link = link;
+    this.#tools = tools;
+    this.#options = options;
+    this.#signal = signal;
+    this.#thread = tools.thread;
+  }
+
+  /** Leaves the thread in the middle of a session when it rejects: end that thread. */
+  async run(): Promise<PullResult> {
+    const { gate, watch } = this.#tools;
+    this.#phase('plan');
+    const { knowsManifest } = await openSession(this.#tools, this.#options.session, this.#signal);
+    if (!knowsManifest && !(await this.#takeDelta())) await this.#fetchManifest();
+    const absent = await this.#task('observe', watch.doubtful);
+    const staged = await this.#task('stage', await this.#classify(absent));
+    if (staged.settled) {
+      await this.#thread.run('settle', undefined, this.#signal);
+      return await this.#result();
+    }
+    this.#progress.totalFiles = staged.files;
+    this.#progress.files = staged.finishedFiles;
+    this.#progress.totalBytes = staged.wantedBytes;
+    this.#phase('fetch');
+    await this.#fetchChunks();
+    this.#phase('stage');
+    await gate.hold(() => this.#switch());
+    return await this.#result();
+  }
+
+  async #switch(): Promise<void> {
+    await this.#task('prepare', undefined);
+    this.#phase('switch');
+    // No signal from here on: a switch that has begun is finished.
+    await this.#thread.run('switch', undefined, new AbortController().signal);
+    this.#phase('ledger');
+  }
+
+  async #result(): Promise<PullResult> {
+    const { problems, conflicts, newDirectories, pushedBytes, ...rest } = await this.#thread.run(
+      'finish',
+      undefined,
+      new AbortController().signal,
+    );
+    this.#tools.watch.lookedAt([]);
+    this.#tools.watch.add(newDirectories);
+    return {
+      ...rest,
+      fetchedBytes: this.#fetchedBytes + pushedBytes,
+      sentBytes: this.#sentBytes,
+      conflicts: [...conflicts],
+      problems: problems.slice(0, limits.problemsNamed),
+      problemCount: problems.length,
+    };
+  }
+
+  async #takeDelta(): Promise<boolean> {
+    const { delta } = this.#options;
+    if (delta === undefined) return false;
+    this.#sentBytes += delta.bytes.length;
+    return await this.#task('delta', delta);
+  }
+
+  async #fetchManifest(): Promise<void> {
+    const onData = async (block: Buffer): Promise<void> => {
+      this.#sentBytes += block.length;
+      await this.#task('block', block);
+    };
+    await this.#link.call('pull.manifest', { snapshot: this.#options.snapshot }, { onData }, this.#signal);
+  }
+
+  async #classify(absent: readonly string[]): Promise<number[]> {
+    const ignored: number[] = [];
+    for (let first = 0; first < absent.length; ) {
+      const batch = takeBytes(absent, first, classifyBytes);
+      const reply = await this.#link.call(
+        'pull.classify',
+        { snapshot: this.#options.snapshot, paths: batch.map((path) => wireBytes(path)) },
+        {},
+        this.#signal,
+      );
+      for (const at of reply.ignored) if (at < batch.length) ignored.push(first + at);
+      first += batch.length;
+    }
+    return ignored;
+  }
+
+  async #fetchChunks(): Promise<void> {
+    const reused = await this.#thread.run('reuse', { maxRuns }, this.#signal, {
+      onEvent: (step) => this.#advance(step.bytes, step.finishedFiles),
+    });
+    const onData = async (pack: Buffer): Promise<void> => {
+      this.#sentBytes += pack.length;
+      const { bytes, finishedFiles } = await this.#task('pack', pack);
+      this.#fetchedBytes += bytes;
+      this.#advance(bytes, finishedFiles);
+    };
+    for (const ranges of reused.ranges) {
+      await this.#link.call(
+        'pull.chunks',
+        { snapshot: this.#options.snapshot, ranges: [...ranges] },
+        { onData },
+        this.#signal,
+      );
+    }
+  }
+
+  async #task<N extends keyof ReplicaTasks>(
+    name: N,
+    input: ReplicaTasks[N]['input'],
+  ): Promise<ReplicaTasks[N]['output']> {
+    throwIfAborted(this.#signal);
+    return await this.#thread.run(name, input, this.#signal);
+  }
+
+  #phase(phase: PullEvent['phase']): void {
+    this.#progress.phase = phase;
+    this.#options.onEvent({ ...this.#progress });
+  }
+
+  /** Ten reports a second at most. */
+  #advance(bytes: number, files: number): void {
+    this.#progress.bytes += bytes;
+    this.#progress.files += files;
+    const now = Date.now();
+    if (now - this.#reported < 100) return;
+    this.#reported = now;
+    this.#options.onEvent({ ...this.#progress });
+  }
+}
+
+/** As many items from `first` as fit in `bytes` and in the wire's limit on paths; at least one. */
+function takeBytes(items: readonly string[], first: number, bytes: number): readonly string[] {
+  let end = first;
+  for (let left = bytes; end < items.length && end - first < 4096; end += 1) {
+    left -= (items[end]?.length ?? 0) + 5;
+    if (left < 0 && end > first) break;
+  }
+  return items.slice(first, end);
+}

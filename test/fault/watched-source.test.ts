@@ -1,0 +1,157 @@
+/** What a watched source must not miss, or must notice that it may have missed. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
+import type { Source } from '../../protocol/pull/source/source.ts';
+import { SourceBench } from '../helpers/source-bench.ts';
+
+const { signal } = new AbortController();
+const take = (source: Source): Promise<Snapshot> => source.snapshot({ verify: false }, signal);
+
+async function emptyBench(): Promise<SourceBench> {
+  const bench = await SourceBench.make();
+  mkdirSync(bench.root, { recursive: true });
+  return bench;
+}
+
+/** The digest of a scan that knows nothing. */
+async function anew(bench: SourceBench): Promise<string> {
+  const index = join(bench.top, 'none');
+  rmSync(index, { force: true });
+  await using source = await bench.open({ indexFile: index });
+  return (await source.snapshot({ verify: true }, signal)).digest;
+}
+
+async function watched(bench: SourceBench): Promise<Source> {
+  const source = await bench.open();
+  await take(source);
+  expect(await source.watch()).toBe(true);
+  return source;
+}
+
+test('nothing changed: the very same manifest, and nothing was read', async () => {
+  await using bench = await emptyBench();
+  mkdirSync(join(bench.root, 'd'));
+  writeFileSync(join(bench.root, 'd/a'), 'one');
+  await using source = await watched(bench);
+  const [first, second] = [await take(source), await take(source)];
+  expect(second.manifest).toBe(first.manifest);
+  expect(second.digest).toBe(await anew(bench));
+});
+
+test('an edit in the same second that keeps the size and puts the times back', async () => {
+  await using bench = await emptyBench();
+  const path = join(bench.root, 'a');
+  writeFileSync(path, 'one');
+  await using source = await watched(bench);
+  const { atime, mtime } = statSync(path);
+  writeFileSync(path, 'two');
+  utimesSync(path, atime, mtime);
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('a file replaced by rename, from inside and from outside', async () => {
+  await using bench = await emptyBench();
+  writeFileSync(join(bench.root, 'a'), 'one');
+  await using source = await watched(bench);
+  writeFileSync(join(bench.root, 'b'), 'two');
+  renameSync(join(bench.root, 'b'), join(bench.root, 'a'));
+  expect((await take(source)).digest).toBe(await anew(bench));
+  writeFileSync(join(bench.top, 'outside'), 'three');
+  renameSync(join(bench.top, 'outside'), join(bench.root, 'a'));
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('ten thousand files touched in one burst, and as many made in new directories', async () => {
+  await using bench = await emptyBench();
+  for (let d = 0; d < 100; d += 1) {
+    mkdirSync(join(bench.root, `d${d}`));
+    for (let f = 0; f < 100; f += 1) writeFileSync(join(bench.root, `d${d}/f${f}`), '');
+  }
+  await using source = await watched(bench);
+  for (let d = 0; d < 100; d += 1)
+    for (let f = 0; f < 100; f += 1) utimesSync(join(bench.root, `d${d}/f${f}`), 1, d + f);
+  expect((await take(source)).digest).toBe(await anew(bench));
+  for (let d = 0; d < 100; d += 1) {
+    mkdirSync(join(bench.root, `new${d}/deep/er`), { recursive: true });
+    for (let f = 0; f < 100; f += 1) writeFileSync(join(bench.root, `new${d}/deep/er/f${f}`), `${f}`);
+  }
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('more changes than the kernel keeps', async () => {
+  await using bench = await emptyBench();
+  writeFileSync(join(bench.root, 'a'), 'one');
+  const queued = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
+  await using source = await watched(bench);
+  // In one go, so that nobody takes events out meanwhile; two files, for one name's events in a row are one.
+  for (let n = 0; n < queued; n += 2) {
+    utimesSync(join(bench.root, 'a'), 1, n);
+    writeFileSync(join(bench.root, 'b'), `${n}`);
+  }
+  writeFileSync(join(bench.root, 'a'), 'the last edit');
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('the clock set back', async () => {
+  await using bench = await emptyBench();
+  const path = join(bench.root, 'a');
+  writeFileSync(path, 'one');
+  await using source = await watched(bench);
+  // What a clock that went back leaves: contents that are newer than their times say.
+  writeFileSync(path, 'two');
+  utimesSync(path, new Date('2001-01-01'), new Date('2001-01-01'));
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('a write through a hard link that lies elsewhere', async () => {
+  await using bench = await emptyBench();
+  writeFileSync(join(bench.root, 'a'), 'one');
+  execFileSync('ln', [join(bench.root, 'a'), join(bench.top, 'elsewhere')]);
+  await using source = await watched(bench);
+  writeFileSync(join(bench.top, 'elsewhere'), 'two');
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('the whole root replaced by another', async () => {
+  await using bench = await emptyBench();
+  writeFileSync(join(bench.root, 'a'), 'one');
+  await using source = await watched(bench);
+  renameSync(bench.root, join(bench.top, 'old'));
+  mkdirSync(bench.root);
+  writeFileSync(join(bench.root, 'b'), 'two');
+  expect((await take(source)).digest).toBe(await anew(bench));
+  expect(await source.watch()).toBe(true);
+  writeFileSync(join(bench.top, 'old/a'), 'not of this tree any more');
+  writeFileSync(join(bench.root, 'c'), 'three');
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('a directory moved away and another one moved in its place', async () => {
+  await using bench = await emptyBench();
+  for (const at of ['a/x/y', 'b/x/y']) {
+    mkdirSync(join(bench.root, at), { recursive: true });
+    writeFileSync(join(bench.root, at, 'f'), at);
+  }
+  await using source = await watched(bench);
+  renameSync(join(bench.root, 'a'), join(bench.top, 'away'));
+  renameSync(join(bench.root, 'b'), join(bench.root, 'a'));
+  expect((await take(source)).digest).toBe(await anew(bench));
+  writeFileSync(join(bench.root, 'a/x/y/f'), 'edited where it is now');
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
+
+test('ignore rules that change, in the tree, above it and in the home', async () => {
+  await using bench = await emptyBench();
+  execFileSync('git', ['init', '-q', bench.root]);
+  mkdirSync(join(bench.root, 'd'));
+  for (const name of ['a', 'd/b', 'd/c']) writeFileSync(join(bench.root, name), name);
+  await using source = await watched(bench);
+  writeFileSync(join(bench.root, 'd/.gitignore'), 'b\n');
+  expect((await take(source)).digest).toBe(await anew(bench));
+  expect(await source.watch()).toBe(true);
+  writeFileSync(join(bench.root, '.git/info/exclude'), 'c\n');
+  expect((await take(source)).digest).toBe(await anew(bench));
+});
