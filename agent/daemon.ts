@@ -16,6 +16,7 @@ import { buildId, bundleFile } from './build-id.ts';
 import { keepLink } from './dial.ts';
 import { readIdentity } from './identity.ts';
 import { jobHandlers } from './jobs/handlers.ts';
+import { Runners } from './jobs/runners.ts';
 import { describeNode } from './node-info.ts';
 import { agentPaths, machineKey } from './paths.ts';
 import { pullHandlers, recoverRoots } from './pull/handlers.ts';
@@ -45,6 +46,8 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
   const stop = new AbortController();
   const life = AbortSignal.any([signal, stop.signal]);
   let current: Link<ControllerMethods> | undefined;
+  using runners = new Runners({ bundle: bundleFile, home: paths.home });
+  const pulls = pullHandlers({ paths, script: bundleFile, privateTmp: options.privateTmp, gate, link: () => current });
   const handlers: Handlers<AgentMethods> = {
     'node.info': async () => describeNode(paths, identity),
     'node.stop': async () => {
@@ -52,8 +55,13 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
       setTimeout(() => stop.abort(), 50);
       return {};
     },
-    ...pullHandlers({ paths, script: bundleFile, privateTmp: options.privateTmp, gate, link: () => current }),
-    ...jobHandlers({ paths, bundle: bundleFile, gate }),
+    ...pulls,
+    'pull.run': async (params, context) => {
+      const result = await pulls['pull.run'](params, context);
+      runners.pulled();
+      return result;
+    },
+    ...jobHandlers({ paths, runners, gate }),
   };
   const parts = { local: agentMethods, remote: controllerMethods, handlers };
   await keepLink(

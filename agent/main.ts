@@ -1,16 +1,11 @@
-/** `agent.mjs`: the agent, and all else that runs on a node. Also the bundle that its worker threads run. */
+/**
+ * `agent.mjs`: the agent, and all else that runs on a node. Also the bundle that its worker threads run. Each role loads
+ * what it needs and no more: a job waits for its runner, a pull for its thread.
+ */
 import { homedir } from 'node:os';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { toTowError } from '../protocol/base/errors.ts';
-import { serveReplicaWorker } from '../protocol/pull/replica/worker.ts';
-import { bridge } from './bridge.ts';
-import { buildId } from './build-id.ts';
-import { runAgent } from './daemon.ts';
-import { endAgent } from './end-agent.ts';
-import { enrol } from './enrol.ts';
-import { runRunner } from './jobs/runner.ts';
-import { agentPaths, machineKey } from './paths.ts';
-import { startAgent } from './start.ts';
+import type { AgentPaths } from './paths.ts';
 
 /** A mistake of ours, in sysexits' terms. */
 const exitBug = 70;
@@ -23,24 +18,25 @@ async function main(): Promise<void> {
   switch (command) {
     case 'daemon':
       process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
-      await runAgent(
+      await (await import('./daemon.ts')).runAgent(
         { home, machine: argument, privateTmp: argument === undefined || process.env['TOWLINE_PRIVATE_TMP'] === '1' },
         stop.signal,
       );
       return;
     case 'start':
-      return await startAgent(agentPaths(home, machineKey(argument)), argument, stop.signal);
+      return await (await import('./start.ts')).startAgent(await pathsOf(home, argument), argument, stop.signal);
     case 'stop':
-      await endAgent(agentPaths(home, machineKey(argument)), stop.signal);
+      await (await import('./end-agent.ts')).endAgent(await pathsOf(home, argument), stop.signal);
       return;
     case 'enrol':
-      return await enrol();
+      return await (await import('./enrol.ts')).enrol();
     case 'bridge':
-      return await bridge(argument);
+      return await (await import('./bridge.ts')).bridge(argument);
     case 'runner':
-      return await runRunner(argument ?? '');
+      if (argument === undefined) return await (await import('./jobs/spare-runner.ts')).runSpareRunner();
+      return await (await import('./jobs/runner.ts')).runRunner(argument);
     case 'version':
-      process.stdout.write(`${buildId()}\n`);
+      process.stdout.write(`${(await import('./build-id.ts')).buildId()}\n`);
       return;
     case undefined:
     default:
@@ -49,7 +45,12 @@ async function main(): Promise<void> {
   }
 }
 
-if (isMainThread) {
+async function pathsOf(home: string, machine: string | undefined): Promise<AgentPaths> {
+  const { agentPaths, machineKey } = await import('./paths.ts');
+  return agentPaths(home, machineKey(machine));
+}
+
+async function runMain(): Promise<void> {
   try {
     await main();
   } catch (error) {
@@ -59,6 +60,8 @@ if (isMainThread) {
   }
   // Whatever a library left open, a program that has done its work ends.
   if (command === 'daemon') process.exit();
-} else if (workerData?.role === 'replica') {
-  serveReplicaWorker();
 }
+
+if (isMainThread) void runMain();
+else if (workerData?.role === 'replica')
+  void import('../protocol/pull/replica/worker.ts').then(({ serveReplicaWorker }) => serveReplicaWorker());

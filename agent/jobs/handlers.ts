@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,11 +9,15 @@ import type { RootGate } from '../../protocol/pull/replica/root-gate.ts';
 import type { ScriptState } from '../../protocol/wire/job.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { AgentPaths } from '../paths.ts';
+import type { Runners } from './runners.ts';
 import { allScripts, ScriptDir, type ScriptKind } from './script-dir.ts';
 import { streamLog } from './script-log.ts';
 import { ScriptWatch } from './watch-script.ts';
 
-type JobMethods = Pick<Handlers<AgentMethods>, 'job.start' | 'job.state' | 'job.log' | 'job.cancel' | 'job.list'>;
+type JobMethods = Pick<
+  Handlers<AgentMethods>,
+  'job.expect' | 'job.start' | 'job.state' | 'job.log' | 'job.cancel' | 'job.list'
+>;
 
 /** Jobs whose output is kept. */
 const keptJobs = 100;
@@ -22,16 +25,20 @@ const keptJobs = 100;
 /** Serves jobs: starts scripts under runners, tells their state, streams their output. */
 export function jobHandlers(options: {
   readonly paths: AgentPaths;
-  readonly bundle: string;
+  readonly runners: Runners;
   readonly gate: RootGate;
 }): JobMethods {
-  const { paths, bundle, gate } = options;
+  const { paths, runners, gate } = options;
   const find = (job: string, kind: ScriptKind): ScriptDir => {
     const directory = new ScriptDir(join(paths.jobs, job, kind));
     if (!directory.exists) throw new TowError('unknown-job', `this node has no ${kind} of job ${job}`);
     return directory;
   };
   return {
+    'job.expect': async ({ pulls }) => {
+      runners.expect(pulls);
+      return {};
+    },
     'job.start': async ({ job, kind, script, env }, { signal }) => {
       const directory = new ScriptDir(join(paths.jobs, job, kind));
       const before = directory.exists ? stateOf(directory) : undefined;
@@ -47,7 +54,7 @@ export function jobHandlers(options: {
       const cwd = join(paths.home, 'sky_workdir');
       mkdirSync(cwd, { recursive: true });
       directory.create(script, { home: paths.home, cwd, env });
-      spawnRunner(bundle, directory, paths.home);
+      runners.run(directory);
       return await stateWhen(directory, isClaimed, signal);
     },
     'job.state': async ({ job, kind, wait }, { signal }) => {
@@ -96,13 +103,6 @@ async function stateWhen(
     const state = stateOf(directory);
     if (good(state)) return state;
   }
-}
-
-function spawnRunner(bundle: string, directory: ScriptDir, cwd: string): void {
-  const runner = spawn(process.execPath, [bundle, 'runner', directory.path], { detached: true, stdio: 'ignore', cwd });
-  // No process to be had: the script is lost at once, not when nobody has claimed it for long.
-  runner.once('error', () => directory.abandon());
-  runner.unref();
 }
 
 async function cancelScript(directory: ScriptDir, graceMs: number, signal: AbortSignal): Promise<ScriptState> {

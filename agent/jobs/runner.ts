@@ -7,6 +7,7 @@ import { baseEnv } from './base-env.ts';
 import { findBash, rcText, readLoginShell } from './login-shell.ts';
 import { sessionMembers, signalSession } from './process-identity.ts';
 import { ScriptDir } from './script-dir.ts';
+import type { ShellAhead } from './spare-runner.ts';
 
 /** Exit codes of a script that never ran, as shells have them: cannot be run; stopped by SIGTERM. */
 const cannotRun = 126;
@@ -25,15 +26,19 @@ const recordAttempts = 600;
  * session gets one, and the runner ends when all are gone; SIGUSR2 kills them. What a script that ends by itself leaves
  * in the background is left alone. Resolves when the code is recorded, at once if there was a runner before.
  */
-export async function runRunner(path: string): Promise<void> {
+export async function runRunner(path: string, ahead?: ShellAhead): Promise<void> {
   const directory = new ScriptDir(path);
   // Before the claim, which is what tells others whom to signal.
   const stop = new Stop();
-  if (!directory.claim()) return;
+  stop.asked.addEventListener('abort', () => ahead?.end());
+  if (!directory.claim()) {
+    ahead?.end();
+    return;
+  }
   const output = openSync(directory.output, 'a');
   let code = cannotRun;
   try {
-    code = await runScript(directory, output, stop);
+    code = await runScript(directory, output, stop, ahead);
   } catch (error) {
     note(output, `the script could not be run: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -82,11 +87,16 @@ class Stop {
   }
 }
 
-async function runScript(directory: ScriptDir, output: number, stop: Stop): Promise<number> {
+async function runScript(
+  directory: ScriptDir,
+  output: number,
+  stop: Stop,
+  ahead: ShellAhead | undefined,
+): Promise<number> {
   const { home, cwd, env } = directory.takeSpec();
   const base = baseEnv(home);
   const bash = findBash(process.env['PATH'] ?? '');
-  const login = await readLoginShell(bash, base, stop.asked);
+  const login = await (ahead?.shell ?? readLoginShell(bash, base, stop.asked));
   if (stop.asked.aborted) return stopped;
   if (login === undefined) note(output, "the account's shell files end the shell or take too long: done without them");
   const merged: Record<string, string> = { ...base, ...login?.env, ...Object.fromEntries(env) };

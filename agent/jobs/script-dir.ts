@@ -53,6 +53,11 @@ export class ScriptDir {
     return existsSync(this.path);
   }
 
+  /** Whether it has no runner yet, and none was ruled out. */
+  get isUnclaimed(): boolean {
+    return this.exists && !existsSync(join(this.path, 'claim'));
+  }
+
   get output(): string {
     return join(this.path, 'output');
   }

@@ -94,7 +94,7 @@ export class Jobs {
    * after a crash the nodes say which (`#resume`), so a script that runs is never lost, and none runs in a tree that was
    * not synced.
    */
-  reserve(cluster: Cluster, submission: JobSubmission): ReservedJob {
+  reserve(cluster: Cluster, submission: JobSubmission, roots: number): ReservedJob {
     const number = (this.list(cluster.name).at(-1)?.record.number ?? 0) + 1;
     const names = cluster.nodes.map(({ name }) => name);
     const record: JobRecord = {
@@ -115,6 +115,11 @@ export class Jobs {
     const written = this.#records.save(cluster.name, record);
     // Told to whoever submits it.
     written.catch(() => undefined);
+    // Sent, not waited for: a node that hears nothing starts the script later, not otherwise.
+    const first = submission.setup === undefined ? record.nodes : names;
+    for (const { name, session } of cluster.nodes)
+      if (first.includes(name))
+        session.current?.call('job.expect', { pulls: roots }, {}, this.#life.signal).catch(() => undefined);
     // The nodes' answers are remembered.
     this.jobNodes(cluster, names, this.#life.signal).catch(() => undefined);
     return { record, secrets: submission.secrets, written };

@@ -16,6 +16,9 @@ export type ScriptState = v.InferOutput<typeof scriptStateSchema>;
 
 const script = v.object({ job: idSchema, kind: v.picklist(scriptKinds) });
 
+/** A job was asked for: a script of it will be started after so many pulls. Lets the node make ready; nothing depends on it. */
+export const jobExpect = method(v.object({ pulls: countSchema }), v.never(), v.object({}));
+
 /**
  * Starts a script under a runner of its own. Idempotent: a script of this job and kind that was started before is not
  * started again, its state is returned. The environment is kept 0600 only while the script lives.

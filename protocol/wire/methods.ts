@@ -1,5 +1,5 @@
 import { conflictsList, conflictsPrune, conflictsRestore } from './conflict.ts';
-import { jobCancel, jobList, jobLog, jobStart, jobState } from './job.ts';
+import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
 import { pullChunks, pullClassify, pullManifest, pullRun } from './pull.ts';
 
@@ -11,6 +11,7 @@ export const agentMethods = {
   'conflicts.list': conflictsList,
   'conflicts.restore': conflictsRestore,
   'conflicts.prune': conflictsPrune,
+  'job.expect': jobExpect,
   'job.start': jobStart,
   'job.state': jobState,
   'job.log': jobLog,

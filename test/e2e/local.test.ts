@@ -209,6 +209,11 @@ describe('the controller', () => {
         `done-${rank}`,
       ]);
     }
+    // After a job each agent has a runner ready for the next one: none is left over.
+    expect(home.run(project, 'exec', 'dev', 'true').code).toBe(0);
+    await until(() => home.runnerPids().length === 2);
+    for (const pid of home.agentPids()) process.kill(pid, 'SIGKILL');
+    await until(() => home.runnerPids().length === 0, 2000);
   });
 
   test('two first commands at once start one controller', async () => {

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jobHandlers } from '../../agent/jobs/handlers.ts';
+import { Runners } from '../../agent/jobs/runners.ts';
 import { type AgentPaths, agentPaths, machineKey } from '../../agent/paths.ts';
 import type { JobNode } from '../../controller/jobs/node-scripts.ts';
 import { TowError } from '../../protocol/base/errors.ts';
@@ -13,7 +14,7 @@ import { type AgentMethods, agentMethods, controllerMethods } from '../../protoc
 import { never, secret, secretOf } from './link-pair.ts';
 import { type SocketPair, socketPair } from './socket-pair.ts';
 
-const bundle = join(process.env['TOWLINE_DIST'] ?? join(process.cwd(), 'dist'), 'agent.mjs');
+export const bundle = join(process.env['TOWLINE_DIST'] ?? join(process.cwd(), 'dist'), 'agent.mjs');
 
 export class TestJobNode implements JobNode, AsyncDisposable {
   readonly name: string;
@@ -22,6 +23,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
   readonly home: string;
   readonly paths: AgentPaths;
   readonly gate = new RootGate();
+  readonly runners: Runners;
   readonly #sockets: SocketPair[] = [];
   #connected: Promise<Link<AgentMethods>> | undefined;
 
@@ -29,6 +31,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
     this.name = name;
     this.home = realpathSync(mkdtempSync(join(tmpdir(), 'job-node-')));
     this.paths = agentPaths(this.home, machineKey(undefined));
+    this.runners = new Runners({ bundle, home: this.home });
     for (const directory of [this.paths.jobs, this.paths.roots]) mkdirSync(directory, { recursive: true });
   }
 
@@ -54,6 +57,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
 
   /** Everything that runs for this node ends, and its home goes. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.runners[Symbol.dispose]();
     for (const pid of processesNaming(this.home)) process.kill(pid, 'SIGKILL');
     for (const sockets of this.#sockets) await sockets[Symbol.asyncDispose]();
     rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
@@ -62,7 +66,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
   async #connect(): Promise<Link<AgentMethods>> {
     const sockets = await socketPair('unix');
     this.#sockets.push(sockets);
-    const jobs = jobHandlers({ paths: this.paths, bundle, gate: this.gate });
+    const jobs = jobHandlers({ paths: this.paths, runners: this.runners, gate: this.gate });
     const refuse = async (): Promise<never> => {
       throw new TowError('not-supported', 'this node has jobs only');
     };

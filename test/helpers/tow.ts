@@ -81,6 +81,11 @@ export class TowHome {
     return this.#pids('agent.mjs daemon', `HOME=${this.home}/`);
   }
 
+  /** Process ids of runners, those with a job and those without. */
+  runnerPids(): number[] {
+    return this.#pids('agent.mjs runner', `HOME=${this.home}/`);
+  }
+
   /** Process ids of controllers of this home, those that wait for another one's end too. */
   controllerPids(): number[] {
     return this.#pids('controller.js', `HOME=${this.home}\0`);

@@ -92,6 +92,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
   },
   'conflicts.restore': { params: { ids: ['k-1'] }, result: { restored: 1 } },
   'conflicts.prune': { params: { ids: ['k-1', 'k-2'] }, result: { pruned: 2, bytes: 4096 } },
+  'job.expect': { params: { pulls: 2 }, result: {} },
   'job.start': {
     params: { job: 'j-7', kind: 'run', script: 'echo "$GREETING"\n', env: [['GREETING', 'héllo']] },
     result: running,

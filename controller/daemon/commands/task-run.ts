@@ -144,7 +144,11 @@ export async function syncAndRun(
   const { command, cluster, roots, options, task, setup, numNodes, detach, turn } = request;
   const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
   const { envs, secrets } = task;
-  const reserved = controller.jobs.reserve(cluster, { name, setup, run: task.run, numNodes, envs, secrets });
+  const reserved = controller.jobs.reserve(
+    cluster,
+    { name, setup, run: task.run, numNodes, envs, secrets },
+    roots.length,
+  );
   const sync = await syncOrRelease(reserved);
   const summary: ApiSummary = { command, ...(sync === undefined ? {} : { sync }) };
   const job = await controller.jobs.submit(cluster, reserved, turn);
