@@ -1,7 +1,7 @@
-// Bundles the four programs into dist/: tow.js (the CLI, which only talks to the daemon), controller.js (the daemon),
+// Bundles the programs into dist/: tow.js (the CLI, which only talks to the daemon), controller.mjs (the daemon),
 // agent.mjs with koffi.node (what goes to nodes). A build's identity is the digest of what it bundles.
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,13 +16,13 @@ const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
-async function bundle(entry, name, define, banner) {
+async function bundle(entry, name, define, banner, format = 'esm') {
   await build({
     entryPoints: [join(top, entry)],
     outfile: join(stage, name),
     bundle: true,
     platform: 'node',
-    format: 'esm',
+    format,
     target: 'node20.19',
     minify: true,
     keepNames: true,
@@ -44,16 +44,22 @@ mkdirSync(stage, { recursive: true });
 await bundle('agent/main.ts', 'agent.mjs', {}, requireBanner);
 await bundle(
   'controller/daemon/main.ts',
-  'controller.js',
+  'controller.mjs',
   { TOWLINE_AGENT_BUILD: JSON.stringify(digest('agent.mjs')) },
   requireBanner,
 );
 await bundle(
   'controller/cli/main.ts',
   'tow.js',
-  { TOWLINE_BUILD: JSON.stringify(digest('agent.mjs', 'controller.js')) },
-  '#!/usr/bin/env node',
+  {
+    TOWLINE_BUILD: JSON.stringify(digest('agent.mjs', 'controller.mjs')),
+    'import.meta.url': '__bundleUrl',
+  },
+  // CommonJS: it starts 5 ms sooner, and loads Node's modules with the parts that use them.
+  "#!/usr/bin/env node\nconst __bundleUrl = require('node:url').pathToFileURL(__filename).href;",
+  'cjs',
 );
+writeFileSync(join(stage, 'package.json'), '{ "type": "commonjs" }\n');
 chmodSync(join(stage, 'tow.js'), 0o755);
 try {
   const native = createRequire(import.meta.url).resolve(

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { TowError } from '../../protocol/base/errors.ts';
-import type { ApiInput, ApiRequest } from '../api/command.ts';
+import type { ApiInput } from '../api/command.ts';
 import type { ApiEvent } from '../api/event.ts';
 
 export interface Conversation {
@@ -11,14 +11,12 @@ export interface Conversation {
   readonly ended: Promise<number>;
 }
 
-/** Sends a request and hands every event on, in order, until the exit code comes. */
+/** After a request was sent: hands every event on, in order, until the exit code comes. */
 export function converse(
   socket: Socket,
-  request: ApiRequest,
   onEvent: (event: ApiEvent, reply: (input: ApiInput) => void) => void,
 ): Conversation {
   const send = (input: ApiInput): void => void socket.write(`${JSON.stringify(input)}\n`);
-  send(request);
   const ended = new Promise<number>((resolve, reject) => {
     const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
     lines.on('line', (line) => {

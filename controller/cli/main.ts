@@ -1,27 +1,27 @@
-/** `tow`: parses the line, asks the daemon, shows what it says. Loads nothing that this does not need: it runs at every command. */
-import { spawn } from 'node:child_process';
+/**
+ * `tow`: parses the line, asks the daemon, shows what it says. It runs at every command, so it loads nothing that the
+ * command does not need, and what shows the answer only when it was asked for: the daemon works meanwhile.
+ */
 import { isatty } from 'node:tty';
 import { toTowError } from '../../protocol/base/errors.ts';
 import { toErrorBody } from '../../protocol/wire/error-body.ts';
 import type { ApiRequest } from '../api/command.ts';
 import type { ApiEvent } from '../api/event.ts';
-import { type Output, openOutput } from '../ui/output.ts';
-import { converse } from './client.ts';
+import type { Output, OutputOptions } from '../ui/output.ts';
+import { connectDaemon, daemonAnswers } from './connect-daemon.ts';
 import { exitCodeOfError } from './exit-code.ts';
-import { helpText } from './help.ts';
 import { type ParsedLine, parseLine } from './parse-line.ts';
 import { requestEnv } from './request-env.ts';
-import { connectDaemon, daemonAnswers } from './start-daemon.ts';
 
 async function main(argv: readonly string[]): Promise<number> {
   const wantsJson = argv.includes('--json');
   try {
     const line = parseLine(argv, process.env);
     if (line.type === 'version') process.stdout.write(`tow ${TOWLINE_VERSION} (build ${TOWLINE_BUILD})\n`);
-    if (line.type === 'help') process.stdout.write(helpText(line.spec));
+    if (line.type === 'help') process.stdout.write((await import('./help.ts')).helpText(line.spec));
     return line.type === 'run' ? await run(line) : 0;
   } catch (error) {
-    const output = openOutput({ json: wantsJson, progress: 'none', command: '' });
+    const output = await openOutput({ json: wantsJson, progress: 'none', command: '' });
     output.event({ type: 'error', error: toErrorBody(error) });
     await output.close();
     return exitCodeOfError(toTowError(error, 'tow').code);
@@ -31,24 +31,19 @@ async function main(argv: readonly string[]): Promise<number> {
 async function run(line: Extract<ParsedLine, { type: 'run' }>): Promise<number> {
   const home = process.env['HOME'] ?? '/';
   if (line.command.command === 'stop' && !(await daemonAnswers(home))) return 0;
-  const output = openOutput({ json: line.json, progress: line.progress, command: line.command.command });
-  try {
-    for (;;) {
-      const code = await ask(line, home, output);
-      if (code !== undefined) return code;
-      // The daemon was of another build and has made room.
-    }
-  } finally {
-    await output.close();
+  for (;;) {
+    const code = await ask(line, home);
+    if (code !== undefined) return code;
+    // The daemon was of another build and has made room.
   }
 }
 
+async function openOutput(options: OutputOptions): Promise<Output> {
+  return (await import('../ui/output.ts')).openOutput(options);
+}
+
 /** Exit code; undefined when the daemon ends in favour of this build and is to be started anew. */
-async function ask(
-  line: Extract<ParsedLine, { type: 'run' }>,
-  home: string,
-  output: Output,
-): Promise<number | undefined> {
+async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string): Promise<number | undefined> {
   const socket = await connectDaemon(home);
   const request: ApiRequest = {
     type: 'request',
@@ -58,7 +53,11 @@ async function ask(
     interactive: isatty(0) && isatty(2),
     command: line.command,
   };
-  const conversation = converse(socket, request, (event, reply) => {
+  socket.write(`${JSON.stringify(request)}\n`);
+  // The daemon is at work: now there is time to load the rest.
+  const { converse } = await import('./client.ts');
+  const output = await openOutput({ json: line.json, progress: line.progress, command: line.command.command });
+  const conversation = converse(socket, (event, reply) => {
     if (event.type === 'login') {
       login(event, output).then(
         (code) => reply({ type: 'login-done', code }),
@@ -78,6 +77,7 @@ async function ask(
     return code === replacedCode ? undefined : code;
   } finally {
     process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
+    await output.close();
   }
 }
 
@@ -87,6 +87,7 @@ const replacedCode = -1;
 /** Runs ssh on this terminal, so that it can ask for what only a person knows. */
 async function login({ argv }: Extract<ApiEvent, { type: 'login' }>, output: Output): Promise<number> {
   output.pause();
+  const { spawn } = await import('node:child_process');
   const [program = 'ssh', ...args] = argv;
   return await new Promise<number>((resolve) => {
     const child = spawn(program, args, { stdio: 'inherit' });
@@ -95,4 +96,6 @@ async function login({ argv }: Extract<ApiEvent, { type: 'login' }>, output: Out
   });
 }
 
-process.exitCode = await main(process.argv.slice(2));
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

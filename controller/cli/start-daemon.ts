@@ -1,24 +1,18 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TowError } from '../../protocol/base/errors.ts';
+import { apiSocket, controllerDirectory, tryConnect } from './connect-daemon.ts';
 
 const startTimeoutMs = 15_000;
 const retryMs = 25;
 const maxLogBytes = 4 << 20;
 
-/** `~/.towline/controller`. */
-function controllerDirectory(home: string): string {
-  return join(home, '.towline', 'controller');
-}
-
-/** A connection to the daemon; starts one if none answers. Rejects with `controller-failed` and the end of its log. */
-export async function connectDaemon(home: string): Promise<Socket> {
-  const path = join(controllerDirectory(home), 'api.sock');
-  const socket = await tryConnect(path);
-  if (socket !== undefined) return socket;
+/** Starts a daemon and waits until it, or another first command's, answers. Rejects with `controller-failed` and the end of its log. */
+export async function startAndConnect(home: string): Promise<Socket> {
+  const path = apiSocket(home);
   const child = startDaemon(home);
   for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline; ) {
     const started = await tryConnect(path);
@@ -34,24 +28,6 @@ export async function connectDaemon(home: string): Promise<Socket> {
   throw failed(home, `the controller did not answer within ${startTimeoutMs / 1000} s`);
 }
 
-/** Whether a daemon runs. */
-export async function daemonAnswers(home: string): Promise<boolean> {
-  const socket = await tryConnect(join(controllerDirectory(home), 'api.sock'));
-  socket?.destroy();
-  return socket !== undefined;
-}
-
-async function tryConnect(path: string): Promise<Socket | undefined> {
-  return await new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.removeAllListeners('error');
-      resolve(socket);
-    });
-    socket.once('error', () => resolve(undefined));
-  });
-}
-
 /** Starts the daemon in a session of its own with an environment of nothing but what finds programs. */
 function startDaemon(home: string): { gone(): boolean } {
   const directory = controllerDirectory(home);
@@ -59,7 +35,7 @@ function startDaemon(home: string): { gone(): boolean } {
   const log = join(directory, 'log');
   if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > maxLogBytes) renameSync(log, `${log}.1`);
   const output = openSync(log, 'a', 0o600);
-  const script = join(dirname(fileURLToPath(import.meta.url)), 'controller.js');
+  const script = join(dirname(fileURLToPath(import.meta.url)), 'controller.mjs');
   const env = { HOME: home, PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: process.env['LANG'] ?? 'C.UTF-8' };
   const child = spawn(process.execPath, [script, TOWLINE_BUILD], {
     detached: true,

@@ -1,4 +1,4 @@
-/** `controller.js`: the daemon, and the bundle of its worker threads. */
+/** `controller.mjs`: the daemon, and the bundle of its worker threads. */
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';

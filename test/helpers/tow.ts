@@ -88,7 +88,7 @@ export class TowHome {
 
   /** Process ids of controllers of this home, those that wait for another one's end too. */
   controllerPids(): number[] {
-    return this.#pids('controller.js', `HOME=${this.home}\0`);
+    return this.#pids('controller.mjs', `HOME=${this.home}\0`);
   }
 
   #pids(command: string, home: string): number[] {
