@@ -24,6 +24,7 @@ export interface Libc {
   readonly renameat2: NativeFunction;
   readonly lseek: NativeFunction;
   readonly read: NativeFunction;
+  readonly mallocTrim: NativeFunction | undefined;
   readonly inotifyInit: NativeFunction;
   readonly inotifyAddWatch: NativeFunction;
   readonly inotifyRemoveWatch: NativeFunction;
@@ -56,12 +57,22 @@ function loadLibc(): Libc | undefined {
       renameat2: lib.func('int renameat2(int, void*, int, void*, uint)'),
       lseek: lib.func('int64_t lseek(int, int64_t, int)'),
       read: lib.func('int64_t read(int, void*, size_t)'),
+      mallocTrim: optional(() => lib.func('int malloc_trim(size_t)')),
       inotifyInit: lib.func('int inotify_init1(int)'),
       inotifyAddWatch: lib.func('int inotify_add_watch(int, void*, uint32_t)'),
       inotifyRemoveWatch: lib.func('int inotify_rm_watch(int, int)'),
     };
   } catch {
     // No native file for this platform, or one that does not load (musl): every caller has its weaker way.
+    return undefined;
+  }
+}
+
+/** For what only glibc has. */
+function optional<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch {
     return undefined;
   }
 }
@@ -154,6 +165,14 @@ export function renameNoReplaceSync(from: Buffer, to: Buffer): 'renamed' | 'exis
   if (errno === 17) return 'exists';
   if (errno === 22 || errno === 38) return 'unsupported';
   throw systemError(c, 'renameat2', to);
+}
+
+/**
+ * Gives memory that was freed back to the system, which glibc does not do by itself once other memory lies above it.
+ * Blocking, some milliseconds; nothing where there is no such call.
+ */
+export function trimMemory(): void {
+  libc()?.mallocTrim?.(0n);
 }
 
 export interface Extent {

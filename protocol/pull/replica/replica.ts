@@ -3,6 +3,7 @@
  * manifest in memory; what is watched, and what the last pull came to, is kept.
  */
 import { WorkerPool } from '../../base/worker-pool.ts';
+import { trimMemory } from '../../libc/libc.ts';
 import type { Link } from '../../link/link.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullResult } from '../../wire/pull.ts';
@@ -119,7 +120,9 @@ export class Replica implements AsyncDisposable {
     clearTimeout(this.#cooling);
     const thread = this.#thread;
     this.#thread = undefined;
-    await thread?.close();
+    if (thread === undefined) return;
+    await thread.close();
+    trimMemory();
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
