@@ -13,7 +13,7 @@ const running = (matches) => readdirSync('/proc').filter((pid) => /^\d+$/.test(p
 
 export const controllersOf = (home) =>
   running(
-    (pid) => /controller\.js/.test(read(pid, 'cmdline')) && read(pid, 'environ').split('\0').includes(`HOME=${home}`),
+    (pid) => /controller\.mjs/.test(read(pid, 'cmdline')) && read(pid, 'environ').split('\0').includes(`HOME=${home}`),
   );
 
 const agents = () => {
