@@ -17,7 +17,7 @@ export interface Layout {
 }
 
 export function layOut(where: string, one: GitCase): Layout {
-  const top = `${where}/work`;
+  const top = `${where}/top`;
   const home = `${where}/home`;
   for (const directory of [top, `${home}/.config/git`]) mkdirSync(directory, { recursive: true });
   const spelled = new Map<string, string>();
@@ -82,13 +82,13 @@ function layExcludes(where: string, { excludes }: GitCase): string {
 function layNested(where: string, { nested, hash }: GitCase, directories: readonly string[]): string | undefined {
   const path = directories[(nested?.pick ?? 0) % directories.length];
   if (nested === undefined || path === undefined) return undefined;
-  const dotGit = `${where}/work/${path}/.git`;
+  const dotGit = `${where}/top/${path}/.git`;
   if (nested.kind === 'empty-git') mkdirSync(bytes(dotGit));
   if (nested.kind === 'broken-file') writeFileSync(bytes(dotGit), 'gitdir: ../nowhere\n');
   if (nested.kind === 'empty-git' || nested.kind === 'broken-file') return undefined;
   let gitDir = dotGit;
   if (nested.kind === 'submodule') {
-    gitDir = `${where}/work/.git/modules/sub`;
+    gitDir = `${where}/top/.git/modules/sub`;
     const up = path.replaceAll(/[^/]+/g, '..');
     writeFileSync(bytes(dotGit), `gitdir: ${up}/.git/modules/sub\n`);
   }
