@@ -15,8 +15,10 @@ import type { CommandResult } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
 import type { Controller } from '../controller.ts';
 
-/** Brotli quality on links that leave the machine: fast enough not to hold up a LAN, four times less to send on a slow one. */
-const sshQuality = 1;
+/** A link whose round trip is longer than this (ms) is no LAN, and so is taken for a slow one. */
+const farMs = 5;
+/** Brotli qualities: fast enough not to hold up a LAN; and what makes least of the data while still faster than most uplinks. */
+const quality = { near: 1, far: 5 } as const;
 
 export function homeOf(context: CommandContext, controller: Controller): string {
   return context.env['HOME'] ?? controller.home;
@@ -62,7 +64,7 @@ export async function syncCluster(
     (node): SyncNode => ({
       name: node.name,
       keyId: node.keyId,
-      serve: { quality: node.isLocal ? undefined : sshQuality },
+      serve: { quality: node.isLocal ? undefined : qualityFor(node.session.current?.roundTripMs) },
       link: (signal) => node.link(context, signal),
     }),
   );
@@ -84,6 +86,10 @@ export async function syncCluster(
   if (workdir === undefined) return summary;
   if (cluster.state.workdir !== workdir) await cluster.update({ workdir });
   return { ...summary, workdir: displayPath(workdir) };
+}
+
+function qualityFor(roundTripMs: number | undefined): number {
+  return roundTripMs !== undefined && roundTripMs > farMs ? quality.far : quality.near;
 }
 
 /** What `--dryrun` shows: every root with what would be there. */

@@ -3,7 +3,7 @@ import type { RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 
-/** How chunks are compressed on their way: by measured link speed, see source/compression.ts. */
+/** How chunks are compressed on their way. */
 export interface ServeOptions {
   /** brotli quality, or undefined to send raw. */
   readonly quality: number | undefined;
