@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, rmSync, statSync, watch } from 'node:fs';
-import { join } from 'node:path';
+import { type FSWatcher, mkdirSync, readdirSync, rmSync, statSync, watch } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { systemClock } from '../protocol/base/clock.ts';
 import { toTowError } from '../protocol/base/errors.ts';
@@ -76,16 +76,31 @@ function socketToDial({ identity, paths }: DialOptions): string | undefined {
     .sort((a, b) => b.madeAt - a.madeAt)[0]?.path;
 }
 
-/** Waits `ms`, or less when something changes in the run directory, which is told. */
-async function pause({ paths }: DialOptions, ms: number, signal: AbortSignal): Promise<boolean> {
+/** Waits `ms`, or less when a socket turns up, or goes, where one to dial would be, which is told. */
+async function pause(options: DialOptions, ms: number, signal: AbortSignal): Promise<boolean> {
   const wake = new AbortController();
-  const watcher = watch(paths.run, () => wake.abort());
+  const watcher = watchSockets(options, () => wake.abort());
   try {
     await systemClock.sleep(ms, AbortSignal.any([signal, wake.signal]));
   } catch {
     // Woken or stopped; the caller looks which.
   } finally {
-    watcher.close();
+    watcher?.close();
   }
   return wake.signal.aborted;
+}
+
+function watchSockets({ identity, paths }: DialOptions, onChange: () => void): FSWatcher | undefined {
+  if (identity.link.kind !== 'unix') return watch(paths.run, onChange);
+  const { path } = identity.link;
+  try {
+    // The controller has other files there.
+    const watcher = watch(dirname(path), (_, name) => {
+      if (name === basename(path)) onChange();
+    });
+    return watcher.on('error', () => undefined);
+  } catch {
+    // The controller's directory is away: there will be another try.
+    return undefined;
+  }
 }

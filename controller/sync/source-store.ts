@@ -36,6 +36,8 @@ export class SourceStore implements AsyncDisposable {
       .slice(0, 24);
     const known = this.#sources.get(key);
     if (known !== undefined) return await known;
+    // They start while the index is read.
+    this.#pool.warm();
     const opening = mkdir(this.#directory, { recursive: true, mode: 0o700 }).then(() =>
       Source.open({ ...request, indexFile: join(this.#directory, key), pool: this.#pool }),
     );

@@ -34,7 +34,8 @@ export interface SyncRoot {
 export interface SyncNode {
   readonly name: string;
   readonly keyId: string;
-  readonly serve: ServeOptions;
+  /** Asked when it is linked. */
+  serve(): ServeOptions;
   /** Waits, within limits, for an authenticated link. */
   link(signal: AbortSignal): Promise<Link<AgentMethods>>;
 }
@@ -45,6 +46,8 @@ export interface SyncOptions {
   readonly allowPartial: boolean;
   readonly offers: SnapshotOffers;
   readonly held: HeldRoots;
+  /** Snapshots that this command has begun to take (`lookAhead`). */
+  readonly ahead?: ReadonlyMap<SyncRoot, Promise<Snapshot>>;
   emit(event: ApiEvent): void;
 }
 
@@ -93,7 +96,8 @@ async function syncRoot(
 ): Promise<{ snapshot: Snapshot; results: PullResult[] }> {
   const results = new Map<string, PullResult>();
   for (let scan = 1; ; scan += 1) {
-    const snapshot = await takeSnapshot(root, options, signal);
+    const ahead = scan === 1 ? options.ahead?.get(root) : undefined;
+    const snapshot = await (ahead ?? takeSnapshot(root, options, signal));
     const group = new TaskGroup(signal);
     let moved: unknown;
     for (const node of nodes) {
@@ -122,6 +126,27 @@ async function syncRoot(
       );
     }
   }
+}
+
+/**
+ * Begins to scan the roots that are synced first, for `SyncOptions.ahead`: what a command does while it still waits for its
+ * nodes. Abort `signal` when they are not wanted any more.
+ */
+export function lookAhead(
+  roots: readonly SyncRoot[],
+  options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>,
+  signal: AbortSignal,
+): ReadonlyMap<SyncRoot, Promise<Snapshot>> {
+  const first = Math.min(...roots.map(({ level }) => level));
+  const ahead = new Map<SyncRoot, Promise<Snapshot>>();
+  for (const root of roots) {
+    if (root.level !== first) continue;
+    const snapshot = takeSnapshot(root, options, signal);
+    // Told to whoever waits for it.
+    snapshot.catch(() => undefined);
+    ahead.set(root, snapshot);
+  }
+  return ahead;
 }
 
 /** Scans the source; warnings and problems go to the user, problems end the sync unless they are allowed. */
@@ -193,13 +218,14 @@ async function pullOnNode(
   options: SyncOptions,
   signal: AbortSignal,
 ): Promise<PullResult> {
-  const withdraw = options.offers.offer(node.keyId, snapshot, node.serve);
+  const serve = node.serve();
+  const withdraw = options.offers.offer(node.keyId, snapshot, serve);
   try {
     const held = options.held.get(node.keyId, root.dest);
     const delta =
       held === undefined || held.digest === snapshot.digest
         ? undefined
-        : await snapshot.deltaFrom(held.manifest, limits.callPayloadBytes, node.serve, signal);
+        : await snapshot.deltaFrom(held.manifest, limits.callPayloadBytes, serve, signal);
     options.held.delete(node.keyId, root.dest);
     for (let resumes = 0; ; resumes += 1) {
       throwIfAborted(signal);

@@ -33,6 +33,13 @@ export class ByteReader {
     return Number(this.#buffer.readBigInt64LE(this.#take(8)));
   }
 
+  /** Shares memory with what is read. */
+  blob(): Buffer {
+    const length = this.u32();
+    const at = this.#take(length);
+    return this.#buffer.subarray(at, at + length);
+  }
+
   text(): string {
     const length = this.u32();
     const at = this.#take(length);

@@ -42,6 +42,13 @@ export class ByteWriter {
     this.#buffer.write(value, at, 'latin1');
   }
 
+  /** Length (u32), then the bytes. */
+  blob(bytes: Buffer): void {
+    this.u32(bytes.length);
+    const at = this.#need(bytes.length);
+    bytes.copy(this.#buffer, at);
+  }
+
   /** The bytes written so far; shares memory with the writer. */
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#at);

@@ -79,6 +79,11 @@ export class WorkerPool<T extends WorkerTasks> {
     });
   }
 
+  /** Starts the threads that are not there yet, so that the first tasks do not wait for them. */
+  warm(): void {
+    while (this.#idle.length + this.#busy.size < this.#size && !this.#closed) this.#idle.push(this.#start());
+  }
+
   /** Ends the threads; tasks under way or waiting are rejected. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -29,6 +29,39 @@ function canonicalEntry(entry: Entry): string {
 
 const directoryDigests = new WeakMap<Directory, Digest>();
 
+/** What is asked of a directory without looking at its entries. */
+export interface DirectorySummary {
+  readonly digest: Digest;
+  readonly entries: number;
+  readonly files: number;
+  /** Logical; hard links do not count again. */
+  readonly bytes: number;
+  /** Data chunks. */
+  readonly chunks: number;
+  /** Whether every entry means something by itself, see `isPlain`. */
+  readonly plain: boolean;
+}
+
+export function summaryOf(directory: Directory): DirectorySummary {
+  return { digest: directoryDigest(directory), ...tallyOf(directory) };
+}
+
+/** A directory whose entries are read when they are asked for; `summary` is trusted to be theirs. */
+export function storedDirectory(path: RootPath, summary: DirectorySummary, read: () => readonly Entry[]): Directory {
+  let state: { readonly entries: readonly Entry[] } | { readonly read: () => readonly Entry[] } = { read };
+  const directory: Directory = {
+    path,
+    get entries() {
+      // What it is read from is let go.
+      if (!('entries' in state)) state = { entries: state.read() };
+      return state.entries;
+    },
+  };
+  directoryDigests.set(directory, summary.digest);
+  tallies.set(directory, summary);
+  return directory;
+}
+
 /** Digest of one directory's own entries (not of what lies below). Cached for the life of the object. */
 export function directoryDigest(directory: Directory): Digest {
   const known = directoryDigests.get(directory);
@@ -65,7 +98,7 @@ export function manifestTotals(manifest: Manifest): ManifestTotals {
   for (const directory of manifest.directories.values()) {
     const tally = tallyOf(directory);
     files += tally.files;
-    entries += directory.entries.length;
+    entries += tally.entries;
     bytes += tally.bytes;
   }
   return { files, entries, bytes };
@@ -82,19 +115,16 @@ export function isPlain(manifest: Manifest): boolean {
   return manifest.root.kind !== 'unknown';
 }
 
-interface Tally {
-  readonly files: number;
-  readonly bytes: number;
-  readonly chunks: number;
-  readonly plain: boolean;
-}
+type Tally = Omit<DirectorySummary, 'digest'>;
 
-const tallies = new WeakMap<readonly Entry[], Tally>();
+/** By the entries, which several directories may share, or by a directory that was stored. */
+const tallies = new WeakMap<readonly Entry[] | Directory, Tally>();
 
 /** Counted once for the life of the entries. */
-function tallyOf({ entries }: Directory): Tally {
-  const known = tallies.get(entries);
+function tallyOf(directory: Directory): Tally {
+  const known = tallies.get(directory) ?? tallies.get(directory.entries);
   if (known !== undefined) return known;
+  const { entries } = directory;
   let files = 0;
   let bytes = 0;
   let chunks = 0;
@@ -105,7 +135,7 @@ function tallyOf({ entries }: Directory): Tally {
     bytes += entry.size;
     if (entry.kind === 'file') chunks += dataChunkCount(entry.content);
   }
-  const tally = { files, bytes, chunks, plain };
+  const tally = { entries: entries.length, files, bytes, chunks, plain };
   tallies.set(entries, tally);
   return tally;
 }

@@ -207,3 +207,22 @@ describe('a snapshot', () => {
     await expectSame();
   });
 });
+
+describe('a tree that several threads walk', () => {
+  it.each([0, 1, 2, 3])(
+    'leaves out an ignored directory, %i levels down, of whose tracked files none is left',
+    async (depth) => {
+      const above = Array.from({ length: depth }, (_, level) => `d${level}/`).join('');
+      write('.gitignore', 'x/\n');
+      write(`${above}kept`);
+      const tracked = write(`${above}x/y/tracked`);
+      spawnSync('git', ['init', '-q', bench.root]);
+      spawnSync('git', ['-C', bench.root, 'add', '-f', '.']);
+      const source = await bench.open({ sendGit: false });
+      expect((await source.snapshot(plain, signal)).manifest.directories.has(`${above}x/y`)).toBe(true);
+      rmSync(tracked);
+      const { manifest } = await source.snapshot(plain, signal);
+      expect([...manifest.directories.keys()].some((path) => path.includes('x'))).toBe(false);
+    },
+  );
+});

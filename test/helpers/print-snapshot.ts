@@ -11,7 +11,7 @@ if (isMainThread) {
   const [root = '', indexFile = ''] = process.argv.slice(2);
   const pool = new WorkerPool<SourceTasks>(fileURLToPath(import.meta.url), 'source', 1);
   const options = { root: bytesOf(root), indexFile, sendGit: true, home: '/', xdgConfigHome: undefined, pool };
-  const source = await Source.open(options);
+  const source = Source.open(options);
   const { manifest, problems } = await source.snapshot({ verify: false }, new AbortController().signal);
   const kinds = [...manifest.directories.values()].flatMap(({ path, entries }) =>
     entries.map(({ name, kind }) => [joinPath(path, name), kind]),

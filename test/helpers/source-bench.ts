@@ -44,7 +44,7 @@ export class SourceBench implements AsyncDisposable {
   }
 
   async open(options: Partial<SourceOptions> = {}): Promise<Source> {
-    const source = await Source.open({
+    const source = Source.open({
       root: bytesOf(this.root),
       indexFile: join(this.top, 'state', 'index'),
       sendGit: true,

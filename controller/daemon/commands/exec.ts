@@ -2,7 +2,7 @@ import { TowError } from '../../../protocol/base/errors.ts';
 import { loadTask } from '../../task/load-task.ts';
 import { refuseUnbuilt } from '../../task/task.ts';
 import type { CommandRun } from '../command-result.ts';
-import { openRoots, reachNodes, showPlan, syncAndRun, takeTurn, workdirOf } from './task-run.ts';
+import { openRoots, reachAndLook, showPlan, syncAndRun, takeTurn, workdirOf } from './task-run.ts';
 
 /** The agents pull the workdir as it is now, then run the job. No setup; file mounts only if asked. */
 export const exec: CommandRun<'exec'> = async (command, context, controller) => {
@@ -30,13 +30,14 @@ export const exec: CommandRun<'exec'> = async (command, context, controller) => 
   }
   const turn = await takeTurn(cluster, context, controller);
   try {
-    await reachNodes(cluster, context);
     const roots = await openRoots(request, context, controller);
+    const ahead = await reachAndLook(cluster, roots, command.task, context);
     return await syncAndRun(
       {
         command: 'exec',
         cluster,
         roots,
+        ahead,
         options: command.task,
         task,
         setup: undefined,

@@ -7,7 +7,7 @@ import { refuseUnbuilt, type Task } from '../../task/task.ts';
 import type { CommandRun } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
 import type { Controller } from '../controller.ts';
-import { homeOf, openRoots, reachNodes, showPlan, syncAndRun, syncCluster, takeTurn, workdirOf } from './task-run.ts';
+import { homeOf, openRoots, reachAndLook, showPlan, syncAndRun, syncCluster, takeTurn, workdirOf } from './task-run.ts';
 
 /** Makes or reuses the cluster, syncs workdir and every file mount to all nodes, runs setup on all, then the job. */
 export const launch: CommandRun<'launch'> = async (command, context, controller) => {
@@ -36,10 +36,10 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
   const cluster = known ?? (await create(name, infra, numNodes ?? 1, command.takeOver, context, controller));
   const turn = await takeTurn(cluster, context, controller);
   try {
-    await reachNodes(cluster, context);
+    const ahead = await reachAndLook(cluster, roots, command.task, context);
     const setup = command.noSetup ? undefined : task.setup;
     if (setup === undefined && task.run === undefined) {
-      const sync = await syncCluster(cluster, roots, command.task, context, controller);
+      const sync = await syncCluster(cluster, roots, command.task, context, controller, ahead);
       return { summary: { command: 'launch', ...(sync === undefined ? {} : { sync }) } };
     }
     return await syncAndRun(
@@ -47,6 +47,7 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
         command: 'launch',
         cluster,
         roots,
+        ahead,
         options: command.task,
         task,
         setup,

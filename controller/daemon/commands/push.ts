@@ -2,7 +2,7 @@ import { TowError } from '../../../protocol/base/errors.ts';
 import { loadTask } from '../../task/load-task.ts';
 import { refuseUnbuilt } from '../../task/task.ts';
 import type { CommandRun } from '../command-result.ts';
-import { openRoots, reachNodes, showPlan, syncCluster, workdirOf } from './task-run.ts';
+import { openRoots, reachAndLook, showPlan, syncCluster, workdirOf } from './task-run.ts';
 
 /** Syncs without a job. Files may change under a job that is running, which is said. */
 export const push: CommandRun<'push'> = async (command, context, controller) => {
@@ -34,7 +34,7 @@ export const push: CommandRun<'push'> = async (command, context, controller) => 
       level: 'warning',
       text: `job ${running.record.number} is running: its files change under it`,
     });
-  await reachNodes(cluster, context);
-  const sync = await syncCluster(cluster, roots, command.task, context, controller);
+  const ahead = await reachAndLook(cluster, roots, command.task, context);
+  const sync = await syncCluster(cluster, roots, command.task, context, controller, ahead);
   return { summary: { command: 'push', ...(sync === undefined ? {} : { sync }) } };
 };

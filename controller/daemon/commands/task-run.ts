@@ -9,7 +9,14 @@ import { followJob } from '../../jobs/follow-job.ts';
 import type { Job } from '../../jobs/job.ts';
 import type { ReservedJob } from '../../jobs/jobs.ts';
 import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
-import { type SyncNode, type SyncRoot, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
+import {
+  lookAhead,
+  type SyncNode,
+  type SyncOptions,
+  type SyncRoot,
+  syncRoots,
+  takeSnapshot,
+} from '../../sync/sync-roots.ts';
 import type { Task } from '../../task/task.ts';
 import type { CommandResult } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
@@ -58,13 +65,14 @@ export async function syncCluster(
   options: TaskOptions,
   context: CommandContext,
   controller: Controller,
+  ahead?: SyncOptions['ahead'],
 ): Promise<SyncSummary | undefined> {
   if (roots.length === 0) return undefined;
   const nodes = cluster.nodes.map(
     (node): SyncNode => ({
       name: node.name,
       keyId: node.keyId,
-      serve: { quality: node.isLocal ? undefined : qualityFor(node.session.current?.roundTripMs) },
+      serve: () => ({ quality: node.isLocal ? undefined : qualityFor(node.session.current?.roundTripMs) }),
       link: (signal) => node.link(context, signal),
     }),
   );
@@ -78,6 +86,7 @@ export async function syncCluster(
       allowPartial,
       offers: controller.offers,
       held: controller.held,
+      ...(ahead === undefined ? {} : { ahead }),
       emit: (event) => context.emit(event),
     },
     context.signal,
@@ -127,8 +136,28 @@ export async function takeTurn(cluster: Cluster, context: CommandContext, contro
 }
 
 /** Makes sure every node has an agent of this build before anything is done. */
-export async function reachNodes(cluster: Cluster, context: CommandContext): Promise<void> {
+async function reachNodes(cluster: Cluster, context: CommandContext): Promise<void> {
   await Promise.all(cluster.nodes.map((node) => node.link(context, context.signal)));
+}
+
+/** Reaches all nodes, and begins to look at the roots meanwhile: after a restart both take their time. */
+export async function reachAndLook(
+  cluster: Cluster,
+  roots: readonly SyncRoot[],
+  options: TaskOptions,
+  context: CommandContext,
+): Promise<SyncOptions['ahead']> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  const ahead = lookAhead(roots, { ...options, emit: (event) => context.emit(event) }, signal);
+  try {
+    await reachNodes(cluster, context);
+    return ahead;
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled(ahead.values());
+    throw error;
+  }
 }
 
 /** Syncs, then submits a job (which takes over the turn) and, unless detached, follows it to its end. */
@@ -137,6 +166,8 @@ export async function syncAndRun(
     readonly command: string;
     readonly cluster: Cluster;
     readonly roots: readonly SyncRoot[];
+    /** What `reachAndLook` has begun. */
+    readonly ahead: SyncOptions['ahead'];
     readonly options: TaskOptions;
     readonly task: Task;
     readonly setup: string | undefined;
@@ -147,7 +178,7 @@ export async function syncAndRun(
   context: CommandContext,
   controller: Controller,
 ): Promise<CommandResult> {
-  const { command, cluster, roots, options, task, setup, numNodes, detach, turn } = request;
+  const { command, cluster, roots, ahead, options, task, setup, numNodes, detach, turn } = request;
   const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
   const { envs, secrets } = task;
   const reserved = controller.jobs.reserve(
@@ -182,7 +213,7 @@ export async function syncAndRun(
 
   async function syncOrRelease(job: ReservedJob): Promise<SyncSummary | undefined> {
     try {
-      return await syncCluster(cluster, roots, options, context, controller);
+      return await syncCluster(cluster, roots, options, context, controller, ahead);
     } catch (error) {
       await controller.jobs.release(cluster, job);
       throw error;

@@ -13,7 +13,8 @@ const ruleNames = ['.git', ...watchedRuleFiles];
 /** A new directory is watched before it is listed, so each level of a new tree takes a round. */
 const maxRounds = 64;
 
-export interface RescanOptions extends Omit<ScanOptions, 'only' | 'verify'> {
+export interface RescanOptions extends Omit<ScanOptions, 'only' | 'verify' | 'previous'> {
+  readonly previous: ReadonlyMap<RootPath, ScannedDirectory>;
   readonly watch: SourceWatch;
   readonly changes: Changes;
 }
@@ -66,7 +67,10 @@ class Rescan {
   /** Lists directories; returns those to be listed next, which are watched by then. */
   async round(paths: readonly RootPath[], signal: AbortSignal): Promise<RootPath[] | undefined> {
     const { watch, changes: _, ...options } = this.#options;
-    const only = paths.filter((path) => path !== rootItself).sort();
+    const only = paths
+      .filter((path) => path !== rootItself)
+      .sort()
+      .map((path) => ({ path, deep: false }));
     const result = await scan({ ...options, previous: this.directories, verify: false, only }, signal);
     this.#last = result;
     if (result.walk.unclear || result.problems.length > 0 || watch.tree.lost) return undefined;

@@ -6,6 +6,9 @@
  * is just not asked for, and the next compaction forgets it). Every record is true by itself, because a listing's record
  * is only trusted while the file system says the same: so a torn or lost tail costs hashing, nothing else. A damaged
  * record ends the reading there. Whoever can write this file can already write the user's files.
+ *
+ * A daemon that starts waits for it: listings are taken as they lie in the payload, digests and counts of directories are
+ * stored beside them, and entries are made of them only where something changed.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, rename } from 'node:fs/promises';
@@ -15,12 +18,13 @@ import { ByteWriter } from '../../base/byte-writer.ts';
 import { errnoOf } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
-import { digestBytes, digestOf } from '../../chunk/digest.ts';
+import { asDigest, digestBytes, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
+import { storedDirectory, summaryOf } from '../../chunk/manifest.ts';
 import { Listing } from './listing.ts';
 import { entryOf, type FileContent, type ScannedDirectory } from './scanned-directory.ts';
 
-const magic = 'towline scan index 1';
+const magic = 'towline scan index 2';
 const frameBytes = 4 + digestBytes;
 /** Payloads are filled to about this. */
 const payloadBytes = 512 << 10;
@@ -98,11 +102,16 @@ export class ScanIndex {
     const { size } = await file.stat();
     const turns = new Turns();
     let at = 0;
+    let head = await readAt(file, at, frameBytes);
     while (at < size) {
-      const head = await readAt(file, at, frameBytes);
       const length = head?.readUInt32LE(0) ?? 0;
-      const payload =
-        head === undefined || at + frameBytes + length > size ? undefined : await readAt(file, at + frameBytes, length);
+      const next = at + frameBytes + length;
+      // With the head of the next record, so that each costs one read.
+      const bytes =
+        next > size
+          ? undefined
+          : await readAt(file, at + frameBytes, Math.min(length + frameBytes, size - at - frameBytes));
+      const payload = bytes?.subarray(0, length);
       if (head === undefined || payload === undefined) {
         this.#end = at;
         return false;
@@ -114,7 +123,8 @@ export class ScanIndex {
         this.#end = 0;
         return true;
       }
-      at += frameBytes + length;
+      head = bytes?.length === length + frameBytes ? bytes.subarray(length) : undefined;
+      at = next;
     }
     this.#end = at;
     this.#compactBytes = at;
@@ -175,7 +185,12 @@ async function readAt(file: FileHandle, position: number, length: number): Promi
 
 function writeDirectory(writer: ByteWriter, { path, listing, directory }: ScannedDirectory): void {
   writer.text(path);
-  writer.text(listing.bytes.toString('latin1'));
+  writer.blob(listing.bytes);
+  const summary = summaryOf(directory);
+  writer.text(summary.digest);
+  for (const count of [summary.entries, summary.files, summary.bytes, summary.chunks]) writer.i64(count);
+  writer.u8(summary.plain ? 1 : 0);
+  const contents = new ByteWriter();
   let entryAt = 0;
   let at = 0;
   for (const { name } of listing.texts()) {
@@ -184,18 +199,28 @@ function writeDirectory(writer: ByteWriter, { path, listing, directory }: Scanne
     if (listing.kind(at) === 'file') {
       const kind =
         there && (entry.kind === 'file' || entry.kind === 'hardlink' || entry.kind === 'unknown') ? entry.kind : 'gone';
-      writer.u8(fileKinds.indexOf(kind));
-      writer.text(there ? entry.content : '');
+      contents.u8(fileKinds.indexOf(kind));
+      contents.text(there ? entry.content : '');
     }
     if (there) entryAt += 1;
     at += 1;
   }
+  writer.blob(contents.bytes());
 }
 
 function readDirectory(reader: ByteReader): ScannedDirectory {
   const path = reader.text();
-  const listing = new Listing(Buffer.from(reader.text(), 'latin1'));
+  const listing = new Listing(reader.blob());
   listing.check();
+  const digest = asDigest(reader.text());
+  const [entries, files, bytes, chunks] = [reader.i64(), reader.i64(), reader.i64(), reader.i64()];
+  const summary = { digest, entries, files, bytes, chunks, plain: reader.u8() === 1 };
+  const contents = reader.blob();
+  return { path, listing, directory: storedDirectory(path, summary, () => readEntries(listing, contents)) };
+}
+
+function readEntries(listing: Listing, contents: Buffer): Entry[] {
+  const reader = new ByteReader(contents);
   const entries: Entry[] = [];
   let at = 0;
   for (const { name, text } of listing.texts()) {
@@ -203,7 +228,7 @@ function readDirectory(reader: ByteReader): ScannedDirectory {
     if (file !== 'gone') entries.push(entryOf(listing, at, name, text, file));
     at += 1;
   }
-  return { path, listing, directory: { path, entries } };
+  return entries;
 }
 
 function readFileContent(reader: ByteReader): FileContent | 'gone' {

@@ -11,17 +11,18 @@ import type { WorkerPool } from '../../base/worker-pool.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
-import type { HashOutput, SourceTasks, WalkInput, WalkOutput } from './tasks.ts';
+import type { HashOutput, SourceTasks, WalkInput, WalkOutput, WalkPart } from './tasks.ts';
+import { walkInParts } from './walk-in-parts.ts';
 
 export interface ScanOptions {
   readonly where: Omit<WalkInput, 'cancel'>;
-  /** Look at these directories only, for themselves; at the whole tree if undefined. */
-  readonly only?: readonly RootPath[];
+  /** Look at these directories only; at the whole tree if undefined. */
+  readonly only?: readonly WalkPart[];
   /** Names the ignore rules as they are now. */
   readonly rules: string;
   readonly pool: WorkerPool<SourceTasks>;
-  /** What the last scan came to; empty if there was none. */
-  readonly previous: ReadonlyMap<RootPath, ScannedDirectory>;
+  /** What the last scan came to; empty if there was none. Waited for when there is something to compare with it. Never rejects. */
+  readonly previous: Promise<Scanned> | Scanned;
   /** Read every file, whatever the last scan said. */
   readonly verify: boolean;
   readonly onProgress: (files: number, bytes: number) => void;
@@ -40,13 +41,22 @@ export interface ScanResult {
   readonly problems: readonly Problem[];
 }
 
+type Scanned = ReadonlyMap<RootPath, ScannedDirectory>;
+
 /** A batch of files for one task holds at most this many files, or bytes but for the last file. */
 const batchFiles = 256;
 const batchBytes = 8 << 20;
 
 /** Rejects with `workdir-missing`, `cancelled` and what else a walk throws, once no worker is busy with it any more. */
 export async function scan(options: ScanOptions, signal: AbortSignal): Promise<ScanResult> {
-  return await new Scan(options).run(signal);
+  const inParts = options.only === undefined && options.pool.size > 1;
+  const result = await new Scan(options, inParts).run(signal);
+  if (!inParts || (result.walk.gone.length === 0 && !result.walk.unclear)) return result;
+  // A directory went, or cannot be judged by itself: what was read of the others stands.
+  const previous = new Map(await options.previous);
+  for (const directory of result.renewed) previous.set(directory.path, directory);
+  const again = await new Scan({ ...options, previous, verify: false }, false).run(signal);
+  return { ...again, renewed: [...result.renewed, ...again.renewed], same: false };
 }
 
 interface Job {
@@ -78,19 +88,21 @@ class Scan {
   #batchBytes = 0;
   #files = 0;
   #bytes = 0;
+  #previous: Scanned = new Map();
+  readonly #inParts: boolean;
 
-  constructor(options: ScanOptions) {
+  constructor(options: ScanOptions, inParts: boolean) {
     this.#options = options;
+    this.#inParts = inParts;
   }
 
   async run(signal: AbortSignal): Promise<ScanResult> {
-    const { pool, where, previous, only, rules } = this.#options;
     const group = new TaskGroup(signal);
     group.signal.addEventListener('abort', () => Atomics.store(this.#cancel, 0, 1), { once: true });
     let walk: WalkOutput | undefined;
+    this.#taking = this.#load();
     group.run(async (stop) => {
-      const onEvent = (frames: Uint8Array): void => this.#queue(frames, group);
-      walk = await pool.run('walk', { ...where, only, rules, cancel: this.#cancel }, stop, { onEvent });
+      walk = await this.#walk(group, stop);
       await this.#taking;
       for (const links of this.#links.values())
         this.#startLinks(
@@ -108,9 +120,28 @@ class Scan {
     if (walk === undefined) throw new Error('this is a bug: a walk ended without a result');
     const directories = this.#directories;
     const same =
-      directories.size === previous.size &&
-      this.#renewed.every(({ path, directory }) => previous.get(path)?.directory === directory);
+      directories.size === this.#previous.size &&
+      this.#renewed.every(({ path, directory }) => this.#previous.get(path)?.directory === directory);
     return { directories, renewed: this.#renewed, same, walk, problems: [...walk.problems, ...this.#problems] };
+  }
+
+  async #load(): Promise<void> {
+    this.#previous = await this.#options.previous;
+  }
+
+  async #walk(group: TaskGroup, signal: AbortSignal): Promise<WalkOutput> {
+    const { pool, where, only, rules } = this.#options;
+    const walk = async (
+      parts: readonly WalkPart[] | undefined,
+      onFrames: (frames: Uint8Array) => void,
+    ): Promise<WalkOutput> => {
+      const onEvent = (frames: Uint8Array): void => {
+        this.#queue(frames, group);
+        onFrames(frames);
+      };
+      return await pool.run('walk', { ...where, only: parts, rules, cancel: this.#cancel }, signal, { onEvent });
+    };
+    return this.#inParts ? await walkInParts(walk, pool.size) : await walk(only, () => undefined);
   }
 
   /** Batches may come faster than they can be dealt with; they wait for one another. */
@@ -130,10 +161,10 @@ class Scan {
   }
 
   #directory(path: RootPath, seen: Listing, group: TaskGroup): void {
-    const { previous, verify } = this.#options;
-    const before = previous.get(path);
+    const { verify } = this.#options;
+    const before = this.#previous.get(path);
     if (!verify && before?.listing.bytes.equals(seen.bytes) === true && !seen.hasLinks()) {
-      this.#files += before.directory.entries.length;
+      this.#files += seen.count;
       this.#directories.set(path, before);
       return;
     }

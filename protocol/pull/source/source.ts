@@ -77,6 +77,8 @@ export class Source implements AsyncDisposable {
   #note: string | undefined;
   /** The snapshot being taken, if any; never rejects. */
   #taking: Promise<void> = Promise.resolve();
+  /** The index being read; never rejects. */
+  #loaded: Promise<void> = Promise.resolve();
   /** The index being written, if it is; never rejects. */
   #saving: Promise<void> = Promise.resolve();
 
@@ -86,18 +88,22 @@ export class Source implements AsyncDisposable {
     this.#directories = new Map();
   }
 
-  /** Reads the index; a damaged one is as good as none. Does not look at the root. */
-  static async open(options: SourceOptions): Promise<Source> {
-    const index = new ScanIndex(options.indexFile, options.root);
-    const source = new Source(options, index);
-    try {
-      const { directories, damaged } = await index.load();
-      source.#directories = directories;
-      if (damaged) source.#note = `the scan index of ${displayPath(options.root)} was damaged; files were read again`;
-    } catch (error) {
-      source.#note = `the scan index of ${displayPath(options.root)} cannot be read (${String(error)}); files were read again`;
-    }
+  /** Begins to read the index; a damaged one is as good as none. Does not look at the root. */
+  static open(options: SourceOptions): Source {
+    const source = new Source(options, new ScanIndex(options.indexFile, options.root));
+    source.#loaded = source.#load();
     return source;
+  }
+
+  async #load(): Promise<void> {
+    const root = displayPath(this.#options.root);
+    try {
+      const { directories, damaged } = await this.#index.load();
+      this.#directories = directories;
+      if (damaged) this.#note = `the scan index of ${root} was damaged; files were read again`;
+    } catch (error) {
+      this.#note = `the scan index of ${root} cannot be read (${String(error)}); files were read again`;
+    }
   }
 
   /**
@@ -165,6 +171,7 @@ export class Source implements AsyncDisposable {
     clearTimeout(this.#rest);
     await this.#taking;
     this.#unwatch();
+    await this.#loaded;
     await this.#saving;
   }
 
@@ -212,7 +219,7 @@ export class Source implements AsyncDisposable {
     const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
     const onProgress = options.onProgress ?? (() => undefined);
     const { pool } = this.#options;
-    const previous = this.#directories;
+    const previous = this.#loaded.then(() => this.#directories);
     this.#rules = randomBytes(8).toString('hex');
     const result = await scan(
       { where, pool, previous, rules: this.#rules, verify: options.verify, onProgress, onFailure },
@@ -254,6 +261,7 @@ export class Source implements AsyncDisposable {
   }
 
   async #beginWatch(): Promise<boolean> {
+    await this.#loaded;
     if (this.#closed || this.#directories.size === 0) return false;
     const signal = new AbortController().signal;
     const options = { verify: false };

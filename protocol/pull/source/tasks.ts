@@ -20,9 +20,16 @@ export interface WalkInput {
   readonly cancel: Int32Array;
 }
 
+/** A directory to be listed. */
+export interface WalkPart {
+  readonly path: RootPath;
+  /** With all that is below it. */
+  readonly deep: boolean;
+}
+
 export interface WalkTask extends WalkInput {
-  /** Only these directories are listed, and none below them; the whole tree if undefined. */
-  readonly only: readonly RootPath[] | undefined;
+  /** Only these directories are listed; the whole tree if undefined. The root's own record comes with the directory ''. */
+  readonly only: readonly WalkPart[] | undefined;
   /** Names the rules as they are: walks with the same name may use what another one read of them. */
   readonly rules: string;
 }
@@ -38,7 +45,7 @@ export interface WalkOutput {
   readonly firstRule: NamedRule | undefined;
   /** Absolute, latin1-held: files that the verdicts hang on, there or not. */
   readonly ruleFiles: readonly string[];
-  /** Of `only`: what is no directory any more. */
+  /** Of `only`: what is no directory any more, or no part of what is sent. */
   readonly gone: readonly RootPath[];
   /** Listing some directories was not enough to tell what is sent: the whole tree must be walked. */
   readonly unclear: boolean;

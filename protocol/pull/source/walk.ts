@@ -21,7 +21,7 @@ import { gitDirOutside } from './git-file.ts';
 import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
 import { encodeListing, frameListing, type Listed, type ListedKind } from './listing.ts';
 import { missingRoot } from './resolve-root.ts';
-import { type NamedRule, rootItself, type WalkOutput, type WalkTask } from './tasks.ts';
+import { type NamedRule, rootItself, type WalkOutput, type WalkPart, type WalkTask } from './tasks.ts';
 
 /** Frames are gathered to about this many bytes before they are emitted. */
 const batchBytes = 256 << 10;
@@ -51,6 +51,8 @@ class Walker {
   #firstRule: NamedRule | undefined;
   readonly #gone: RootPath[] = [];
   #unclear = false;
+  /** Whether what is below a directory is listed, too. */
+  #deep = true;
   /** Directories that are sent only for what is in them. */
   readonly #hollow = new Set<RootPath>();
   /** Towline's own directory, if there is one: it has the secrets of nodes and is never sent, even when the root is the home. */
@@ -68,14 +70,16 @@ class Walker {
     const kind = kindOf(stats);
     if (kind === undefined)
       throw new TowError('not-supported', `${displayPath(root)}: is neither a file nor a directory`);
-    this.#frame(rootItself, [listed('', kind, stats, '')]);
+    const { only } = this.#input;
+    if (only === undefined || only.some(({ path }) => path === ''))
+      this.#frame(rootItself, [listed('', kind, stats, '')]);
     let ruleFiles: readonly string[] = [];
     if (kind === 'dir') {
       const names = this.#names('');
       if (typeof names === 'string') throw missingRoot(root, Object.assign(new Error(names), { code: names }));
       const ignore = openIgnore({ root, home, xdgConfigHome });
-      if (this.#input.only === undefined) this.#frame('', this.#entries({ path: '', names, scope: ignore.scope }));
-      else this.#some(this.#input.only, ignore.scope);
+      if (only === undefined) this.#frame('', this.#entries({ path: '', names, scope: ignore.scope }));
+      else this.#some(only, ignore.scope);
       this.#warnings.push(...ignore.warnings());
       ruleFiles = ignore.inputs();
     } else this.#files += 1;
@@ -93,10 +97,10 @@ class Walker {
     };
   }
 
-  /** Lists some directories for themselves. */
-  #some(only: readonly RootPath[], top: IgnoreScope): void {
+  #some(only: readonly WalkPart[], top: IgnoreScope): void {
     const scopes = new Map<RootPath, IgnoreScope | 'git' | undefined>([['', top]]);
-    for (const path of only) {
+    for (const { path, deep } of only) {
+      this.#deep = deep;
       const scope = this.#scopeOf(path, scopes);
       const names = scope === undefined ? 'ENOENT' : this.#names(path);
       if (typeof names !== 'string') {
@@ -186,7 +190,7 @@ class Walker {
     scope: IgnoreScope | undefined,
     send: boolean,
   ): Listed | 'gone' | undefined {
-    if (this.#input.only !== undefined) return listed(name, 'dir', stats, '');
+    if (!this.#deep) return listed(name, 'dir', stats, '');
     const names = this.#names(path);
     if (typeof names === 'string')
       return this.#unreadable(path, name, Object.assign(new Error(names), { code: names }));

@@ -1,0 +1,69 @@
+/** The walk of a whole tree by several threads: its upper levels first, then what is below them, in parts. */
+import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { Listing, unframeListings } from './listing.ts';
+import { rootItself, type WalkOutput, type WalkPart } from './tasks.ts';
+
+/** Levels that are listed for themselves; each costs one message there and back. */
+const upperLevels = 2;
+/** Parts a thread, so that large ones even out. */
+const partsEach = 8;
+
+/** Lists some directories in another thread; frames of listings come before it resolves. */
+export type WalkSome = (parts: readonly WalkPart[], onFrames: (frames: Uint8Array) => void) => Promise<WalkOutput>;
+
+/**
+ * What the tasks came to, together. Directories that vanished between the listing of their parent and their own are
+ * `gone`; then, and when it is `unclear`, only a walk by one thread tells what is there.
+ */
+export async function walkInParts(walk: WalkSome, threads: number): Promise<WalkOutput> {
+  const outputs: WalkOutput[] = [];
+  let level: RootPath[] = [''];
+  for (let depth = 0; depth < upperLevels && level.length > 0; depth += 1) {
+    const below: RootPath[] = [];
+    const onFrames = (frames: Uint8Array): void => {
+      for (const path of directoriesIn(frames)) below.push(path);
+    };
+    outputs.push(
+      await walk(
+        level.map((path) => ({ path, deep: false })),
+        onFrames,
+      ),
+    );
+    level = below;
+  }
+  const count = Math.min(level.length, threads * partsEach);
+  const parts = Array.from({ length: count }, (_, part): WalkPart[] =>
+    level.filter((__, at) => at % count === part).map((path) => ({ path, deep: true })),
+  );
+  outputs.push(...(await Promise.all(parts.map((part) => walk(part, () => undefined)))));
+  return together(outputs);
+}
+
+function* directoriesIn(frames: Uint8Array): Generator<RootPath, void, void> {
+  const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
+  for (const frame of unframeListings(bytes)) {
+    if (frame.path === rootItself) continue;
+    const listing = new Listing(frame.listing);
+    let at = 0;
+    for (const { name } of listing.texts()) {
+      if (listing.kind(at) === 'dir') yield joinPath(frame.path, name);
+      at += 1;
+    }
+  }
+}
+
+function together(outputs: readonly WalkOutput[]): WalkOutput {
+  const sum = (field: 'skipped' | 'files' | 'ignored'): number =>
+    outputs.reduce((total, output) => total + output[field], 0);
+  return {
+    problems: outputs.flatMap(({ problems }) => problems),
+    warnings: [...new Set(outputs.flatMap(({ warnings }) => warnings))],
+    skipped: sum('skipped'),
+    files: sum('files'),
+    ignored: sum('ignored'),
+    firstRule: outputs.find(({ firstRule }) => firstRule !== undefined)?.firstRule,
+    ruleFiles: [...new Set(outputs.flatMap(({ ruleFiles }) => ruleFiles))],
+    gone: outputs.flatMap(({ gone }) => gone),
+    unclear: outputs.some(({ unclear }) => unclear),
+  };
+}
