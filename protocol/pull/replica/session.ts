@@ -309,8 +309,12 @@ export class Session {
     return this.#plan?.placements.map(({ path }) => path) ?? [];
   }
 
+  /** Those that were not there before: one that the node had removed is another one now. */
   #newDirectories(): readonly RootPath[] {
-    return [...(this.#after?.directories.keys() ?? [])].filter((path) => this.#ledger?.directories.has(path) !== true);
+    const made = new Set(this.#plan?.directories.map((op) => ('path' in op ? op.path : '')));
+    return [...(this.#after?.directories.keys() ?? [])].filter(
+      (path) => made.has(path) || this.#ledger?.directories.has(path) !== true,
+    );
   }
 
   /** For the next session, once this one has come to its end. */
