@@ -43,6 +43,15 @@ export function parentOf(path: RootPath): RootPath {
   return slash < 0 ? '' : path.slice(0, slash);
 }
 
+/** Whether a path or one above it is in the set. */
+export function isWithin(path: RootPath, set: ReadonlySet<RootPath>): boolean {
+  if (set.size === 0) return false;
+  for (let at = path; ; at = parentOf(at)) {
+    if (set.has(at)) return true;
+    if (at === '') return false;
+  }
+}
+
 /** The last component. */
 export function nameOf(path: RootPath): string {
   return path.slice(path.lastIndexOf('/') + 1);

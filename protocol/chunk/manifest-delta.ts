@@ -1,74 +1,153 @@
-/** What leads from one manifest to another: the directories that differ. */
+/** What leads from one manifest to another: the entries that differ. */
 import { ByteReader } from '../base/byte-reader.ts';
 import { ByteWriter } from '../base/byte-writer.ts';
 import { TowError } from '../base/errors.ts';
-import { displayPath, joinPath, nameOf, parentOf, parseRootPath, type RootPath } from '../base/root-path.ts';
+import { displayPath, isWithin, joinPath, nameOf, parentOf, parseRootPath, type RootPath } from '../base/root-path.ts';
+import { type Entry, sameEntry } from './entry.ts';
 import { indexOfName } from './index-of-name.ts';
 import { type Directory, directoryDigest, isPlain, type Manifest, manifestTotals } from './manifest.ts';
 import { ManifestDecoder, type ManifestLimits } from './manifest-codec.ts';
 
 export interface ManifestDelta {
-  /** The new root entry, and the directories that are new or other than before. */
+  /** The new root entry and, by directory, the entries that are new or other than before. */
   readonly part: Manifest;
-  readonly dropped: readonly RootPath[];
+  /** Entries that are gone; a directory is gone with all below it. */
+  readonly removed: readonly RootPath[];
 }
 
 /** Cheap for manifests that share directories. Undefined where a delta would not do: the root is no directory, or an entry is not plain. */
 export function deltaBetween(base: Manifest, next: Manifest): ManifestDelta | undefined {
   if (base.root.kind !== 'dir' || next.root.kind !== 'dir' || !isPlain(base) || !isPlain(next)) return undefined;
-  const replaced = new Map<RootPath, Directory>();
+  const directories = new Map<RootPath, Directory>();
+  const removed: RootPath[] = [];
   for (const [path, directory] of next.directories) {
     const before = base.directories.get(path);
     if (before === directory) continue;
-    if (before === undefined || directoryDigest(before) !== directoryDigest(directory)) replaced.set(path, directory);
+    if (before === undefined) directories.set(path, directory);
+    else if (directoryDigest(before) !== directoryDigest(directory)) {
+      const entries = changedEntries(before, directory, removed);
+      if (entries.length > 0) directories.set(path, { path, entries });
+    }
   }
-  const dropped = [...base.directories.keys()].filter((path) => !next.directories.has(path));
-  return { part: { root: next.root, directories: replaced }, dropped };
+  return { part: { root: next.root, directories }, removed };
+}
+
+function changedEntries(before: Directory, now: Directory, removed: RootPath[]): Entry[] {
+  const changed: Entry[] = [];
+  let at = 0;
+  const remove = ({ name }: Entry): void => void removed.push(joinPath(now.path, name));
+  for (const entry of now.entries) {
+    let old = before.entries[at];
+    for (; old !== undefined && old.name < entry.name; old = before.entries[at]) {
+      remove(old);
+      at += 1;
+    }
+    if (old?.name !== entry.name) changed.push(entry);
+    else {
+      at += 1;
+      if (old === entry || sameEntry(old, entry)) continue;
+      // What was below it goes, too.
+      if (old.kind === 'dir' && entry.kind !== 'dir') remove(old);
+      changed.push(entry);
+    }
+  }
+  for (const old of before.entries.slice(at)) remove(old);
+  return changed;
+}
+
+export interface AppliedDelta {
+  readonly manifest: Manifest;
+  /** Directories that are not what they were, or are gone. */
+  readonly changed: ReadonlySet<RootPath>;
 }
 
 /**
  * The manifest that a delta of a peer leads to. Throws `bad-message` or `limit-exceeded` unless it is a sound one, given
  * that `base` is: every directory has its entry and the other way round. Names and fields were checked when it was decoded.
  */
-export function applyDelta(base: Manifest, delta: ManifestDelta, limits: ManifestLimits): Manifest {
-  const { part, dropped } = delta;
+export function applyDelta(base: Manifest, { part, removed }: ManifestDelta, limits: ManifestLimits): AppliedDelta {
   const { root } = part;
   const directories = new Map<RootPath, Directory>(base.directories);
-  for (const path of dropped) if (!directories.delete(path)) refuse('drops a directory that is not there', path);
-  for (const [path, directory] of part.directories) directories.set(path, directory);
-  const manifest = { root, directories };
   if (root.kind !== 'dir' || !directories.has('')) refuse('has no root', '');
-  for (const path of dropped) {
-    if (directories.has(path)) refuse('drops and replaces', path);
-    if (isDirectoryOf(directories, path)) refuse('drops the entries of', path);
+  const changed = new Set<RootPath>();
+  const gone = takeOut(base, removed, directories, changed);
+  for (const path of new Set([...gone.keys(), ...part.directories.keys()])) {
+    const entries = part.directories.get(path)?.entries ?? [];
+    const before = directories.get(path);
+    changed.add(path);
+    directories.set(path, {
+      path,
+      entries: before === undefined ? entries : merged(before.entries, entries, gone.get(path)),
+    });
   }
-  for (const { path, entries } of part.directories.values()) {
-    if (path !== '' && !isDirectoryOf(directories, path)) refuse('has no way to', path);
-    const children = new Set<RootPath>();
-    for (const { kind, name } of entries) {
-      if (kind === 'hardlink' || kind === 'unknown')
-        refuse('may not have what is no plain entry', joinPath(path, name));
-      if (kind === 'dir') children.add(joinPath(path, name));
-    }
-    for (const child of children) if (!directories.has(child)) refuse('has no entries for directory', child);
-    for (const { kind, name } of base.directories.get(path)?.entries ?? []) {
+  for (const path of changed) {
+    if (directories.has(path) && path !== '' && !isDirectoryOf(directories, path)) refuse('has no way to', path);
+    for (const { kind, name } of part.directories.get(path)?.entries ?? []) {
       const child = joinPath(path, name);
-      if (kind === 'dir' && !children.has(child) && directories.has(child)) refuse('leaves behind', child);
+      if (kind === 'hardlink' || kind === 'unknown') refuse('may not have what is no plain entry', child);
+      if (directories.has(child) !== (kind === 'dir')) refuse('has entries and no directory, or no entries for', child);
     }
   }
+  const manifest = { root, directories };
   const { entries } = manifestTotals(manifest);
   if (entries > limits.manifestEntries) throw new TowError('limit-exceeded', `a manifest of ${entries} entries`);
-  return manifest;
+  return { manifest, changed };
+}
+
+/** Drops the directories at and below `removed`; returns the names that are gone, by directory. */
+function takeOut(
+  base: Manifest,
+  removed: readonly RootPath[],
+  directories: Map<RootPath, Directory>,
+  changed: Set<RootPath>,
+): Map<RootPath, Set<string>> {
+  const gone = new Map<RootPath, Set<string>>();
+  const fallen = new Set<RootPath>();
+  for (const path of removed) {
+    const parent = parentOf(path);
+    const siblings = base.directories.get(parent)?.entries ?? [];
+    const entry = path === '' ? undefined : siblings[indexOfName(siblings, nameOf(path))];
+    if (entry === undefined) refuse('removes what is not there', path);
+    const names = gone.get(parent) ?? new Set<string>();
+    gone.set(parent, names.add(entry.name));
+    if (entry.kind === 'dir') fallen.add(path);
+  }
+  if (fallen.size === 0) return gone;
+  for (const path of base.directories.keys()) {
+    if (!isWithin(path, fallen)) continue;
+    directories.delete(path);
+    changed.add(path);
+    if (gone.delete(path)) refuse('removes twice what was in', path);
+  }
+  return gone;
+}
+
+/** `entries` in the place of those of the same name, without the names that are gone. */
+function merged(
+  before: readonly Entry[],
+  entries: readonly Entry[],
+  gone: ReadonlySet<string> | undefined,
+): readonly Entry[] {
+  const all: Entry[] = [];
+  let at = 0;
+  for (const old of before) {
+    for (let entry = entries[at]; entry !== undefined && entry.name <= old.name; entry = entries[at]) {
+      all.push(entry);
+      at += 1;
+    }
+    if (all.at(-1)?.name !== old.name && gone?.has(old.name) !== true) all.push(old);
+  }
+  return at === entries.length ? all : [...all, ...entries.slice(at)];
 }
 
 /**
- * A delta as it travels beside a call: dropped paths, the blocks of its part (manifest-codec.ts), then packs (pack.ts) of
+ * A delta as it travels beside a call: removed paths, the blocks of its part (manifest-codec.ts), then packs (pack.ts) of
  * some of its chunks, whose ordinals count the data chunks of the part alone. Each list is a count (u32) and its members,
  * each a length (u32) and bytes.
  */
 export function encodeDelta(delta: ManifestDelta, blocks: readonly Buffer[], packs: readonly Buffer[]): Buffer {
   const writer = new ByteWriter();
-  for (const list of [delta.dropped, blocks.map(latin1), packs.map(latin1)]) {
+  for (const list of [delta.removed, blocks.map(latin1), packs.map(latin1)]) {
     writer.u32(list.length);
     for (const member of list) writer.text(member);
   }
@@ -87,12 +166,12 @@ export function decodeDelta(bytes: Buffer, limits: ManifestLimits): DecodedDelta
     for (let left = reader.u32(); left > 0; left -= 1) members.push(reader.text());
     return members;
   };
-  const dropped = list().map(parseRootPath);
+  const removed = list().map(parseRootPath);
   const decoder = new ManifestDecoder(limits, { partial: true });
   for (const block of list()) decoder.push(Buffer.from(block, 'latin1'));
   const packs = list().map((pack) => Buffer.from(pack, 'latin1'));
   if (!reader.done) throw new TowError('bad-message', 'a delta is followed by something else');
-  return { part: decoder.finish(), dropped, packs };
+  return { part: decoder.finish(), removed, packs };
 }
 
 function latin1(bytes: Buffer): string {

@@ -7,7 +7,7 @@ import { encodeManifest } from '../../protocol/chunk/manifest-codec.ts';
 import { deltaBetween, encodeDelta } from '../../protocol/chunk/manifest-delta.ts';
 import { RootWatch } from '../../protocol/pull/replica/root-watch.ts';
 import { type Remembered, Session } from '../../protocol/pull/replica/session.ts';
-import { newChunks } from '../../protocol/pull/source/new-chunks.ts';
+import { newRanges } from '../../protocol/pull/source/new-ranges.ts';
 import { manifestBlocks, type PlainSnapshot, packsOf } from './plain-source.ts';
 import { type PullSetup, sessionOptions } from './pull.ts';
 
@@ -69,7 +69,7 @@ function deltaFor(held: PlainSnapshot | undefined, snapshot: PlainSnapshot): Buf
   if (delta === undefined) return undefined;
   const blocks = [...encodeManifest(delta.part)].map((block) => Buffer.from(block));
   // Only some, so that both ways are gone.
-  const ranges = newChunks(held.manifest, delta.part, 20_000) ?? [];
+  const ranges = newRanges(held.manifest, delta.part, 20_000) ?? [];
   const chunks = chunksOf(delta.part, snapshot);
   return encodeDelta(delta, blocks, packsOf({ ...snapshot, chunks }, ranges));
 }

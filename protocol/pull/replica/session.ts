@@ -73,6 +73,8 @@ export class Session {
   readonly #decoder = new ManifestDecoder(limits);
   #manifest: Manifest | undefined;
   #delta: DecodedDelta | undefined;
+  /** Directories that a delta changes. */
+  #changed: ReadonlySet<RootPath> = new Set();
   #observation: Observation = new Map();
   #scope: ReadonlySet<RootPath> | undefined;
   #rehashed = 0;
@@ -142,7 +144,7 @@ export class Session {
     const plain = isPlain(this.#manifest) && isPlain(ledgerManifest(this.#ledger));
     const { verify } = this.#options;
     const scoped = (this.knowsManifest || this.#delta !== undefined) && plain && !verify && doubtful !== undefined;
-    this.#scope = scoped ? new Set([...doubtful, ...changedBy(this.#delta)]) : undefined;
+    this.#scope = scoped ? new Set([...doubtful, ...this.#changed]) : undefined;
     let seen = observe(this.#root, this.#ledger, { verify, only: scoped ? doubtful : undefined, lend: true });
     if (seen.linked && this.#scope !== undefined) {
       this.#scope = undefined;
@@ -158,7 +160,9 @@ export class Session {
   takeDelta(base: Digest, bytes: Buffer): boolean {
     if (this.#ledger?.digest !== base) return false;
     const delta = decodeDelta(bytes, limits);
-    this.#manifest = applyDelta(ledgerManifest(this.#ledger), delta, limits);
+    const { manifest, changed } = applyDelta(ledgerManifest(this.#ledger), delta, limits);
+    this.#manifest = manifest;
+    this.#changed = changed;
     this.#delta = delta;
     return true;
   }
@@ -381,11 +385,6 @@ export class Session {
       throw explainDiskFull(error, this.#stage?.directory ?? this.#options.stateDir);
     }
   }
-}
-
-/** Directories that are not what they were before a delta. */
-function changedBy(delta: DecodedDelta | undefined): readonly RootPath[] {
-  return delta === undefined ? [] : [...delta.dropped, ...delta.part.directories.keys()];
 }
 
 export function rootKey(dest: string): string {

@@ -10,15 +10,12 @@ import { encodeManifest } from '../../chunk/manifest-codec.ts';
 import { deltaBetween, encodeDelta } from '../../chunk/manifest-delta.ts';
 import { encodePackHeader } from '../../chunk/pack.ts';
 import { ChunkLocator, type PackPlan } from './chunk-locator.ts';
-import { newChunks } from './new-chunks.ts';
+import { newRanges } from './new-ranges.ts';
 import type { ServeOptions, Snapshot } from './snapshot.ts';
 import type { PackOutput, SourceTasks, WalkInput } from './tasks.ts';
 
 /** Packs that are read, compressed or waiting to be sent at one time, beyond one a thread. About 1 MiB each. */
 const packsAhead = 2;
-
-/** A delta of more directories than this is no small one: the whole manifest, and what the replica asks for, is as well. */
-const maxDeltaDirectories = 4096;
 
 export interface TreeSnapshotOptions {
   readonly id: string;
@@ -116,9 +113,9 @@ export class TreeSnapshot implements Snapshot {
     signal: AbortSignal,
   ): Promise<Buffer | undefined> {
     const delta = deltaBetween(base, this.manifest);
-    if (delta === undefined || delta.part.directories.size > maxDeltaDirectories) return undefined;
+    if (delta === undefined) return undefined;
     const blocks: Buffer[] = [];
-    let left = maxBytes - delta.dropped.reduce((sum, path) => sum + path.length + 4, 64);
+    let left = maxBytes - delta.removed.reduce((sum, path) => sum + path.length + 4, 64);
     const turns = new Turns();
     for (const block of encodeManifest(delta.part)) {
       blocks.push(block);
@@ -126,7 +123,7 @@ export class TreeSnapshot implements Snapshot {
       if (left < 0) return undefined;
       if (turns.over) await turns.next();
     }
-    const ranges = newChunks(base, delta.part, left);
+    const ranges = newRanges(base, delta.part, left);
     const packs: Buffer[] = [];
     if (ranges !== undefined && ranges.length > 0) {
       const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));

@@ -40,7 +40,7 @@ function travel(base: Manifest, next: Manifest): Manifest {
   const delta = deltaBetween(base, next);
   if (delta === undefined) throw new Error('no delta');
   const bytes = encodeDelta(delta, [...encodeManifest(delta.part)], []);
-  return applyDelta(base, decodeDelta(bytes, limits), limits);
+  return applyDelta(base, decodeDelta(bytes, limits), limits).manifest;
 }
 
 const name = fc.constantFrom('a', 'b', 'c');
@@ -60,9 +60,32 @@ describe('a delta', () => {
     );
   });
 
-  it('of one file holds its directory alone', () => {
-    const delta = deltaBetween(manifestOf({ 'a/b': '1', 'c/d': '2' }), manifestOf({ 'a/b': '1', 'c/d': '3' }));
-    expect([...(delta?.part.directories.keys() ?? [])]).toEqual(['c']);
+  it('of one file holds its entry alone, and names its directory as changed', () => {
+    const before = manifestOf({ 'a/b': '1', 'c/d': '2', 'c/e': '2' });
+    const delta = deltaBetween(before, manifestOf({ 'a/b': '1', 'c/d': '3', 'c/e': '2' }));
+    if (delta === undefined) throw new Error('no delta');
+    expect([...delta.part.directories.values()]).toEqual([{ path: 'c', entries: [file('d', '3')] }]);
+    expect(applyDelta(before, delta, limits).changed).toEqual(new Set(['c']));
+  });
+
+  it('shares the directories that did not change', () => {
+    const before = manifestOf({ 'a/b': '1', 'c/d': '2' });
+    const after = travel(before, manifestOf({ 'a/b': '1', 'c/d': '3' }));
+    expect(after.directories.get('a')).toBe(before.directories.get('a'));
+  });
+
+  it('removes a directory with what is below it, and names all of them as changed', () => {
+    const before = manifestOf({ 'a/b/c/d': '1', e: '2' });
+    const delta = deltaBetween(before, manifestOf({ e: '2' }));
+    if (delta === undefined) throw new Error('no delta');
+    expect(delta.removed).toEqual(['a']);
+    expect(applyDelta(before, delta, limits).changed).toEqual(new Set(['', 'a', 'a/b', 'a/b/c']));
+  });
+
+  it('makes a file of a directory, and a directory of a file', () => {
+    const [one, other] = [manifestOf({ 'a/b': '1', c: '2' }), manifestOf({ a: '1', 'c/d': '2' })];
+    expect(manifestDigest(travel(one, other))).toBe(manifestDigest(other));
+    expect(manifestDigest(travel(other, one))).toBe(manifestDigest(one));
   });
 
   it('is not made where entries hang on other places', () => {
@@ -81,19 +104,22 @@ describe('a delta', () => {
     directories: new Map(directories.map((one) => [one.path, one])),
   });
   it.each([
-    ['drops what is not there', { part: part([]), dropped: ['zz'] }],
-    ['drops a directory that has its entry', { part: part([]), dropped: ['a'] }],
-    ['adds a directory without an entry', { part: part([{ path: 'new', entries: [] }]), dropped: [] }],
-    ['adds an entry without a directory', { part: part([{ path: 'a', entries: [dir('q')] }]), dropped: [] }],
-    ['leaves a directory behind', { part: part([{ path: '', entries: [dir('a')] }]), dropped: [] }],
+    ['removes what is not there', { part: part([]), removed: ['zz'] }],
+    ['removes below what is not there', { part: part([]), removed: ['zz/x'] }],
+    ['removes the root', { part: part([]), removed: [''] }],
+    ['removes a directory and what was in it', { part: part([]), removed: ['a', 'a/x'] }],
+    ['fills a directory that it removes', { part: part([{ path: 'a', entries: [] }]), removed: ['a'] }],
+    ['adds a directory without an entry', { part: part([{ path: 'new', entries: [] }]), removed: [] }],
+    ['adds an entry without a directory', { part: part([{ path: 'a', entries: [dir('q')] }]), removed: [] }],
+    ['leaves a directory behind', { part: part([{ path: '', entries: [file('a', '1')] }]), removed: [] }],
     [
       'has a hard link',
       {
         part: part([{ path: 'a', entries: [{ ...common, kind: 'hardlink' as const, name: 'h', content: 'a/x' }] }]),
-        dropped: [],
+        removed: [],
       },
     ],
-    ['drops the root', { part: part([]), dropped: [''] }],
+    ['makes the root a file', { part: { root: file('', ''), directories: new Map() }, removed: [] }],
   ])('is refused when it %s', (_, delta) => {
     expect(() => applyDelta(base, delta, limits)).toThrow(expect.objectContaining({ code: 'bad-message' }));
   });
@@ -107,7 +133,7 @@ describe('a delta', () => {
         const bad = Buffer.from(cut ? good.subarray(0, at) : good);
         if (!cut) bad[at] = byte;
         try {
-          manifestDigest(applyDelta(base, decodeDelta(bad, limits), limits));
+          manifestDigest(applyDelta(base, decodeDelta(bad, limits), limits).manifest);
         } catch (error) {
           expect(error).toMatchObject({ code: expect.stringMatching(/^(bad-message|limit-exceeded)$/) });
         }
