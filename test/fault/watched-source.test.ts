@@ -155,3 +155,18 @@ test('ignore rules that change, in the tree, above it and in the home', async ()
   writeFileSync(join(bench.root, '.git/info/exclude'), 'c\n');
   expect((await take(source)).digest).toBe(await anew(bench));
 });
+
+test('a tracked file that comes back in an ignored directory', async () => {
+  await using bench = await emptyBench();
+  mkdirSync(join(bench.root, 'd/x/y'), { recursive: true });
+  for (const name of ['d/a', 'd/x/y/tracked']) writeFileSync(join(bench.root, name), name);
+  execFileSync('git', ['init', '-q', bench.root]);
+  execFileSync('git', ['-C', bench.root, 'add', '-f', '.']);
+  writeFileSync(join(bench.root, '.gitignore'), 'x/\n');
+  rmSync(join(bench.root, 'd/x/y/tracked'));
+  await using source = await watched(bench);
+  expect((await take(source)).manifest.directories.has('d/x/y')).toBe(false);
+  writeFileSync(join(bench.root, 'd/x/y/tracked'), 'back');
+  expect((await take(source)).manifest.directories.has('d/x/y')).toBe(true);
+  expect((await take(source)).digest).toBe(await anew(bench));
+});

@@ -1,3 +1,4 @@
+import type { RuleState } from './ignore/rule-state.ts';
 import type { NamedRule } from './tasks.ts';
 
 /** What the ignore rules say of one name in a directory. */
@@ -17,9 +18,9 @@ export interface IgnoreScope {
   enter(name: string, has: { readonly ignoreFile: boolean; readonly git: boolean }): IgnoreScope;
 }
 
-/** Opens the rules at a root; `warnings` and `inputs` (see ignore/open-ignore.ts) are complete once the tree was walked. */
+/** Opens the rules at a root; `warnings` and `state` are complete once the tree was walked. */
 export type OpenIgnore = (where: {
   readonly root: string;
   readonly home: string;
   readonly xdgConfigHome: string | undefined;
-}) => { readonly scope: IgnoreScope; warnings(): readonly string[]; inputs(): readonly string[] };
+}) => { readonly scope: IgnoreScope; warnings(): readonly string[]; state(): RuleState };

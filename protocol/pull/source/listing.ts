@@ -162,6 +162,32 @@ export class Listing {
   }
 }
 
+/** `known` with `fresh` in the place of what it says of `names`; both in name order, every fresh one's name is in `names`. */
+export function mergeListing(known: Listing, names: ReadonlySet<string>, fresh: Buffer): Buffer {
+  const now = new Listing(fresh);
+  const kept: { readonly name: string; readonly from: Listing; readonly at: number; readonly text: string }[] = [];
+  let at = 0;
+  for (const { name, text } of known.texts()) {
+    if (!names.has(name)) kept.push({ name, from: known, at, text });
+    at += 1;
+  }
+  at = 0;
+  for (const { name, text } of now.texts()) {
+    kept.push({ name, from: now, at, text });
+    at += 1;
+  }
+  kept.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const texts = kept.map(({ name, text }) => name + text).join('');
+  const bytes = Buffer.allocUnsafe(headBytes + kept.length * recordBytes + texts.length);
+  bytes.writeUInt32LE(kept.length, 0);
+  kept.forEach((one, to) => {
+    const record = headBytes + one.at * recordBytes;
+    one.from.bytes.copy(bytes, headBytes + to * recordBytes, record, record + recordBytes);
+  });
+  bytes.write(texts, headBytes + kept.length * recordBytes, 'latin1');
+  return bytes;
+}
+
 /** One directory, as it is passed on: path length (u16), listing length (u32), path, listing. */
 export function frameListing(path: string, listing: Buffer): Buffer {
   const head = Buffer.allocUnsafe(6 + path.length);

@@ -39,9 +39,14 @@ export class OpenDirectory {
 
   /** For each record, the chunk list that the file had, if its record is the same as last time. */
   unchanged(): (string | undefined)[] {
-    const lists: (string | undefined)[] = [];
+    return this.#same().map((entry) => (entry?.kind === 'file' ? entry.content : undefined));
+  }
+
+  /** For each record, the entry of last time, if the record is the same. */
+  #same(): (Entry | undefined)[] {
+    const same: (Entry | undefined)[] = [];
     const before = this.#previous;
-    if (before === undefined) return lists;
+    if (before === undefined) return same;
     const { entries } = before.directory;
     const names = [...before.listing.texts()];
     let beforeAt = 0;
@@ -50,26 +55,32 @@ export class OpenDirectory {
       while (beforeAt < names.length && (names[beforeAt]?.name ?? '') < name) beforeAt += 1;
       while (entryAt < entries.length && (entries[entryAt]?.name ?? '') < name) entryAt += 1;
       const entry = entries[entryAt];
-      if (names[beforeAt]?.name !== name || entry?.name !== name || entry.kind !== 'file') continue;
-      if (this.listing.sameRecord(at, before.listing, beforeAt)) lists[at] = entry.content;
+      const there = names[beforeAt]?.name === name && entry?.name === name;
+      same.push(there && this.listing.sameRecord(at, before.listing, beforeAt) ? entry : undefined);
     }
-    return lists;
+    return same;
   }
 
-  /** Shares the directory of last time if it has come out the same. */
+  /** Shares the entries, and the directory, of last time that have come out the same. */
   close(): ScannedDirectory {
     const entries: Entry[] = [];
+    const same = this.#same();
     for (const [at, { name, text }] of this.#names.entries()) {
       const file = this.#files[at];
-      if (file !== 'gone') entries.push(entryOf(this.listing, at, name, text, file));
+      if (file === 'gone') continue;
+      const old = same[at];
+      const content = file === undefined ? text : file.content;
+      const kind = file?.kind ?? this.listing.kind(at);
+      if (old?.kind === kind && old.content === content) entries.push(old);
+      else entries.push(entryOf(this.listing, at, name, text, file));
     }
     const before = this.#previous?.directory;
-    const same =
+    const unchanged =
       before?.entries.length === entries.length &&
       before.entries.every((entry, at) => {
         const now = entries[at];
-        return now !== undefined && now.name === entry.name && sameEntry(now, entry);
+        return now === entry || (now !== undefined && now.name === entry.name && sameEntry(now, entry));
       });
-    return { path: this.path, listing: this.listing, directory: same ? before : { path: this.path, entries } };
+    return { path: this.path, listing: this.listing, directory: unchanged ? before : { path: this.path, entries } };
   }
 }

@@ -1,11 +1,11 @@
 /** A look at the directories of a watched source that something happened in, instead of at all of it. */
-import { joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
-import type { Changes } from '../watch/tree-watch.ts';
-import type { Listing } from './listing.ts';
+import { isWithin, joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { combineRules, type RuleState } from './ignore/rule-state.ts';
+import { frameListing, type Listing } from './listing.ts';
 import { type ScanOptions, type ScanResult, scan } from './scan.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import { type SourceWatch, watchedRuleFiles } from './source-watch.ts';
-import { rootItself } from './tasks.ts';
+import { rootItself, type WalkOutput, type WalkPart } from './tasks.ts';
 
 /** Names that change what is sent of a whole subtree. */
 const ruleNames = ['.git', ...watchedRuleFiles];
@@ -13,35 +13,50 @@ const ruleNames = ['.git', ...watchedRuleFiles];
 /** A new directory is watched before it is listed, so each level of a new tree takes a round. */
 const maxRounds = 64;
 
-export interface RescanOptions extends Omit<ScanOptions, 'only' | 'verify' | 'previous'> {
-  readonly previous: ReadonlyMap<RootPath, ScannedDirectory>;
+export interface RescanOptions extends Omit<ScanOptions, 'only' | 'known' | 'verify' | 'previous'> {
+  readonly previous: Scanned;
   readonly watch: SourceWatch;
-  readonly changes: Changes;
+  readonly changes: NonNullable<ReturnType<SourceWatch['changes']>>;
+  /** The last look at everything, with what the verdicts hang on. */
+  readonly walk: WalkOutput;
 }
+
+type Scanned = ReadonlyMap<RootPath, ScannedDirectory>;
 
 /**
  * What a scan of the whole tree would have come to, as far as `changes` tell; undefined when they do not tell enough,
- * and the whole tree must be scanned: rules changed, something cannot be read, files have several names.
+ * and the whole tree must be scanned: rules changed, something cannot be read, files have several names. That git tracks
+ * other paths than before is no such change: the directories in question are looked at.
  */
 export async function rescan(options: RescanOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
-  const { changes, previous } = options;
-  for (const names of changes.names.values()) if (ruleNames.some((name) => names.has(name))) return undefined;
+  const { pool, previous, walk } = options;
+  const { tree, rules } = options.changes;
+  const state = walk.rules;
+  for (const names of tree.names.values()) if (ruleNames.some((name) => names.has(name))) return undefined;
+  // Something happened where nothing was sent: now it may be.
+  for (const path of tree.names.keys()) if (!previous.has(path)) return undefined;
+  const renewal = rules.length === 0 ? undefined : pool.run('renew', { state, changed: rules }, signal);
   const run = new Rescan(options);
-  run.drop(changes.moved);
-  let todo = [...changes.names.keys()].filter((path) => run.directories.has(path));
-  for (let round = 0; todo.length > 0; round += 1) {
-    if (round === maxRounds) return undefined;
-    const next = await run.round(todo, signal);
+  run.drop(tree.moved);
+  const known = [...tree.names.keys()].filter((path) => run.directories.has(path));
+  const round = run.round(known, tree.names, signal);
+  const [renewed, first] = await Promise.all([renewal, round]);
+  if (first === undefined || (renewal !== undefined && renewed === undefined)) return undefined;
+  let todo = [...new Set([...first, ...run.judging(renewed?.affected ?? [])])];
+  for (let left = maxRounds; todo.length > 0; left -= 1) {
+    if (left === 0) return undefined;
+    const next = await run.round(todo, undefined, signal);
     if (next === undefined) return undefined;
     todo = next;
   }
-  return run.result(previous);
+  return run.result(previous, renewed?.state ?? state);
 }
 
 class Rescan {
   readonly directories: Map<RootPath, ScannedDirectory>;
   readonly #options: RescanOptions;
   readonly #renewed = new Map<RootPath, ScannedDirectory>();
+  readonly #states: RuleState[] = [];
   #last: ScanResult | undefined;
 
   constructor(options: RescanOptions) {
@@ -49,33 +64,46 @@ class Rescan {
     this.directories = new Map(options.previous);
   }
 
+  /** Directories in which the verdict on these paths, or on one above them, shows. */
+  judging(paths: readonly string[]): Set<RootPath> {
+    const above = `${this.#options.where.root}/`;
+    const directories = new Set<RootPath>();
+    for (const path of paths) {
+      if (!path.startsWith(above)) continue;
+      for (let at = path.slice(above.length); at !== ''; at = parentOf(at))
+        if (this.directories.has(parentOf(at))) directories.add(parentOf(at));
+    }
+    return directories;
+  }
+
   /** Takes directories and all below them out. */
   drop(gone: ReadonlySet<RootPath>): void {
     if (gone.size === 0) return;
     for (const path of this.directories.keys()) {
-      if (path === rootItself) continue;
-      for (let at = path; at !== ''; at = parentOf(at)) {
-        if (!gone.has(at)) continue;
-        this.directories.delete(path);
-        this.#renewed.delete(path);
-        this.#options.watch.tree.remove(path);
-        break;
-      }
+      if (path === rootItself || !isWithin(path, gone)) continue;
+      this.directories.delete(path);
+      this.#renewed.delete(path);
+      this.#options.watch.tree.remove(path);
     }
   }
 
-  /** Lists directories; returns those to be listed next, which are watched by then. */
-  async round(paths: readonly RootPath[], signal: AbortSignal): Promise<RootPath[] | undefined> {
-    const { watch, changes: _, ...options } = this.#options;
-    const only = paths
-      .filter((path) => path !== rootItself)
-      .sort()
-      .map((path) => ({ path, deep: false }));
-    const result = await scan({ ...options, previous: this.directories, verify: false, only }, signal);
+  /** Lists directories, or those `names` of them; returns those to be listed next, which are watched by then. */
+  async round(
+    paths: readonly RootPath[],
+    names: ReadonlyMap<RootPath, ReadonlySet<string>> | undefined,
+    signal: AbortSignal,
+  ): Promise<RootPath[] | undefined> {
+    if (paths.length === 0) return [];
+    const { watch, changes: _, walk: __, ...options } = this.#options;
+    const result = await scan(
+      { ...options, previous: this.directories, verify: false, ...this.#parts(paths, names) },
+      signal,
+    );
     this.#last = result;
+    this.#states.push(result.walk.rules);
     if (result.walk.unclear || result.problems.length > 0 || watch.tree.lost) return undefined;
     // A repository that was not there before has rules that nobody watches.
-    if (!result.walk.ruleFiles.every((path) => watch.covers(path))) return undefined;
+    if (!result.walk.rules.inputs.every((path) => watch.covers(path))) return undefined;
     const next = new Set<RootPath>();
     const gone = new Set<RootPath>(result.walk.gone);
     for (const path of gone) next.add(parentOf(path));
@@ -94,14 +122,39 @@ class Rescan {
     return [...next];
   }
 
-  result(previous: ReadonlyMap<RootPath, ScannedDirectory>): ScanResult | undefined {
-    if (this.#last === undefined) return undefined;
+  #parts(
+    paths: readonly RootPath[],
+    names: ReadonlyMap<RootPath, ReadonlySet<string>> | undefined,
+  ): Pick<ScanOptions, 'only' | 'known'> {
+    const frames: Buffer[] = [];
+    const only = paths
+      .filter((path) => path !== rootItself)
+      .sort()
+      .map((path): WalkPart => {
+        const listing = this.directories.get(path)?.listing;
+        const some = names?.get(path);
+        if (some === undefined || listing === undefined || some.size >= listing.count) return { path, deep: false };
+        frames.push(frameListing(path, listing.bytes));
+        return { path, deep: false, names: [...new Set([...some].map(plainName))].filter((name) => name !== '') };
+      });
+    return { only, known: new Uint8Array(Buffer.concat(frames)) };
+  }
+
+  result(previous: Scanned, state: RuleState): ScanResult | undefined {
+    const rules = combineRules([state, ...this.#states]);
+    // Read while they changed.
+    if (rules === undefined) return undefined;
     const renewed = [...this.#renewed.values()];
     const same =
       this.directories.size === previous.size &&
       renewed.every(({ path, directory }) => previous.get(path)?.directory === directory);
-    return { ...this.#last, directories: this.directories, renewed, same };
+    const walk = { ...(this.#last?.walk ?? this.#options.walk), rules };
+    return { walk, problems: [], directories: this.directories, renewed, same };
   }
+}
+
+function plainName(name: string): string {
+  return name.endsWith('/') ? name.slice(0, -1) : name;
 }
 
 function subdirectories(path: RootPath, listing: Listing): Set<RootPath> {

@@ -18,6 +18,8 @@ export interface ScanOptions {
   readonly where: Omit<WalkInput, 'cancel'>;
   /** Look at these directories only; at the whole tree if undefined. */
   readonly only?: readonly WalkPart[];
+  /** See `WalkTask.known`. */
+  readonly known?: Uint8Array;
   /** Names the ignore rules as they are now. */
   readonly rules: string;
   readonly pool: WorkerPool<SourceTasks>;
@@ -130,7 +132,7 @@ class Scan {
   }
 
   async #walk(group: TaskGroup, signal: AbortSignal): Promise<WalkOutput> {
-    const { pool, where, only, rules } = this.#options;
+    const { pool, where, only, known, rules } = this.#options;
     const walk = async (
       parts: readonly WalkPart[] | undefined,
       onFrames: (frames: Uint8Array) => void,
@@ -139,7 +141,8 @@ class Scan {
         this.#queue(frames, group);
         onFrames(frames);
       };
-      return await pool.run('walk', { ...where, only: parts, rules, cancel: this.#cancel }, signal, { onEvent });
+      const input = { ...where, only: parts, ...(known === undefined ? {} : { known }), rules, cancel: this.#cancel };
+      return await pool.run('walk', input, signal, { onEvent });
     };
     return this.#inParts ? await walkInParts(walk, pool.size) : await walk(only, () => undefined);
   }

@@ -3,7 +3,7 @@ import { joinPath, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
 import { type Changes, TreeWatch } from '../watch/tree-watch.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
-import { rootItself } from './tasks.ts';
+import { rootItself, type WalkOutput } from './tasks.ts';
 
 /** More files than this that must be looked at each time are not worth watching the others. */
 const maxStamps = 10_000;
@@ -18,45 +18,69 @@ export const watchedRuleFiles = ['.gitignore', '.towignore', '.skyignore'];
  */
 export class SourceWatch implements Disposable {
   readonly tree: TreeWatch;
-  readonly #stamps: ReadonlyMap<string, string>;
+  readonly #rules: Map<string, string>;
+  readonly #linked: ReadonlyMap<string, string>;
 
-  private constructor(tree: TreeWatch, stamps: ReadonlyMap<string, string>) {
+  private constructor(tree: TreeWatch, rules: Map<string, string>, linked: ReadonlyMap<string, string>) {
     this.tree = tree;
-    this.#stamps = stamps;
+    this.#rules = rules;
+    this.#linked = linked;
   }
 
-  /** Watches every directory that is sent; undefined where that cannot be. Scan after it: what happened before is not told. */
+  /** Watches every directory that is sent, or would be; undefined where that cannot be. Scan after it: what happened before is not told. */
   static async open(
     root: string,
     directories: ReadonlyMap<RootPath, ScannedDirectory>,
-    ruleFiles: readonly string[],
+    { rules, empty }: Pick<WalkOutput, 'rules' | 'empty'>,
   ): Promise<SourceWatch | undefined> {
     const tree = TreeWatch.open(root);
     if (tree === undefined) return undefined;
     const turns = new Turns();
-    const alone = [...ruleFiles];
+    const alone: string[] = [];
+    for (const path of empty) tree.add(path);
     for (const [path, { listing }] of directories) {
       if (path === rootItself) continue;
       tree.add(path);
       if (listing.hasLinks()) alone.push(...linkedFiles(root, path, listing));
       if (turns.over) await turns.next();
     }
-    const stamps = new Map(alone.slice(0, maxStamps).map((path) => [path, stampOf(path)]));
-    if (!tree.lost && alone.length <= maxStamps) return new SourceWatch(tree, stamps);
+    if (!tree.lost && rules.inputs.length + alone.length <= maxStamps)
+      return new SourceWatch(tree, stampsOf(rules.inputs), stampsOf(alone));
     tree[Symbol.dispose]();
     return undefined;
   }
 
-  /** What happened since the last call, or since it was opened; undefined when that cannot be told. Blocking, some milliseconds. */
-  changes(): Changes | undefined {
+  /**
+   * What happened since the last call, or since it was opened, and which rule files are not what they were; undefined when
+   * that cannot be told. Blocking, some milliseconds.
+   */
+  changes(): { readonly tree: Changes; readonly rules: readonly string[] } | undefined {
     // Before the events are taken, so that a change between the two is in one of them.
-    for (const [path, stamp] of this.#stamps) if (stampOf(path) !== stamp) return undefined;
-    return this.tree.take();
+    for (const [path, stamp] of this.#linked) if (stampOf(path) !== stamp) return undefined;
+    const rules = this.#changedRules();
+    const tree = this.tree.take();
+    return tree === undefined ? undefined : { tree, rules };
+  }
+
+  /** Whether all rule files are as they were when it was opened, or at the last `changes`. */
+  get rulesHold(): boolean {
+    return this.#changedRules().length === 0;
+  }
+
+  #changedRules(): string[] {
+    const changed: string[] = [];
+    for (const [path, before] of this.#rules) {
+      const stamp = stampOf(path);
+      if (stamp === before) continue;
+      changed.push(path);
+      this.#rules.set(path, stamp);
+    }
+    return changed;
   }
 
   /** Whether a change of this rule file would be seen. */
   covers(ruleFile: string): boolean {
-    return this.#stamps.has(ruleFile) || watchedRuleFiles.some((name) => ruleFile.endsWith(`/${name}`));
+    return this.#rules.has(ruleFile) || watchedRuleFiles.some((name) => ruleFile.endsWith(`/${name}`));
   }
 
   [Symbol.dispose](): void {
@@ -70,6 +94,10 @@ function* linkedFiles(root: string, path: RootPath, listing: ScannedDirectory['l
     if (listing.linkKey(at) !== undefined) yield `${root}/${joinPath(path, name)}`;
     at += 1;
   }
+}
+
+function stampsOf(paths: readonly string[]): Map<string, string> {
+  return new Map(paths.map((path) => [path, stampOf(path)]));
 }
 
 /** Of what is at a path, or that nothing is. */

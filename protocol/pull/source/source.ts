@@ -238,14 +238,17 @@ export class Source implements AsyncDisposable {
     const changes = watch.tree.root === where.root ? watch.changes() : undefined;
     let result: ScanResult | undefined;
     try {
-      if (changes?.names.size === 0) result = { ...nothingNew, directories: this.#directories, walk };
+      if (changes?.tree.names.size === 0 && changes.rules.length === 0)
+        result = { ...nothingNew, directories: this.#directories, walk };
       else if (changes !== undefined) {
+        // Threads read rules that changed anew.
+        if (changes.rules.length > 0) this.#rules = randomBytes(8).toString('hex');
         const { pool } = this.#options;
         const onProgress = options.onProgress ?? (() => undefined);
         const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
         const previous = this.#directories;
         result = await rescan(
-          { where, pool, previous, watch, rules: this.#rules, changes, onProgress, onFailure },
+          { where, pool, previous, watch, rules: this.#rules, walk, changes, onProgress, onFailure },
           signal,
         );
       }
@@ -256,7 +259,7 @@ export class Source implements AsyncDisposable {
     // Counts and warnings of the last look at everything stand for what was not looked at now.
     const warnings = [...new Set([...walk.warnings, ...result.walk.warnings])];
     this.#adopt(result);
-    this.#watched = { watch, walk: { ...walk, warnings } };
+    this.#watched = { watch, walk: { ...walk, warnings, rules: result.walk.rules } };
     return { ...result, walk: this.#watched.walk };
   }
 
@@ -266,22 +269,23 @@ export class Source implements AsyncDisposable {
     const signal = new AbortController().signal;
     const options = { verify: false };
     const where = await this.#where();
-    let { ruleFiles } = this.#watched?.walk ?? (await this.#scan(where, options, signal)).walk;
+    let walk = this.#watched?.walk ?? (await this.#scan(where, options, signal)).walk;
     for (let attempt = 0; attempt < watchAttempts; attempt += 1) {
-      const watch = await SourceWatch.open(where.root, this.#directories, ruleFiles);
+      const watch = await SourceWatch.open(where.root, this.#directories, walk);
       if (watch === undefined) return false;
       const result = await this.#scan(where, options, signal).catch(() => undefined);
-      const unwatched = [...(result?.directories.keys() ?? [])].some(
+      const unwatched = [...(result?.directories.keys() ?? []), ...(result?.walk.empty ?? [])].some(
         (path) => path !== rootItself && !watch.tree.has(path),
       );
-      const sameRules = result !== undefined && isDeepStrictEqual(result.walk.ruleFiles, ruleFiles);
+      const inputs = result === undefined ? [] : [...result.walk.rules.inputs].sort();
+      const sameRules = watch.rulesHold && isDeepStrictEqual(inputs, [...walk.rules.inputs].sort());
       if (result !== undefined && result.problems.length === 0 && sameRules && !unwatched && !watch.tree.lost) {
         this.#watched = { watch, walk: result.walk };
         return true;
       }
       watch[Symbol.dispose]();
       if (result === undefined || result.problems.length > 0) return false;
-      ({ ruleFiles } = result.walk);
+      ({ walk } = result);
     }
     return false;
   }

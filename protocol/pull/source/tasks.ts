@@ -1,6 +1,7 @@
 import type { Problem } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
+import type { Renewal, RuleState } from './ignore/rule-state.ts';
 
 /** A rule that ignores a path, as people are told of it. */
 export interface NamedRule {
@@ -25,11 +26,15 @@ export interface WalkPart {
   readonly path: RootPath;
   /** With all that is below it. */
   readonly deep: boolean;
+  /** Only these names may differ from the listing in `WalkTask.known`. */
+  readonly names?: readonly string[];
 }
 
 export interface WalkTask extends WalkInput {
   /** Only these directories are listed; the whole tree if undefined. The root's own record comes with the directory ''. */
   readonly only: readonly WalkPart[] | undefined;
+  /** Frames of the listings that parts with `names` had. */
+  readonly known?: Uint8Array;
   /** Names the rules as they are: walks with the same name may use what another one read of them. */
   readonly rules: string;
 }
@@ -43,10 +48,12 @@ export interface WalkOutput {
   readonly ignored: number;
   /** The rule that ignored the first of them. */
   readonly firstRule: NamedRule | undefined;
-  /** Absolute, latin1-held: files that the verdicts hang on, there or not. */
-  readonly ruleFiles: readonly string[];
+  /** What the verdicts hang on. */
+  readonly rules: RuleState;
   /** Of `only`: what is no directory any more, or no part of what is sent. */
   readonly gone: readonly RootPath[];
+  /** Ignored directories that git tracks something in, of which nothing is there: not sent now. */
+  readonly empty: readonly RootPath[];
   /** Listing some directories was not enough to tell what is sent: the whole tree must be walked. */
   readonly unclear: boolean;
 }
@@ -104,6 +111,12 @@ export type SourceTasks = {
   /** Lists a tree; events are frames of listings (see listing.ts), the root itself under `rootItself`. */
   readonly walk: { readonly input: WalkTask; readonly event: Uint8Array; readonly output: WalkOutput };
   /** Chunks and hashes files; events are bytes read since the last one. */
+  /** Whether rules still say what they said, see `renewRules`. */
+  readonly renew: {
+    readonly input: { readonly state: RuleState; readonly changed: readonly string[] };
+    readonly event: never;
+    readonly output: Renewal | undefined;
+  };
   readonly hash: { readonly input: HashInput; readonly event: number; readonly output: HashOutput };
   readonly pack: { readonly input: PackInput; readonly event: never; readonly output: PackOutput };
   readonly stand: {

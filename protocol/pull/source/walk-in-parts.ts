@@ -1,5 +1,6 @@
 /** The walk of a whole tree by several threads: its upper levels first, then what is below them, in parts. */
 import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { combineRules } from './ignore/rule-state.ts';
 import { Listing, unframeListings } from './listing.ts';
 import { rootItself, type WalkOutput, type WalkPart } from './tasks.ts';
 
@@ -55,6 +56,7 @@ function* directoriesIn(frames: Uint8Array): Generator<RootPath, void, void> {
 function together(outputs: readonly WalkOutput[]): WalkOutput {
   const sum = (field: 'skipped' | 'files' | 'ignored'): number =>
     outputs.reduce((total, output) => total + output[field], 0);
+  const rules = combineRules(outputs.map((output) => output.rules));
   return {
     problems: outputs.flatMap(({ problems }) => problems),
     warnings: [...new Set(outputs.flatMap(({ warnings }) => warnings))],
@@ -62,8 +64,10 @@ function together(outputs: readonly WalkOutput[]): WalkOutput {
     files: sum('files'),
     ignored: sum('ignored'),
     firstRule: outputs.find(({ firstRule }) => firstRule !== undefined)?.firstRule,
-    ruleFiles: [...new Set(outputs.flatMap(({ ruleFiles }) => ruleFiles))],
+    rules: rules ?? { inputs: [], facts: new Map(), tracked: new Map() },
     gone: outputs.flatMap(({ gone }) => gone),
-    unclear: outputs.some(({ unclear }) => unclear),
+    empty: outputs.flatMap(({ empty }) => empty),
+    // Rules that changed meanwhile were not the same for all.
+    unclear: rules === undefined || outputs.some(({ unclear }) => unclear),
   };
 }

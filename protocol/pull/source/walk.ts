@@ -18,8 +18,17 @@ import { cancelled } from '../../base/abort.ts';
 import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
 import { absolutePath, displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { gitDirOutside } from './git-file.ts';
+import type { RuleState } from './ignore/rule-state.ts';
 import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
-import { encodeListing, frameListing, type Listed, type ListedKind } from './listing.ts';
+import {
+  encodeListing,
+  frameListing,
+  type Listed,
+  type ListedKind,
+  Listing,
+  mergeListing,
+  unframeListings,
+} from './listing.ts';
 import { missingRoot } from './resolve-root.ts';
 import { type NamedRule, rootItself, type WalkOutput, type WalkPart, type WalkTask } from './tasks.ts';
 
@@ -50,6 +59,7 @@ class Walker {
   #ignored = 0;
   #firstRule: NamedRule | undefined;
   readonly #gone: RootPath[] = [];
+  readonly #empty: RootPath[] = [];
   #unclear = false;
   /** Whether what is below a directory is listed, too. */
   #deep = true;
@@ -73,7 +83,7 @@ class Walker {
     const { only } = this.#input;
     if (only === undefined || only.some(({ path }) => path === ''))
       this.#frame(rootItself, [listed('', kind, stats, '')]);
-    let ruleFiles: readonly string[] = [];
+    let rules: RuleState = { inputs: [], facts: new Map(), tracked: new Map() };
     if (kind === 'dir') {
       const names = this.#names('');
       if (typeof names === 'string') throw missingRoot(root, Object.assign(new Error(names), { code: names }));
@@ -81,12 +91,13 @@ class Walker {
       if (only === undefined) this.#frame('', this.#entries({ path: '', names, scope: ignore.scope }));
       else this.#some(only, ignore.scope);
       this.#warnings.push(...ignore.warnings());
-      ruleFiles = ignore.inputs();
+      rules = ignore.state();
     } else this.#files += 1;
     this.#flush();
     return {
-      ruleFiles,
+      rules,
       gone: this.#gone,
+      empty: this.#empty,
       unclear: this.#unclear,
       problems: this.#problems,
       warnings: this.#warnings,
@@ -99,19 +110,47 @@ class Walker {
 
   #some(only: readonly WalkPart[], top: IgnoreScope): void {
     const scopes = new Map<RootPath, IgnoreScope | 'git' | undefined>([['', top]]);
-    for (const { path, deep } of only) {
+    const known = new Map(unframeKnown(this.#input.known));
+    for (const { path, deep, names } of only) {
       this.#deep = deep;
       const scope = this.#scopeOf(path, scopes);
-      const names = scope === undefined ? 'ENOENT' : this.#names(path);
-      if (typeof names !== 'string') {
-        const entries = this.#entries({ path, names, scope: scope === 'git' ? undefined : scope });
-        this.#frame(path, entries);
+      const before = known.get(path);
+      const inside = scope === 'git' ? undefined : scope;
+      const listing =
+        scope === undefined
+          ? 'ENOENT'
+          : ((names === undefined || before === undefined
+              ? undefined
+              : this.#named({ path, names: [], scope: inside }, new Set(names), before)) ?? this.#whole(path, inside));
+      if (typeof listing !== 'string') {
+        this.#emitFrame(path, listing);
         // Whether it is sent may hang on that.
-        if (entries.length === 0 && scope !== 'git' && path !== '') this.#unclear ||= this.#hollow.has(path);
-      } else if (names === 'ENOENT' || names === 'ENOTDIR') this.#gone.push(path);
+        if (new Listing(listing).count === 0 && scope !== 'git' && path !== '')
+          this.#unclear ||= this.#hollow.has(path);
+      } else if (listing === 'ENOENT' || listing === 'ENOTDIR') this.#gone.push(path);
       // What is sent of its parent hangs on that.
       else this.#unclear = true;
     }
+  }
+
+  /** Its listing, or the errno of why there is none. */
+  #whole(path: RootPath, scope: IgnoreScope | undefined): Buffer | string {
+    const names = this.#names(path);
+    return typeof names === 'string' ? names : encodeListing(this.#entries({ path, names, scope }));
+  }
+
+  /** The listing that was `known`, with these names as they are now; undefined if one of those it has is gone, perhaps renamed. */
+  #named(place: Place, names: ReadonlySet<string>, known: Listing): Buffer | undefined {
+    const had = new Set<string>();
+    for (const { name } of known.texts()) if (names.has(name)) had.add(name);
+    const entries: Listed[] = [];
+    for (const name of names) {
+      const stats = quietStats(absolutePath(this.#input.root, joinPath(place.path, name)));
+      const entry = stats === undefined ? 'gone' : this.#entry(place, name, stats.isDirectory(), stats);
+      if (entry === 'gone' && (stats !== undefined || had.has(name))) return undefined;
+      if (entry !== 'gone' && entry !== undefined) entries.push(entry);
+    }
+    return mergeListing(known, names, encodeListing(entries.sort((a, b) => (a.name < b.name ? -1 : 1))));
   }
 
   /** The rules in a directory; undefined where there is none that would be walked, or only through a symlink. */
@@ -153,7 +192,7 @@ class Walker {
   }
 
   /** Undefined when the name is not sent; 'gone' when it is not there, or not what it was. */
-  #entry({ path, scope }: Place, name: string, isDir: boolean): Listed | 'gone' | undefined {
+  #entry({ path, scope }: Place, name: string, isDir: boolean, known?: BigIntStats): Listed | 'gone' | undefined {
     if (Atomics.load(this.#input.cancel, 0) !== 0) throw cancelled();
     const git = name === '.git' && scope !== undefined;
     if (git && !this.#input.sendGit) return undefined;
@@ -167,7 +206,7 @@ class Walker {
     if (isDir && `${this.#input.root}/${child}` === this.#ownState) return undefined;
     const where = absolutePath(this.#input.root, child);
     try {
-      const stats = lstatSync(where, { bigint: true });
+      const stats = known ?? lstatSync(where, { bigint: true });
       const kind = kindOf(stats);
       if (kind === 'dir' ? !isDir : isDir) return 'gone';
       if (kind === undefined) {
@@ -196,7 +235,10 @@ class Walker {
       return this.#unreadable(path, name, Object.assign(new Error(names), { code: names }));
     const inside = scope?.enter(name, { ignoreFile: hasName(names, '.gitignore'), git: hasName(names, '.git') });
     const entries = this.#entries({ path, names, scope: inside });
-    if (!send && entries.length === 0) return undefined;
+    if (!send && entries.length === 0) {
+      this.#empty.push(path);
+      return undefined;
+    }
     this.#frame(path, entries);
     return listed(name, 'dir', stats, '');
   }
@@ -230,7 +272,11 @@ class Walker {
   }
 
   #frame(path: RootPath, entries: readonly Listed[]): void {
-    const frame = frameListing(path, encodeListing(entries));
+    this.#emitFrame(path, encodeListing(entries));
+  }
+
+  #emitFrame(path: RootPath, listing: Buffer): void {
+    const frame = frameListing(path, listing);
     this.#frames.push(frame);
     this.#frameBytes += frame.length;
     if (this.#frameBytes >= batchBytes) this.#flush();
@@ -250,6 +296,12 @@ function listed(name: string, kind: ListedKind, stats: BigIntStats, text: string
   if (kind !== 'file') return { ...nothing, name, kind, mode, mtimeNs: stats.mtimeNs, text };
   const { mtimeNs, ctimeNs, ino, size } = stats;
   return { name, kind, mode, mtimeNs, ctimeNs, ino, size, dev: stats.nlink > 1n ? stats.dev : 0n, text };
+}
+
+function* unframeKnown(frames: Uint8Array | undefined): Generator<[RootPath, Listing], void, void> {
+  if (frames === undefined) return;
+  const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
+  for (const { path, listing } of unframeListings(bytes)) yield [path, new Listing(listing)];
 }
 
 function hasName(names: readonly Dirent<Buffer>[], wanted: string): boolean {

@@ -2,6 +2,7 @@ import { bytesOf } from '../../base/root-path.ts';
 import { serveWorker } from '../../base/worker-server.ts';
 import { hashFiles } from './hash-task.ts';
 import { openIgnore } from './ignore/open-ignore.ts';
+import { renewRules } from './ignore/rule-state.ts';
 import type { OpenIgnore } from './ignore-scope.ts';
 import { makePack } from './pack-task.ts';
 import { standings } from './stand-task.ts';
@@ -30,6 +31,7 @@ function rulesNamed(name: string): OpenIgnore {
 export function serveSourceWorker(): void {
   serveWorker<SourceTasks>({
     walk: (input, emit) => ({ output: walkSource(input, rulesNamed(input.rules), emit) }),
+    renew: ({ state, changed }) => ({ output: renewRules(state, changed) }),
     hash: hashFiles,
     pack: (input) => makePack(input),
     stand: (input) => ({ output: standings(input, input.paths, openRules) }),

@@ -1,5 +1,5 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
-import { absolutePath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { Inotify, type InotifyEvent } from '../../libc/inotify.ts';
 import { isOnNetwork } from './network.ts';
 
@@ -12,7 +12,10 @@ const maxChanges = 20_000;
 const maxMoved = 256;
 
 export interface Changes {
-  /** Names that something happened to, by directory; '' is the directory itself. */
+  /**
+   * Names that something happened to, by directory; '' is the directory itself, a name with a slash behind a directory in
+   * which something happened, so that its own times may be others.
+   */
   readonly names: ReadonlyMap<RootPath, ReadonlySet<string>>;
   /** Directories that are gone from their place, with all below: what is there now, if anything, is another one, and not watched. */
   readonly moved: ReadonlySet<RootPath>;
@@ -123,7 +126,7 @@ export class TreeWatch implements Disposable {
     }
     this.#note(path, name);
     // Its own entry, with its mode and times, is its parent's to list.
-    if (path !== '') this.#note(parentOf(path), '');
+    if (path !== '') this.#note(parentOf(path), `${nameOf(path)}/`);
   }
 
   /** The watches below a directory that was moved would tell of another place now. */

@@ -13,7 +13,7 @@ export interface IndexEntry {
   readonly gitlink: boolean;
 }
 
-interface SplitIndex {
+export interface SplitIndex {
   /** The `sharedindex.HASH` file that this index is a change of. */
   readonly base: string;
   /** Entries of the base, by position, that are gone. */
@@ -28,37 +28,58 @@ export interface GitIndex {
 const extendedFlag = 0x4000;
 const statBytes = 24;
 const modeType = 0o170000;
+const directoryMode = 0o040000;
 /** What no file system opens anyway; compressed names could otherwise grow without bound. */
 const maxPathBytes = 4096;
 
 /** Throws `bad-message` for bytes that are no index, or one of a version to come. */
 export function parseGitIndex(bytes: Buffer, hashBytes: 20 | 32): GitIndex {
+  const entries: IndexEntry[] = [];
+  const split = readGitIndex(bytes, hashBytes, (names, from, to, gitlink) => {
+    entries.push({ path: names.toString('latin1', from, to), gitlink });
+  });
+  return { entries, split };
+}
+
+/** Takes the path of an entry, which lies in `names` from `from` to `to` until it returns. */
+export type TakeEntry = (names: Buffer, from: number, to: number, gitlink: boolean) => void;
+
+/** As `parseGitIndex`, without a string for each path: there may be a million. */
+export function readGitIndex(bytes: Buffer, hashBytes: 20 | 32, take: TakeEntry): SplitIndex | undefined {
   const reader = new IndexReader(bytes, 0, Math.max(0, bytes.length - hashBytes));
   const signature = reader.text(4);
   const version = reader.u32();
   if (signature !== 'DIRC' || version < 2 || version > 4)
     throw new TowError('bad-message', `${JSON.stringify(signature)}, version ${version} is no index that can be read`);
   const count = reader.u32();
-  const entries: IndexEntry[] = [];
-  let path = '';
+  const whole = Buffer.allocUnsafe(maxPathBytes);
+  let length = 0;
   for (let index = 0; index < count; index += 1) {
     const start = reader.skip(statBytes);
     const mode = reader.u32() & modeType;
     reader.skip(12 + hashBytes);
     if ((reader.u16() & extendedFlag) !== 0 && version >= 3) reader.skip(2);
+    const gitlink = mode === 0o160000;
     if (version === 4) {
       const cut = reader.offset();
-      if (cut > path.length) throw new TowError('bad-message', `entry ${index} cuts ${cut} bytes of ${path.length}`);
-      path = path.slice(0, path.length - cut) + reader.textToNul();
+      if (cut > length) throw new TowError('bad-message', `entry ${index} cuts ${cut} bytes of ${length}`);
+      const [from, to] = reader.toNul();
+      length = checkLength(length - cut + to - from, index);
+      bytes.copy(whole, length - (to - from), from, to);
+      if (mode !== directoryMode) take(whole, 0, length, gitlink);
     } else {
-      path = reader.textToNul();
+      const [from, to] = reader.toNul();
       reader.skip((8 - ((reader.at - start) % 8)) % 8);
+      checkLength(to - from, index);
+      if (mode !== directoryMode) take(bytes, from, to, gitlink);
     }
-    if (path.length > maxPathBytes)
-      throw new TowError('bad-message', `entry ${index} has a path of ${path.length} bytes, more than ${maxPathBytes}`);
-    if (mode !== 0o040000) entries.push({ path, gitlink: mode === 0o160000 });
   }
-  return { entries, split: readExtensions(bytes, reader, hashBytes) };
+  return readExtensions(bytes, reader, hashBytes);
+}
+
+function checkLength(length: number, index: number): number {
+  if (length <= maxPathBytes) return length;
+  throw new TowError('bad-message', `entry ${index} has a path of ${length} bytes, more than ${maxPathBytes}`);
 }
 
 /** Looks for what makes an index a split one; other extensions only save time. */

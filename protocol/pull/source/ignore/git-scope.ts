@@ -10,6 +10,7 @@ import { type GitHome, type GitSettings, readGitSettings } from './git-settings.
 import { joinTo, type Repository, repositoryAt } from './repository.ts';
 import type { RuleReader } from './rule-reader.ts';
 import { RuleSet } from './rule-set.ts';
+import { NamesBuilder } from './tracked-names.ts';
 import { readTrackedPaths, TrackedPaths } from './tracked-paths.ts';
 
 const ignoreFile = '.gitignore';
@@ -51,8 +52,14 @@ export function openGitScope(
 }
 
 function trackedIn(repository: Repository | undefined, settings: GitSettings, reader: RuleReader): TrackedPaths {
-  const read = repository === undefined ? () => [] : () => readTrackedPaths(repository, settings.hashBytes, reader);
-  return new TrackedPaths(read, settings.ignoreCase);
+  const { hashBytes, ignoreCase } = settings;
+  return new TrackedPaths(() => {
+    if (repository === undefined) return new NamesBuilder().finish();
+    const index = { top: repository.top, gitDir: repository.gitDir, hashBytes, ignoreCase };
+    const names = readTrackedPaths(index, reader);
+    reader.noteTracked({ index, names });
+    return names;
+  });
 }
 
 function descend(place: Place, name: string, hasIgnoreFile: boolean): Place {

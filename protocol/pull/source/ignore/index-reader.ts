@@ -50,13 +50,13 @@ export class IndexReader {
     return this.#bytes.toString('latin1', at, at + count);
   }
 
-  /** Up to the next NUL, which is skipped. */
-  textToNul(): string {
-    const end = this.#bytes.indexOf(0, this.#at);
-    if (end < 0 || end >= this.#end) throw new TowError('bad-message', `name without an end at byte ${this.#at}`);
-    const text = this.#bytes.toString('latin1', this.#at, end);
-    this.#at = end + 1;
-    return text;
+  /** From where to where the bytes up to the next NUL lie, which is skipped. */
+  toNul(): readonly [from: number, to: number] {
+    const from = this.#at;
+    const to = this.#bytes.indexOf(0, from);
+    if (to < 0 || to >= this.#end) throw new TowError('bad-message', `name without an end at byte ${from}`);
+    this.#at = to + 1;
+    return [from, to];
   }
 
   /** git's offset encoding, as in packs: each further byte adds one. */

@@ -2,6 +2,7 @@ import type { IgnoreScope } from '../ignore-scope.ts';
 import { openGitScope } from './git-scope.ts';
 import { findRepository, joinTo } from './repository.ts';
 import { RuleReader } from './rule-reader.ts';
+import type { RuleState } from './rule-state.ts';
 import { TowScope } from './tow-scope.ts';
 
 export interface IgnoreOptions {
@@ -17,11 +18,8 @@ export interface OpenedIgnore {
   readonly scope: IgnoreScope;
   /** Sentences for the user; complete once the tree was walked. */
   warnings(): readonly string[];
-  /**
-   * Absolute, latin1-held: every file that was read or looked for to judge, there or not. When one changes, any verdict
-   * may change. Complete once the tree was walked.
-   */
-  inputs(): readonly string[];
+  /** What the verdicts hang on. Complete once the tree was walked. */
+  state(): RuleState;
 }
 
 /** The first that is there replaces all of git's rules. */
@@ -39,5 +37,9 @@ export function openIgnore({ root, home, xdgConfigHome, systemConfig }: IgnoreOp
     own === undefined
       ? openGitScope(root, findRepository(root, reader), gitHome, reader)
       : TowScope.open(root, own, reader);
-  return { scope, warnings: () => reader.warnings(), inputs: () => reader.inputs() };
+  return {
+    scope,
+    warnings: () => reader.warnings(),
+    state: () => ({ inputs: reader.inputs(), facts: reader.facts(), tracked: reader.tracked() }),
+  };
 }

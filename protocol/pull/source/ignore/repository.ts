@@ -55,12 +55,13 @@ function isGitDir(directory: string, reader: RuleReader): boolean {
   return reader.kind(joinTo(common, 'objects')) === 'dir' && reader.kind(joinTo(common, 'refs')) === 'dir';
 }
 
-function isHead(path: string, reader: RuleReader): boolean {
-  if (!reader.exists(path)) return false;
+/** Which branch it names has no say: it changes with every checkout. */
+export function isHead(path: string, reader: RuleReader): boolean {
   const link = linkText(path);
-  if (link !== undefined) return link.startsWith('refs/');
-  const text = reader.readText(path, { follow: false }) ?? '';
-  return /^ref:\s*refs\//.test(text) || /^[0-9a-f]{40}/i.test(text);
+  const text = link === undefined ? (reader.peek(path, { follow: false })?.toString('latin1') ?? '') : '';
+  const head = link?.startsWith('refs/') ?? (/^ref:\s*refs\//.test(text) || /^[0-9a-f]{40}/i.test(text));
+  reader.note('head', path, String(head));
+  return head;
 }
 
 function linkText(path: string): string | undefined {

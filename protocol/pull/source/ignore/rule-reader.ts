@@ -1,10 +1,13 @@
 /**
- * Reads the files that decide what is ignored, and keeps a list of all it looked for, there or not, and of what it could
- * not make sense of. Blocking.
+ * Reads the files that decide what is ignored, and keeps a list of all it looked for, there or not, what it found, and
+ * what it could not make sense of. Blocking.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { errnoOf } from '../../../base/errors.ts';
 import { displayPath } from '../../../base/root-path.ts';
+import { digestOf } from '../../../chunk/digest.ts';
+import type { SharedNames } from './tracked-names.ts';
+import type { IndexAt } from './tracked-paths.ts';
 
 /** Larger files of rules or configuration are taken for a mistake. */
 const maxRuleBytes = 8 << 20;
@@ -15,9 +18,20 @@ export interface ReadOptions {
   readonly maxBytes?: number;
 }
 
+/** What can be asked of a path: its bytes, not through a symlink or through one; what it is; whether it is a HEAD. */
+export type Question = 'read' | 'follow' | 'kind' | 'head';
+
+/** The names in an index as it was read. */
+export interface Tracked {
+  readonly index: IndexAt;
+  readonly names: SharedNames;
+}
+
 /** Paths are absolute and latin1-held. */
 export class RuleReader {
   readonly #inputs = new Set<string>();
+  readonly #facts = new Map<string, string>();
+  readonly #tracked = new Map<string, Tracked>();
   readonly #warnings = new Set<string>();
 
   /** Everything looked for: any change to one of these may change any verdict. */
@@ -29,6 +43,26 @@ export class RuleReader {
     return [...this.#warnings];
   }
 
+  /** What was found, short, by question and path with a blank between. While none of these changes, no verdict does. */
+  facts(): ReadonlyMap<string, string> {
+    return this.#facts;
+  }
+
+  /** Notes what was found by a look at `path` that other methods were not asked for. */
+  note(question: Question, path: string, answer: string): void {
+    this.#inputs.add(path);
+    this.#facts.set(`${question} ${path}`, answer);
+  }
+
+  /** What was read of git's indexes, by git directory. */
+  tracked(): ReadonlyMap<string, Tracked> {
+    return this.#tracked;
+  }
+
+  noteTracked(tracked: Tracked): void {
+    this.#tracked.set(tracked.index.gitDir, tracked);
+  }
+
   /** Notes a sentence for the user, about `path`. */
   warn(path: string, message: string): void {
     this.#warnings.add(`${displayPath(path)}: ${message}`);
@@ -36,6 +70,13 @@ export class RuleReader {
 
   /** The bytes of a regular file; undefined, with a warning if it is there, when they cannot be had. */
   read(path: string, options: ReadOptions): Buffer | undefined {
+    const bytes = this.peek(path, options);
+    this.note(options.follow ? 'follow' : 'read', path, bytes === undefined ? '' : digestOf(bytes));
+    return bytes;
+  }
+
+  /** As `read`, for who notes by itself what it made of it. */
+  peek(path: string, options: ReadOptions): Buffer | undefined {
     this.#inputs.add(path);
     const { maxBytes = maxRuleBytes } = options;
     const flags = constants.O_RDONLY | constants.O_NONBLOCK | (options.follow ? 0 : constants.O_NOFOLLOW);
@@ -76,15 +117,10 @@ export class RuleReader {
 
   /** What is at a path, symlinks followed. */
   kind(path: string): 'file' | 'dir' | undefined {
-    this.#inputs.add(path);
     const stats = quietly(() => statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }));
-    return stats?.isFile() === true ? 'file' : stats?.isDirectory() === true ? 'dir' : undefined;
-  }
-
-  /** Whether anything is at a path, a dangling symlink too. */
-  exists(path: string): boolean {
-    this.#inputs.add(path);
-    return quietly(() => lstatSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false })) !== undefined;
+    const kind = stats?.isFile() === true ? 'file' : stats?.isDirectory() === true ? 'dir' : undefined;
+    this.note('kind', path, kind ?? '');
+    return kind;
   }
 
   /** The file system a path lies on; undefined if there is no telling. */

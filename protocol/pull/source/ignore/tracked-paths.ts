@@ -1,86 +1,113 @@
 import { TowError } from '../../../base/errors.ts';
-import { type IndexEntry, parseGitIndex } from './git-index.ts';
+import { parseGitIndex, readGitIndex } from './git-index.ts';
 import { foldCase } from './glob.ts';
-import { joinTo, type Repository } from './repository.ts';
+import { joinTo } from './repository.ts';
 import type { RuleReader } from './rule-reader.ts';
+import { NamesBuilder, type SharedNames } from './tracked-names.ts';
 
 const maxIndexBytes = 1 << 30;
 
 /** What git tracks, by path from the top of the work tree; folded if case is ignored. */
 export class TrackedPaths {
-  readonly #read: () => readonly IndexEntry[];
-  readonly #ignoreCase: boolean;
-  /** Sorted; undefined until asked for. */
-  #paths: readonly string[] | undefined;
-  readonly #gitlinks = new Set<string>();
+  readonly #read: () => SharedNames;
+  #names: { readonly bytes: Buffer; readonly gitlinks: ReadonlySet<string> } | undefined;
 
   /** `read` is called when, and only if, something is asked. */
-  constructor(read: () => readonly IndexEntry[], ignoreCase: boolean) {
+  constructor(read: () => SharedNames) {
     this.#read = read;
-    this.#ignoreCase = ignoreCase;
   }
 
   hasFile(path: string): boolean {
-    const paths = this.#sorted();
-    return paths[firstAtLeast(paths, path)] === path && !this.#gitlinks.has(path);
+    const { bytes, gitlinks } = this.#loaded();
+    const found = bytes.subarray(firstAtLeast(bytes, Buffer.from(path, 'latin1')));
+    return startsWith(found, `${path}\0`) && !gitlinks.has(path);
   }
 
   hasGitlink(path: string): boolean {
-    this.#sorted();
-    return this.#gitlinks.has(path);
+    return this.#loaded().gitlinks.has(path);
   }
 
   hasBelow(directory: string): boolean {
-    const paths = this.#sorted();
+    const { bytes } = this.#loaded();
     const prefix = `${directory}/`;
-    return paths[firstAtLeast(paths, prefix)]?.startsWith(prefix) ?? false;
+    return startsWith(bytes.subarray(firstAtLeast(bytes, Buffer.from(prefix, 'latin1'))), prefix);
   }
 
-  #sorted(): readonly string[] {
-    if (this.#paths !== undefined) return this.#paths;
-    const fold = (path: string): string => (this.#ignoreCase ? foldCase(path) : path);
-    const entries = this.#read();
-    for (const { path, gitlink } of entries) if (gitlink) this.#gitlinks.add(fold(path));
-    const paths = entries.map(({ path }) => fold(path));
-    const inOrder = paths.every((path, index) => index === 0 || (paths[index - 1] ?? '') <= path);
-    this.#paths = inOrder ? paths : paths.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-    return this.#paths;
+  #loaded(): { readonly bytes: Buffer; readonly gitlinks: ReadonlySet<string> } {
+    if (this.#names === undefined) {
+      const { names, gitlinks } = this.#read();
+      const bytes = Buffer.from(names.buffer, names.byteOffset, names.byteLength);
+      this.#names = { bytes, gitlinks: new Set(gitlinks) };
+    }
+    return this.#names;
   }
+}
+
+export interface IndexAt {
+  /** The work tree. */
+  readonly top: string;
+  readonly gitDir: string;
+  readonly hashBytes: 20 | 32;
+  readonly ignoreCase: boolean;
 }
 
 /** The index of a repository, a split one put together. What cannot be read tracks nothing, with a warning. */
-export function readTrackedPaths(
-  repository: Repository,
-  hashBytes: 20 | 32,
-  reader: RuleReader,
-): readonly IndexEntry[] {
-  const file = joinTo(repository.gitDir, 'index');
-  const bytes = reader.read(file, { follow: true, maxBytes: maxIndexBytes });
-  if (bytes === undefined || bytes.length === 0) return [];
+export function readTrackedPaths({ gitDir, hashBytes, ignoreCase }: IndexAt, reader: RuleReader): SharedNames {
+  const file = joinTo(gitDir, 'index');
+  const bytes = reader.peek(file, { follow: true, maxBytes: maxIndexBytes });
+  if (bytes === undefined || bytes.length === 0) return new NamesBuilder().finish();
   try {
-    const { entries, split } = parseGitIndex(bytes, hashBytes);
-    if (split === undefined) return entries;
-    const shared = joinTo(repository.gitDir, split.base);
-    const base = reader.read(shared, { follow: true, maxBytes: maxIndexBytes });
-    if (base === undefined) throw new TowError('bad-message', `${split.base}, which it builds on, cannot be read`);
-    const baseEntries = parseGitIndex(base, hashBytes).entries;
-    const deleted = split.deleted(baseEntries.length);
-    return [...baseEntries.filter((_, index) => !deleted.has(index)), ...entries.filter(({ path }) => path !== '')];
+    if (ignoreCase) return folded(bytes, hashBytes, gitDir, reader);
+    const names = new NamesBuilder();
+    const split = readGitIndex(bytes, hashBytes, names.add);
+    return split === undefined ? names.finish() : inParts(bytes, hashBytes, gitDir, reader).finish();
   } catch (error) {
     if (!(error instanceof TowError)) throw error;
     reader.warn(file, `${error.message}: files that are tracked though a rule ignores them are not sent`);
-    return [];
+    return new NamesBuilder().finish();
   }
 }
 
-/** Index of the first of the sorted `paths` that does not come before `path`. */
-function firstAtLeast(paths: readonly string[], path: string): number {
+function inParts(bytes: Buffer, hashBytes: 20 | 32, gitDir: string, reader: RuleReader): NamesBuilder {
+  const names = new NamesBuilder();
+  const { entries, split } = parseGitIndex(bytes, hashBytes);
+  if (split !== undefined) {
+    const base = reader.peek(joinTo(gitDir, split.base), { follow: true, maxBytes: maxIndexBytes });
+    if (base === undefined) throw new TowError('bad-message', `${split.base}, which it builds on, cannot be read`);
+    const baseEntries = parseGitIndex(base, hashBytes).entries;
+    const deleted = split.deleted(baseEntries.length);
+    baseEntries.forEach((entry, at) => {
+      if (!deleted.has(at)) names.addEntry(entry);
+    });
+  }
+  // Without a path it only replaces one of the base.
+  for (const entry of entries) if (entry.path !== '') names.addEntry(entry);
+  return names;
+}
+
+function folded(bytes: Buffer, hashBytes: 20 | 32, gitDir: string, reader: RuleReader): SharedNames {
+  const { names, gitlinks } = inParts(bytes, hashBytes, gitDir, reader).finish();
+  const fold = new NamesBuilder();
+  const links = new Set(gitlinks);
+  for (const path of Buffer.from(names.buffer).toString('latin1').split('\0').slice(0, -1))
+    fold.addEntry({ path: foldCase(path), gitlink: links.has(path) });
+  return fold.finish();
+}
+
+function startsWith(bytes: Buffer, text: string): boolean {
+  return bytes.length >= text.length && bytes.toString('latin1', 0, text.length) === text;
+}
+
+/** Where the first of the sorted names begins that does not come before `path`. */
+function firstAtLeast(names: Buffer, path: Buffer): number {
   let low = 0;
-  let high = paths.length;
+  let high = names.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((paths[middle] ?? '') < path) low = middle + 1;
-    else high = middle;
+    const from = middle === 0 ? 0 : names.lastIndexOf(0, middle - 1) + 1;
+    const to = names.indexOf(0, middle);
+    if (names.compare(path, 0, path.length, from, to) < 0) low = to + 1;
+    else high = from;
   }
   return low;
 }

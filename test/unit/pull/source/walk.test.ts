@@ -20,7 +20,11 @@ const openIgnore: OpenIgnore = () => {
     },
     enter: (name) => (name.startsWith('x') ? onlyTracked : scope),
   };
-  return { scope, warnings: () => ['a warning'], inputs: () => ['/rules'] };
+  return {
+    scope,
+    warnings: () => ['a warning'],
+    state: () => ({ inputs: ['/rules'], facts: new Map(), tracked: new Map() }),
+  };
 };
 const onlyTracked: IgnoreScope = {
   judge: (name, isDir) => ({

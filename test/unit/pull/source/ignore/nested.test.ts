@@ -137,7 +137,7 @@ it('names every file that decided, there or not', () => {
   bench.write({ 'w/.gitignore': 'x', 'w/p/r/x': '' });
   const opened = bench.open('w/p/r');
   bench.sent('w/p/r', opened);
-  const inputs = opened.inputs().map((path) => path.replace(`${bytesOf(bench.top)}/`, ''));
+  const inputs = opened.state().inputs.map((path) => path.replace(`${bytesOf(bench.top)}/`, ''));
   for (const path of ['w/.gitignore', 'w/p/.gitignore', 'w/p/r/.gitignore', 'w/p/r/d/.gitignore', 'w/p/r/.towignore'])
     expect(inputs).toContain(path);
   for (const path of ['w/.git', 'w/p/.git', 'w/.git/HEAD', 'w/.git/config', 'w/.git/index', 'w/.git/info/exclude'])
