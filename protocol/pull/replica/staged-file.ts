@@ -16,6 +16,8 @@ export class StagedFile {
   readonly where: Buffer;
   #missing: number;
   #fd: number | undefined;
+  /** Nothing was at its place. */
+  #fresh = false;
 
   constructor(where: Buffer, entry: Entry) {
     this.where = where;
@@ -29,6 +31,7 @@ export class StagedFile {
    */
   resume(trust: boolean): number[] {
     const stats = look(this.where);
+    this.#fresh = stats === undefined;
     const complete = stats?.isFile() === true && stats.size === BigInt(this.entry.size) && sameMeta(stats, this.entry);
     if (complete && trust) return [];
     // A second name (of an earlier snapshot's hard link) would change along; a finished file of another snapshot may not be writable.
@@ -45,6 +48,10 @@ export class StagedFile {
 
   /** Writes one chunk; finishes the file when it was the last. Returns whether it was. Blocking. */
   write(bytes: Uint8Array, offset: number): boolean {
+    if (this.#fresh && bytes.length === this.entry.size) {
+      this.#writeWhole(bytes);
+      return true;
+    }
     writeAll(this.#open(), bytes, offset);
     this.#missing -= 1;
     if (this.#missing > 0) return false;
@@ -64,6 +71,20 @@ export class StagedFile {
     const fd = openSync(this.where, flags, 0o600);
     this.#fd = fd;
     return fd;
+  }
+
+  /** A new file in one chunk: born with its mode and exactly as long as it must be, it only needs its mtime. */
+  #writeWhole(bytes: Uint8Array): void {
+    const { mode, mtimeSec, mtimeNsec } = this.entry;
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const fd = openSync(this.where, flags, mode & 0o777);
+    this.#fd = fd;
+    this.#fresh = false;
+    this.#missing = 0;
+    writeAll(fd, bytes);
+    if ((mode & process.umask()) !== 0 || mode > 0o777) fchmodSync(fd, mode);
+    setFdMtime(fd, mtimeSec, mtimeNsec);
+    this.close();
   }
 
   #finish(): void {
