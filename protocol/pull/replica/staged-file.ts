@@ -73,16 +73,16 @@ export class StagedFile {
     return fd;
   }
 
-  /** A new file in one chunk: born with its mode and exactly as long as it must be, it only needs its mtime. */
+  /** A new file in one chunk is born exactly as long as it must be. */
   #writeWhole(bytes: Uint8Array): void {
     const { mode, mtimeSec, mtimeNsec } = this.entry;
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const fd = openSync(this.where, flags, mode & 0o777);
+    const fd = openSync(this.where, flags, 0o600);
     this.#fd = fd;
     this.#fresh = false;
     this.#missing = 0;
     writeAll(fd, bytes);
-    if ((mode & process.umask()) !== 0 || mode > 0o777) fchmodSync(fd, mode);
+    fchmodSync(fd, mode);
     setFdMtime(fd, mtimeSec, mtimeNsec);
     this.close();
   }
