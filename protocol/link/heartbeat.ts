@@ -8,6 +8,8 @@ export interface HeartbeatPorts {
 
 export const pingEveryMs = 5000;
 export const deadAfterMs = 20_000;
+/** Round trips kept: one taken while either end was busy says little of the link. */
+const kept = 8;
 /** A timer this late says that our own event loop stood still (or the machine slept), not that the peer did. */
 const ownLagMs = 2000;
 
@@ -17,7 +19,7 @@ export class Heartbeat {
   readonly #clock: Clock;
   readonly #stop = new AbortController();
   #heardAt: number;
-  #roundTripMs: number | undefined;
+  readonly #roundTripsMs: number[] = [];
 
   constructor(ports: HeartbeatPorts, clock: Clock) {
     this.#ports = ports;
@@ -27,9 +29,9 @@ export class Heartbeat {
     this.#run().catch(() => undefined);
   }
 
-  /** Round trip of the last answered ping, in milliseconds. */
+  /** The shortest of the last round trips, in milliseconds. */
   get roundTripMs(): number | undefined {
-    return this.#roundTripMs;
+    return this.#roundTripsMs.length === 0 ? undefined : Math.min(...this.#roundTripsMs);
   }
 
   heard(): void {
@@ -38,7 +40,9 @@ export class Heartbeat {
 
   pong(stamp: number): void {
     const took = this.#clock.now() - stamp;
-    if (took >= 0 && took < deadAfterMs) this.#roundTripMs = took;
+    if (took < 0 || took >= deadAfterMs) return;
+    this.#roundTripsMs.push(took);
+    if (this.#roundTripsMs.length > kept) this.#roundTripsMs.shift();
   }
 
   stop(): void {

@@ -16,7 +16,7 @@ export interface ReceivedItem {
 }
 
 /** Every path of a snapshot, as a receiver with nothing at hand would have it: manifest and chunks through their codecs. */
-export async function receive(snapshot: Snapshot, quality?: number): Promise<Map<string, ReceivedItem>> {
+export async function receive(snapshot: Snapshot, compression?: 'near' | 'far'): Promise<Map<string, ReceivedItem>> {
   const { signal } = new AbortController();
   const decoder = new ManifestDecoder(limits);
   await snapshot.sendManifest(async (block) => decoder.push(block), signal);
@@ -43,7 +43,7 @@ export async function receive(snapshot: Snapshot, quality?: number): Promise<Map
           }
         }
       },
-      { quality },
+      { compression },
       signal,
     );
   }

@@ -1,6 +1,7 @@
 /** What launch, exec and push have in common: sync a cluster's roots, submit a job, follow it. */
 import { TowError } from '../../../protocol/base/errors.ts';
 import { displayPath } from '../../../protocol/base/root-path.ts';
+import type { FirstLevel } from '../../../protocol/pull/source/compression.ts';
 import type { TaskOptions } from '../../api/command.ts';
 import type { ApiSummary, SyncSummary } from '../../api/event.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
@@ -24,8 +25,6 @@ import type { Controller } from '../controller.ts';
 
 /** A link whose round trip is longer than this (ms) is no LAN, and so is taken for a slow one. */
 const farMs = 5;
-/** Brotli qualities: fast enough not to hold up a LAN; and what makes least of the data while still faster than most uplinks. */
-const quality = { near: 1, far: 5 } as const;
 
 export function homeOf(context: CommandContext, controller: Controller): string {
   return context.env['HOME'] ?? controller.home;
@@ -72,7 +71,7 @@ export async function syncCluster(
     (node): SyncNode => ({
       name: node.name,
       keyId: node.keyId,
-      serve: () => ({ quality: node.isLocal ? undefined : qualityFor(node.session.current?.roundTripMs) }),
+      serve: () => ({ compression: node.isLocal ? undefined : compressionFor(node.session.current?.roundTripMs) }),
       link: (signal) => node.link(context, signal),
     }),
   );
@@ -97,8 +96,8 @@ export async function syncCluster(
   return { ...summary, workdir: displayPath(workdir) };
 }
 
-function qualityFor(roundTripMs: number | undefined): number {
-  return roundTripMs !== undefined && roundTripMs > farMs ? quality.far : quality.near;
+function compressionFor(roundTripMs: number | undefined): FirstLevel {
+  return roundTripMs !== undefined && roundTripMs > farMs ? 'far' : 'near';
 }
 
 /** What `--dryrun` shows: every root with what would be there. */

@@ -39,8 +39,8 @@ export class LedgerFile {
 
   /** Adds a record durably (or, when the history has grown long, writes `after` as the only one). Blocking. */
   append(record: LedgerRecord, after: Ledger): void {
-    const framed = frameRecord(encodeLedgerRecord(record));
-    if (this.#bytes === 0 || this.#bytes + framed.length > 2 * this.#firstBytes + slackBytes) {
+    const framed = this.#bytes === 0 ? undefined : frameRecord(encodeLedgerRecord(record));
+    if (framed === undefined || this.#bytes + framed.length > 2 * this.#firstBytes + slackBytes) {
       const whole = frameRecord(
         encodeLedgerRecord({ ...after, dropped: [], replaced: [...after.directories.values()] }),
       );

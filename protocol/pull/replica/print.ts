@@ -39,10 +39,9 @@ export function printInode(print: Print): string {
 /** lstat with 64-bit fields; undefined when there is nothing, or a component of the path is no directory. Blocking. */
 export function look(path: Buffer): BigIntStats | undefined {
   try {
-    return lstatSync(path, { bigint: true });
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return undefined;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return undefined;
     throw error;
   }
 }

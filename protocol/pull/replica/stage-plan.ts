@@ -18,10 +18,10 @@ export function stagePlan(
   const ordinals = firstOrdinals(manifest, new Set(plan.placements.map(({ path }) => path)));
   for (const { path, entry } of plan.placements) {
     const where = stage.where(path, entry);
-    if (entry.kind === 'symlink') stageSymlink(where, entry);
+    if (entry.kind === 'symlink') stageSymlink(where, entry, stage.fresh);
     if (entry.kind !== 'file') continue;
     const file = new StagedFile(where, entry);
-    const indexes = file.resume(stage.trusted);
+    const indexes = stage.fresh ? file.begin() : file.resume(stage.trusted);
     if (indexes.length === 0) finishedFiles += 1;
     else wants.add(file, ordinals.get(path) ?? 0, indexes);
   }

@@ -15,6 +15,8 @@ export class Stage {
   readonly appears: boolean;
   /** Whether the machine has run since the stage was begun, so that finished files are as they were written. */
   readonly trusted: boolean;
+  /** Whether nothing was staged here before. */
+  readonly fresh: boolean;
 
   constructor(directory: string, appears: boolean) {
     this.directory = directory;
@@ -22,11 +24,13 @@ export class Stage {
     const boot = Buffer.from(`${directory}/boot`, 'latin1');
     const now = bootId();
     this.trusted = now !== undefined && readText(boot) === now;
-    mkdirSync(Buffer.from(`${directory}/files`, 'latin1'), { recursive: true, mode: 0o700 });
-    if (!this.trusted) writeFileSync(boot, now ?? '');
+    const files = Buffer.from(`${directory}/files`, 'latin1');
     const tree = Buffer.from(`${directory}/tree`, 'latin1');
-    if (appears) mkdirSync(tree, { recursive: true, mode: 0o700 });
-    else rmSync(tree, { recursive: true, force: true });
+    if (!appears) rmSync(tree, { recursive: true, force: true });
+    const madeFiles = mkdirSync(files, { recursive: true, mode: 0o700 }) !== undefined;
+    const madeTree = appears && mkdirSync(tree, { recursive: true, mode: 0o700 }) !== undefined;
+    this.fresh = appears ? madeTree : madeFiles;
+    if (!this.trusted) writeFileSync(boot, now ?? '');
   }
 
   /** Name of a staged object below `files`: of its path and contents, so that a later pull finds it. */
@@ -48,6 +52,10 @@ export class Stage {
   prepareTree(manifest: Manifest): void {
     for (const path of [...manifest.directories.keys()].sort()) {
       const where = absolutePath(`${this.directory}/tree`, path);
+      if (this.fresh) {
+        if (path !== '') mkdirSync(where, { mode: 0o700 });
+        continue;
+      }
       if (look(where)?.isDirectory() === false) unlinkSync(where);
       if (look(where) === undefined) mkdirSync(where, { mode: 0o700 });
       else chmodSync(where, 0o700);

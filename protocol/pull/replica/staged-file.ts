@@ -25,6 +25,12 @@ export class StagedFile {
     this.#missing = 0;
   }
 
+  /** Begins a file where there is nothing. Returns the indexes of its data chunks; none when it is finished now. Blocking. */
+  begin(): number[] {
+    this.#fresh = true;
+    return this.#want(false);
+  }
+
   /**
    * Takes up what an earlier pull left at this place. Returns the indexes of the data chunks still to be written; none
    * when the file is finished now. `trust` is whether the machine has not rebooted since. Blocking.
@@ -37,7 +43,11 @@ export class StagedFile {
     // A second name (of an earlier snapshot's hard link) would change along; a finished file of another snapshot may not be writable.
     const usable = stats?.isFile() === true && stats.nlink === 1n && (stats.mode & 0o600n) === 0o600n;
     if (stats !== undefined && !usable) rmSync(this.where, { recursive: true, force: true });
-    const wanted = this.#chunksNotThere(usable);
+    return this.#want(usable);
+  }
+
+  #want(exists: boolean): number[] {
+    const wanted = this.#chunksNotThere(exists);
     this.#missing = wanted.length;
     if (wanted.length === 0) {
       this.#open();
@@ -126,9 +136,9 @@ function hasHole(content: string): boolean {
   return false;
 }
 
-/** Makes a symlink with its mtime in the stage, replacing what an earlier pull left there. Blocking. */
-export function stageSymlink(where: Buffer, entry: Entry): void {
-  if (look(where) !== undefined) unlinkSync(where);
+/** Makes a symlink with its mtime in the stage, replacing what an earlier pull left there unless it is `fresh`. Blocking. */
+export function stageSymlink(where: Buffer, entry: Entry, fresh: boolean): void {
+  if (!fresh && look(where) !== undefined) unlinkSync(where);
   symlinkSync(Buffer.from(entry.content, 'latin1'), where);
   setPathMtime(where, entry.mtimeSec, entry.mtimeNsec);
 }

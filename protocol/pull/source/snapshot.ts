@@ -2,11 +2,12 @@ import type { Problem } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
+import type { FirstLevel } from './compression.ts';
 
 /** How chunks are compressed on their way. */
 export interface ServeOptions {
-  /** brotli quality, or undefined to send raw. */
-  readonly quality: number | undefined;
+  /** Undefined to send all of them raw. */
+  readonly compression: FirstLevel | undefined;
 }
 
 /** A root at one moment, with what it takes to serve it. Immutable; holds no open files. */

@@ -10,6 +10,7 @@ import { encodeManifest } from '../../chunk/manifest-codec.ts';
 import { deltaBetween, encodeDelta } from '../../chunk/manifest-delta.ts';
 import { encodePackHeader } from '../../chunk/pack.ts';
 import { ChunkLocator, type PackPlan } from './chunk-locator.ts';
+import { CompressionChoice } from './compression.ts';
 import { newRanges } from './new-ranges.ts';
 import type { ServeOptions, Snapshot } from './snapshot.ts';
 import type { PackOutput, SourceTasks, WalkInput } from './tasks.ts';
@@ -80,12 +81,17 @@ export class TreeSnapshot implements Snapshot {
   async #sendAll(
     plans: Iterable<PackPlan>,
     send: (...parts: readonly Uint8Array[]) => Promise<void>,
-    { quality }: ServeOptions,
+    { compression }: ServeOptions,
     signal: AbortSignal,
     group: TaskGroup,
   ): Promise<void> {
     const { pool, where } = this.#options;
-    const window: { readonly plan: PackPlan; readonly output: Promise<PackOutput> }[] = [];
+    const choice = new CompressionChoice(compression);
+    const window: {
+      readonly plan: PackPlan;
+      readonly quality: number | undefined;
+      readonly output: Promise<PackOutput>;
+    }[] = [];
     const sendFirst = async (): Promise<void> => {
       const first = window.shift();
       if (first === undefined) return;
@@ -93,14 +99,16 @@ export class TreeSnapshot implements Snapshot {
       if (output.type === 'changed') throw this.#changed(output.path, output.reason);
       throwIfAborted(signal);
       await send(encodePackHeader(output.codec, first.plan.rawBytes, first.plan.runs), output.body);
+      choice.sent(first.plan.rawBytes, first.quality);
     };
     for (const plan of plans) {
       throwIfAborted(signal);
       const { parts, rawBytes } = plan;
+      const { quality } = choice;
       const output = pool.run('pack', { root: where.root, parts, rawBytes, quality }, signal);
       // The group owns the task, so that none outlives the call, whichever failed first.
       group.run(async () => void (await output));
-      window.push({ plan, output });
+      window.push({ plan, quality, output });
       if (window.length >= pool.size + packsAhead) await sendFirst();
     }
     while (window.length > 0) await sendFirst();

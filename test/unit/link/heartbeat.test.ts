@@ -56,7 +56,7 @@ test('a clock that is put back neither kills nor keeps alive for ever', async ()
   heartbeat.stop();
 });
 
-test('the round trip is that of the last pong; one that was never pinged for is none', async () => {
+test('the round trip is the shortest of the last pongs; one that was never pinged for is none', async () => {
   const { clock, pings, heartbeat } = beating();
   expect(heartbeat.roundTripMs).toBeUndefined();
   await clock.advance(30);
@@ -65,6 +65,11 @@ test('the round trip is that of the last pong; one that was never pinged for is 
   heartbeat.pong(0);
   heartbeat.pong(clock.now() + 5);
   expect(heartbeat.roundTripMs).toBe(30);
+  heartbeat.pong(clock.now() - 10);
+  heartbeat.pong(clock.now() - 70);
+  expect(heartbeat.roundTripMs).toBe(10);
+  for (let n = 0; n < 8; n += 1) heartbeat.pong(clock.now() - 50);
+  expect(heartbeat.roundTripMs).toBe(50);
   heartbeat.stop();
 });
 

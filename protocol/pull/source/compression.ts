@@ -1,0 +1,71 @@
+/**
+ * How hard to compress packs, found by trying: compressing spares the link and costs both ends' processors, and which of
+ * them is short depends on the link, the machines and the data. One level at a time is tried for a while; the climb goes
+ * to a neighbour as long as that is faster, and begins again every so often.
+ */
+
+/** Levels from the slowest to the fastest: brotli qualities, then raw. */
+const levels = [5, 1, undefined] as const;
+
+/** The level to begin with: what makes least of the data while still faster than most uplinks; or does not hold up a LAN. */
+export type FirstLevel = 'far' | 'near';
+
+/** Raw bytes of one trial. Its first half is not timed: what is still under way was made at another level. */
+const trialBytes = 32 << 20;
+/** Raw bytes that go out at the best level before others are tried again. */
+const holdBytes = 1 << 30;
+
+export class CompressionChoice {
+  readonly #fixed: boolean;
+  readonly #now: () => number;
+  /** Of each level that was tried. */
+  readonly #msPerByte = new Map<number, number>();
+  #level: number;
+  #trying = true;
+  #bytes = 0;
+  #timedFrom: { readonly ms: number; readonly bytes: number } | undefined;
+
+  /** Undefined sends everything raw. `now` in ms. */
+  constructor(first: FirstLevel | undefined, now: () => number = () => performance.now()) {
+    this.#fixed = first === undefined;
+    this.#level = first === undefined ? 2 : first === 'near' ? 1 : 0;
+    this.#now = now;
+  }
+
+  /** The brotli quality for the next pack, undefined to send it raw. */
+  get quality(): number | undefined {
+    return levels[this.#level];
+  }
+
+  /** A pack of `rawBytes` went out that was made with `quality`; packs come in the order they were made. */
+  sent(rawBytes: number, quality: number | undefined): void {
+    if (this.#fixed || quality !== this.quality) return;
+    this.#bytes += rawBytes;
+    if (!this.#trying) {
+      if (this.#bytes < holdBytes) return;
+      this.#msPerByte.clear();
+      this.#go(this.#level, true);
+      return;
+    }
+    if (this.#bytes < trialBytes / 2) return;
+    this.#timedFrom ??= { ms: this.#now(), bytes: this.#bytes };
+    if (this.#bytes < trialBytes) return;
+    this.#msPerByte.set(this.#level, (this.#now() - this.#timedFrom.ms) / (this.#bytes - this.#timedFrom.bytes));
+    const best = this.#best();
+    const next = [best + 1, best - 1].find((level) => level in levels && !this.#msPerByte.has(level));
+    this.#go(next ?? best, next !== undefined);
+  }
+
+  #best(): number {
+    let best = this.#level;
+    for (const [level, cost] of this.#msPerByte) if (cost < (this.#msPerByte.get(best) ?? 0)) best = level;
+    return best;
+  }
+
+  #go(level: number, trying: boolean): void {
+    this.#level = level;
+    this.#trying = trying;
+    this.#bytes = 0;
+    this.#timedFrom = undefined;
+  }
+}

@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { CompressionChoice, type FirstLevel } from '../../../protocol/pull/source/compression.ts';
+
+const mib = 1 << 20;
+
+/** Sends packs of 1 MiB that take `msPerMib` of their quality; how many went at each. */
+function send(first: FirstLevel | undefined, packs: number, msPerMib: (quality: number | undefined) => number) {
+  let now = 0;
+  const choice = new CompressionChoice(first, () => now);
+  const counts = new Map<number | undefined, number>();
+  for (let n = 0; n < packs; n += 1) {
+    const { quality } = choice;
+    now += msPerMib(quality);
+    choice.sent(mib, quality);
+    counts.set(quality, (counts.get(quality) ?? 0) + 1);
+  }
+  return counts;
+}
+
+const cost = (five: number, one: number, raw: number) => (quality: number | undefined) =>
+  quality === 5 ? five : quality === 1 ? one : raw;
+
+test('a fast link gets raw packs after one trial of each of the two fast levels', () => {
+  expect(send('near', 500, cost(20, 6, 3))).toEqual(
+    new Map([
+      [1, 32],
+      [undefined, 468],
+    ]),
+  );
+});
+
+test('a slow link goes back to what makes least of the data', () => {
+  expect(send('near', 500, cost(10, 20, 80))).toEqual(
+    new Map<number | undefined, number>([
+      [1, 32],
+      [undefined, 32],
+      [5, 436],
+    ]),
+  );
+});
+
+test('a link that was taken for a far one climbs all the way', () => {
+  expect(send('far', 500, cost(20, 6, 3))).toEqual(
+    new Map([
+      [5, 32],
+      [1, 32],
+      [undefined, 436],
+    ]),
+  );
+});
+
+test('the middle is held when both neighbours are slower, and looked at again after 1 GiB', () => {
+  expect(send('far', 96 + 1024 + 96, cost(20, 6, 30))).toEqual(
+    new Map<number | undefined, number>([
+      [5, 32 + 32],
+      [1, 32 + 1024 + 32],
+      [undefined, 32 + 32],
+    ]),
+  );
+});
+
+test('what was made at another level is not counted', () => {
+  let now = 0;
+  const choice = new CompressionChoice('near', () => now);
+  for (let n = 0; n < 32; n += 1) {
+    now += 5;
+    choice.sent(mib, 1);
+  }
+  expect(choice.quality).toBeUndefined();
+  for (let n = 0; n < 100; n += 1) choice.sent(mib, 1);
+  expect(choice.quality).toBeUndefined();
+  for (let n = 0; n < 32; n += 1) {
+    now += 50;
+    choice.sent(mib, undefined);
+  }
+  expect(choice.quality).toBe(5);
+});
+
+test('little is sent as it begins; a local node gets all of it raw', () => {
+  expect(send('near', 31, cost(9, 9, 1))).toEqual(new Map([[1, 31]]));
+  expect(send('far', 31, cost(9, 9, 1))).toEqual(new Map([[5, 31]]));
+  expect(send(undefined, 500, cost(1, 1, 9))).toEqual(new Map([[undefined, 500]]));
+});
