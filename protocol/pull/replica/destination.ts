@@ -2,6 +2,7 @@ import { mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node
 import { posix } from 'node:path';
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { displayPath, isSafeName } from '../../base/root-path.ts';
+import { splitNs } from '../../base/split-ns.ts';
 import { setPathMtime } from '../../libc/libc.ts';
 import { look } from './print.ts';
 
@@ -95,9 +96,9 @@ function renameWorks(stage: string, into: string, key: string): boolean {
 }
 
 function setBackTime(path: string, mtimeNs: bigint): void {
-  const seconds = mtimeNs / 1_000_000_000n - (mtimeNs < 0n && mtimeNs % 1_000_000_000n !== 0n ? 1n : 0n);
+  const { sec, nsec } = splitNs(mtimeNs);
   try {
-    setPathMtime(Buffer.from(path, 'latin1'), Number(seconds), Number(mtimeNs - seconds * 1_000_000_000n));
+    setPathMtime(Buffer.from(path, 'latin1'), sec, nsec);
   } catch (error) {
     // The directory is somebody else's: then its time is not ours to set.
     if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;

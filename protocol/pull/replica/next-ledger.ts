@@ -1,5 +1,5 @@
 /** What the ledger will say after a switch, and the record that says it. */
-import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, isWithin, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import { directoryDigest, type Manifest, manifestDigest } from '../../chunk/manifest.ts';
 import { type Ledger, type LedgerDirectory, ledgerItem, ledgerManifest } from './ledger.ts';
@@ -72,10 +72,12 @@ function carryUnknown(before: Ledger | undefined, manifest: Manifest): Manifest 
 }
 
 export interface Settle {
-  /** Paths whose contents an earlier, interrupted run put in place: '' alone means the whole tree. */
+  /** Paths whose contents, with all that is below them, an earlier, interrupted run put in place. */
   readonly unproven: ReadonlySet<RootPath>;
-  /** Paths that could not be put in place: not ours. */
+  /** Paths of which something failed: not ours. */
   readonly failed: ReadonlySet<RootPath>;
+  /** Of these: what could not be put in place, so that nothing below them is ours either. */
+  readonly unplaced: ReadonlySet<RootPath>;
 }
 
 /**
@@ -86,16 +88,15 @@ export function settleRecord(
   root: string,
   before: Ledger | undefined,
   record: LedgerRecord,
-  { unproven, failed }: Settle,
+  { unproven, failed, unplaced }: Settle,
 ): LedgerRecord {
-  const allUnproven = unproven.has('');
   let droppedSome = false;
   const settle = (path: RootPath, entry: Entry, print: Print): Print | undefined => {
-    if (failed.has(path)) return undefined;
+    if (failed.has(path) || isWithin(path, unplaced)) return undefined;
     if (print !== noPrint || entry.kind === 'unknown') return print;
     const stats = look(absolutePath(root, path));
     if (stats === undefined || kindOf(stats) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return undefined;
-    return entry.kind === 'dir' || allUnproven || unproven.has(path) ? noPrint : printOf(stats);
+    return entry.kind === 'dir' || isWithin(path, unproven) ? noPrint : printOf(stats);
   };
   const replaced = record.replaced.map((directory) => {
     const entries: Entry[] = [];

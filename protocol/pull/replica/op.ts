@@ -14,7 +14,10 @@ export type Op =
   /** Removes a directory of ours if nothing is left in it. */
   | { readonly op: 'rmdir'; readonly path: RootPath }
   | { readonly op: 'mkdir'; readonly path: RootPath; readonly expect: Print }
-  /** Renames a staged file or symlink, complete with mode and times, to its path. */
+  /**
+   * Renames a staged file or symlink, complete with mode and times, to its path; or a directory with all that is below
+   * it, but for its own mode and times. What is in a directory that turned up there meanwhile stays.
+   */
   | { readonly op: 'place'; readonly path: RootPath; readonly staged: string; readonly expect: Print }
   | MetaOp;
 

@@ -13,17 +13,31 @@ import { type Observation, type Observed, sameMeta } from './observe.ts';
 import type { MetaOp, Op } from './op.ts';
 import { changedPrint, kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
 
+/** A directory that is not on the node: staged whole, with all that is below it, and put in place in one step. */
+export interface Tree {
+  readonly path: RootPath;
+  readonly entry: Entry;
+  /** Itself and those below, parents first. */
+  readonly directories: readonly RootPath[];
+}
+
 /** A file or symlink that must be staged, and what its place may take the place of. */
 export interface Placement {
   readonly path: RootPath;
   readonly entry: Entry;
   readonly expect: Print;
+  /** What it is staged in, if not by itself. */
+  readonly tree: Tree | undefined;
 }
 
 export interface Plan {
   /** Ours, gone from the source: non-directories, then directories upwards. */
   readonly removals: readonly Op[];
   readonly directories: readonly Op[];
+  /** In path order; none lies in another. */
+  readonly trees: readonly Tree[];
+  /** Directories that are not there before the switch. */
+  readonly newDirectories: ReadonlySet<RootPath>;
   /** Hard links come after all files. */
   readonly placements: readonly Placement[];
   /** Metadata that the source changed, files first, then directories upwards. */
@@ -89,10 +103,17 @@ export function planPull(input: PlanInput): Plan {
   return planner.plan();
 }
 
+interface GrowingTree extends Tree {
+  readonly directories: RootPath[];
+}
+
 class Planner {
   readonly #input: PlanInput;
   readonly #removals: Op[] = [];
   readonly #directories: Op[] = [];
+  readonly #trees: GrowingTree[] = [];
+  /** Of directories in a tree, and of its own. */
+  readonly #treeOf = new Map<RootPath, GrowingTree>();
   readonly #placements: Placement[] = [];
   readonly #metas: MetaOp[] = [];
   readonly #directoryMetas = new Map<RootPath, MetaOp>();
@@ -113,13 +134,15 @@ class Planner {
   plan(): Plan {
     // Every directory whose contents change gets its own mode and mtime again, upwards.
     for (const path of this.#touched) {
-      const entry = this.#directoryEntry(path);
+      const entry = this.#isInside(path) ? undefined : this.#directoryEntry(path);
       if (entry !== undefined) this.#directoryMetas.set(path, metaOp(path, entry));
     }
     const upwards = [...this.#directoryMetas.keys()].sort().toReversed();
     return {
       removals: this.#removals,
       directories: this.#directories,
+      trees: this.#trees,
+      newDirectories: this.#fresh,
       placements: this.#placements,
       metas: [
         ...this.#metas,
@@ -237,15 +260,34 @@ class Planner {
 
   #directory(path: RootPath, entry: Entry, expect: Print): void {
     this.#fresh.add(path);
+    const around = path === '' ? undefined : this.#treeOf.get(parentOf(path));
+    if (around !== undefined) {
+      around.directories.push(path);
+      this.#treeOf.set(path, around);
+      return;
+    }
     this.#touch(path);
-    this.#directories.push({ op: 'mkdir', path, expect });
     this.#directoryMetas.set(path, metaOp(path, entry));
+    if (path === '' || expect !== noPrint) {
+      this.#directories.push({ op: 'mkdir', path, expect });
+      return;
+    }
+    const tree = { path, entry, directories: [path] };
+    this.#trees.push(tree);
+    this.#treeOf.set(path, tree);
+  }
+
+  /** Whether a directory lies in a tree, and so gets its metadata in the stage. */
+  #isInside(path: RootPath): boolean {
+    const tree = this.#treeOf.get(path);
+    return tree !== undefined && tree.path !== path;
   }
 
   #place(path: RootPath, entry: Entry, expect: Print): void {
-    this.#touch(path);
+    const tree = path === '' ? undefined : this.#treeOf.get(parentOf(path));
+    if (tree === undefined) this.#touch(path);
     this.#placed.add(path);
-    this.#placements.push({ path, entry, expect });
+    this.#placements.push({ path, entry, expect, tree });
   }
 
   #touch(path: RootPath): void {

@@ -57,7 +57,11 @@ export function finishSwitch(
   const result = runSwitch(journal, kept);
   syncStage(journal.stage);
   const failed = new Set(result.problems.map((problem) => problem.path));
-  const record = settleRecord(journal.root, before, journal.record, { unproven: result.unproven, failed });
+  const record = settleRecord(journal.root, before, journal.record, {
+    unproven: result.unproven,
+    unplaced: result.unplaced,
+    failed,
+  });
   const after = applyRecord(before, record);
   file.append(record, after);
   deleteJournal(stateDir);

@@ -24,12 +24,12 @@ import { nextRecord, settleRecord } from './next-ledger.ts';
 import { type Observation, observe } from './observe.ts';
 import type { Op } from './op.ts';
 import { absentPaths, metaOp, type Plan, planPull } from './plan.ts';
-import { look } from './print.ts';
+import { look, noPrint } from './print.ts';
 import { finishSwitch, recoverRoot } from './recover.ts';
 import { reuseChunks } from './reuse.ts';
 import { checkDeletes } from './safety.ts';
 import { Stage } from './stage.ts';
-import { finishTree, stageLinks, stagePlan } from './stage-plan.ts';
+import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
 import { applyMeta, type SwitchResult } from './switch.ts';
 import { takePushed, unpack } from './unpack.ts';
 import type { Wants } from './wants.ts';
@@ -191,9 +191,9 @@ export class Session {
       checkDeletes(options.dest, this.#ledger, manifest, options.source, removed);
     }
     this.#plan = plan;
-    const { placements, removals, directories, metas } = plan;
+    const { placements, removals, directories, trees, metas } = plan;
     const files = placements.length;
-    if (files + removals.length + directories.length + metas.length === 0)
+    if (files + removals.length + directories.length + trees.length + metas.length === 0)
       return { settled: true, files: 0, finishedFiles: 0, wantedBytes: 0 };
     const appears = manifest.root.kind === 'dir' && look(absolutePath(this.#root, '')) === undefined;
     const stage = new Stage(
@@ -242,7 +242,7 @@ export class Session {
     const { plan, stage } = this.#staged();
     this.#diskFull(() => {
       stageLinks(stage, this.#root, plan.placements);
-      if (stage.appears) finishTree(stage, manifest);
+      finishTrees(stage, manifest, plan);
       syncStage(stage.directory);
       this.#journal = {
         id: `${Date.now().toString(36)}${randomBytes(4).toString('hex')}`,
@@ -282,7 +282,7 @@ export class Session {
       this.#root,
       this.#ledger,
       nextRecord(this.#ledger, manifest, options.source, plan.prints, this.#scope),
-      { unproven: new Set(), failed: new Set() },
+      { unproven: new Set(), failed: new Set(), unplaced: new Set() },
     );
     const after = applyRecord(this.#ledger, record);
     this.#file.append(record, after);
@@ -315,9 +315,9 @@ export class Session {
 
   /** Those that were not there before: one that the node had removed is another one now. */
   #newDirectories(): readonly RootPath[] {
-    const made = new Set(this.#plan?.directories.map((op) => ('path' in op ? op.path : '')));
+    const made = this.#plan?.newDirectories;
     return [...(this.#after?.directories.keys() ?? [])].filter(
-      (path) => made.has(path) || this.#ledger?.directories.has(path) !== true,
+      (path) => made?.has(path) === true || this.#ledger?.directories.has(path) !== true,
     );
   }
 
@@ -347,14 +347,18 @@ export class Session {
 
   #ops(stage: Stage, plan: Plan, manifest: Manifest): readonly Op[] {
     if (stage.appears) return [{ op: 'appear' }, ...plan.metas.filter(({ path }) => path === '')];
-    const places = plan.placements.map(
-      ({ path, entry, expect }): Op => ({ op: 'place', path, staged: stage.name(path, entry), expect }),
+    const trees = plan.trees.map(
+      ({ path, entry }): Op => ({ op: 'place', path, staged: stage.name(path, entry), expect: noPrint }),
     );
+    const places = plan.placements
+      .filter(({ tree }) => tree === undefined)
+      .map(({ path, entry, expect }): Op => ({ op: 'place', path, staged: stage.name(path, entry), expect }));
     assert(manifest.root.kind !== 'unknown', 'an unknown root has no plan');
     // The stage's trial rename touched the root directory.
     return [
       ...plan.removals,
       ...plan.directories,
+      ...trees,
       ...places,
       ...plan.metas,
       ...plan.restores,

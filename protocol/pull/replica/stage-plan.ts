@@ -1,7 +1,7 @@
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
-import { metaOp, type Placement, type Plan } from './plan.ts';
-import type { Stage } from './stage.ts';
+import { metaOp, type Placement, type Plan, type Tree } from './plan.ts';
+import { Stage } from './stage.ts';
 import { StagedFile, stageSymlink } from './staged-file.ts';
 import { applyMeta } from './switch.ts';
 import { firstOrdinals, Wants } from './wants.ts';
@@ -12,12 +12,13 @@ export function stagePlan(
   manifest: Manifest,
   plan: Plan,
 ): { readonly wants: Wants; readonly finishedFiles: number } {
-  if (stage.appears) stage.prepareTree(manifest);
+  for (const tree of treesOf(stage, manifest, plan)) stage.prepareTree(tree, manifest);
   const wants = new Wants();
   let finishedFiles = 0;
   const ordinals = firstOrdinals(manifest, new Set(plan.placements.map(({ path }) => path)));
-  for (const { path, entry } of plan.placements) {
-    const where = stage.where(path, entry);
+  for (const placement of plan.placements) {
+    const { path, entry } = placement;
+    const where = stage.where(placement);
     if (entry.kind === 'symlink') stageSymlink(where, entry, stage.fresh);
     if (entry.kind !== 'file') continue;
     const file = new StagedFile(where, entry);
@@ -28,29 +29,36 @@ export function stagePlan(
   return { wants, finishedFiles };
 }
 
+function treesOf(stage: Stage, manifest: Manifest, plan: Plan): readonly Tree[] {
+  return stage.appears ? [Stage.root(manifest)] : plan.trees;
+}
+
 /** Makes the staged hard links, once every file they name is complete. Blocking. */
 export function stageLinks(stage: Stage, root: string, placements: readonly Placement[]): void {
   const files = new Map<RootPath, Placement>(
     placements.filter(({ entry }) => entry.kind === 'file').map((placement) => [placement.path, placement]),
   );
-  for (const { path, entry } of placements) {
-    if (entry.kind !== 'hardlink') continue;
-    const target = files.get(entry.content);
-    stage.link(
-      path,
-      entry,
-      target === undefined ? absolutePath(root, entry.content) : stage.where(target.path, target.entry),
-    );
+  for (const placement of placements) {
+    const { content, kind } = placement.entry;
+    if (kind !== 'hardlink') continue;
+    const target = files.get(content);
+    stage.link(placement, target === undefined ? absolutePath(root, content) : stage.where(target));
   }
 }
 
-/** Gives the directories of a staged tree their modes and times, upwards; the root's own mode is left to the switch. Blocking. */
-export function finishTree(stage: Stage, manifest: Manifest): void {
-  const tree = `${stage.directory}/tree`;
-  for (const path of [...manifest.directories.keys()].sort().toReversed()) {
-    const directory = manifest.directories.get(path);
-    for (const entry of directory?.entries ?? []) {
-      if (entry.kind === 'dir') applyMeta(tree, metaOp(joinPath(path, entry.name), entry));
+/**
+ * Gives the directories below staged trees their modes and times, upwards. A tree's own are left to the switch: without
+ * the right to write in it, it cannot be moved. Blocking.
+ */
+export function finishTrees(stage: Stage, manifest: Manifest, plan: Plan): void {
+  for (const tree of treesOf(stage, manifest, plan)) {
+    const base = stage.whereTree(tree);
+    for (const path of tree.directories.toReversed()) {
+      for (const entry of manifest.directories.get(path)?.entries ?? []) {
+        if (entry.kind !== 'dir') continue;
+        const below = joinPath(path, entry.name).slice(tree.path === '' ? 0 : tree.path.length + 1);
+        applyMeta(base, metaOp(below, entry));
+      }
     }
   }
 }

@@ -1,12 +1,13 @@
 /**
- * Where new contents are made complete before they are put in place. `files/KEY` when the root exists, the whole `tree`
- * when it does not; `boot` names the boot that it was begun in. What an earlier pull left is used again.
+ * Where new contents are made complete before they are put in place: `files/KEY`, which is a whole directory where the
+ * node has none of that name; the whole `tree` when there is no root; `boot` names the boot that it was begun in. What an earlier pull left is used again.
  */
 import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
+import type { Placement, Tree } from './plan.ts';
 import { look } from './print.ts';
 
 export class Stage {
@@ -17,6 +18,7 @@ export class Stage {
   readonly trusted: boolean;
   /** Whether nothing was staged here before. */
   readonly fresh: boolean;
+  readonly #trees = new Map<Tree, string>();
 
   constructor(directory: string, appears: boolean) {
     this.directory = directory;
@@ -42,16 +44,38 @@ export class Stage {
     ).slice(0, 40);
   }
 
-  where(path: RootPath, entry: Entry): Buffer {
-    return this.appears
-      ? absolutePath(`${this.directory}/tree`, path)
-      : Buffer.from(`${this.directory}/files/${this.name(path, entry)}`, 'latin1');
+  where({ path, entry, tree }: Placement): Buffer {
+    if (this.appears) return absolutePath(`${this.directory}/tree`, path);
+    if (tree !== undefined) return this.whereInTree(tree, path);
+    return Buffer.from(`${this.directory}/files/${this.name(path, entry)}`, 'latin1');
   }
 
-  /** Makes the directories of a new root, open for writing, and clears from an earlier tree what is not in the manifest. */
-  prepareTree(manifest: Manifest): void {
-    for (const path of [...manifest.directories.keys()].sort()) {
-      const where = absolutePath(`${this.directory}/tree`, path);
+  whereInTree(tree: Tree, path: RootPath): Buffer {
+    return absolutePath(this.whereTree(tree), tree.path === '' ? path : path.slice(tree.path.length + 1));
+  }
+
+  /** Where a tree is staged; latin1. */
+  whereTree(tree: Tree): string {
+    const known = this.#trees.get(tree);
+    if (known !== undefined) return known;
+    const where = this.#whereTree(tree);
+    this.#trees.set(tree, where);
+    return where;
+  }
+
+  #whereTree({ path, entry }: Tree): string {
+    return this.appears ? `${this.directory}/tree` : `${this.directory}/files/${this.name(path, entry)}`;
+  }
+
+  /** The whole of a new root. */
+  static root(manifest: Manifest): Tree {
+    return { path: '', entry: manifest.root, directories: [...manifest.directories.keys()].sort() };
+  }
+
+  /** Makes the directories of a tree, open for writing, and clears from an earlier one what is not in the manifest. */
+  prepareTree(tree: Tree, manifest: Manifest): void {
+    for (const path of tree.directories) {
+      const where = this.whereInTree(tree, path);
       if (this.fresh) {
         if (path !== '') mkdirSync(where, { mode: 0o700 });
         continue;
@@ -60,20 +84,18 @@ export class Stage {
       if (look(where) === undefined) mkdirSync(where, { mode: 0o700 });
       else chmodSync(where, 0o700);
       const names = new Set(manifest.directories.get(path)?.entries.map((entry) => entry.name));
-      for (const name of readdirSync(where, { encoding: 'buffer' })) {
-        if (!names.has(name.toString('latin1')))
-          rmSync(absolutePath(`${this.directory}/tree`, joinPath(path, name.toString('latin1'))), {
-            recursive: true,
-            force: true,
-          });
+      for (const name of readdirSync(where, { encoding: 'latin1' })) {
+        if (!names.has(name)) {
+          rmSync(this.whereInTree(tree, joinPath(path, name)), { recursive: true, force: true });
+        }
       }
     }
   }
 
   /** Makes a staged hard link to `target` (absolute). */
-  link(path: RootPath, entry: Entry, target: Buffer): void {
-    const where = this.where(path, entry);
-    if (look(where) !== undefined) rmSync(where, { recursive: true, force: true });
+  link(placement: Placement, target: Buffer): void {
+    const where = this.where(placement);
+    if (!this.fresh && look(where) !== undefined) rmSync(where, { recursive: true, force: true });
     linkSync(target, where);
   }
 

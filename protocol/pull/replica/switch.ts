@@ -1,8 +1,9 @@
 /** Runs the ops of a journal. Every op can be run again, and none destroys what is not ours: see docs/decisions/0001. */
-import { chmodSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { type BigIntStats, chmodSync, mkdirSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { assertNever } from '../../base/assert.ts';
 import { errnoOf, type Problem, toTowError } from '../../base/errors.ts';
-import { absolutePath, displayPath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, displayPath, joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { splitNs } from '../../base/split-ns.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
 import { renameNoReplaceSync, setPathMtime } from '../../libc/libc.ts';
 import type { ConflictReason } from '../../wire/pull.ts';
@@ -16,8 +17,10 @@ export interface SwitchResult {
   readonly conflicts: readonly { readonly id: string; readonly path: RootPath; readonly reason: ConflictReason }[];
   /** Paths whose op failed for a reason of their own (no permission, say); the rest went on. */
   readonly problems: readonly Problem[];
-  /** Paths whose staged file was gone: an earlier run of this journal placed them, so what is there now is not proven ours. */
+  /** Paths whose staged file was gone: an earlier run of this journal placed them, so what is there now, and below it, is not proven ours. */
   readonly unproven: ReadonlySet<RootPath>;
+  /** Paths that could not be put in place, with all that is below them. */
+  readonly unplaced: ReadonlySet<RootPath>;
 }
 
 /** Blocking. Throws only what concerns the whole switch (no space, I/O error): the journal stays and is run again. */
@@ -36,7 +39,9 @@ class SwitchRun {
   readonly #conflicts = new Map<string, { id: string; path: RootPath; reason: ConflictReason }>();
   readonly #problems: Problem[] = [];
   readonly #unproven = new Set<RootPath>();
+  readonly #unplaced = new Set<RootPath>();
   #at = 0;
+  #opPath: RootPath = '';
 
   constructor(journal: Journal, kept: KeptVersions) {
     this.#journal = journal;
@@ -44,19 +49,29 @@ class SwitchRun {
   }
 
   result(): SwitchResult {
-    return { conflicts: [...this.#conflicts.values()], problems: this.#problems, unproven: this.#unproven };
+    return {
+      conflicts: [...this.#conflicts.values()],
+      problems: this.#problems,
+      unproven: this.#unproven,
+      unplaced: this.#unplaced,
+    };
   }
 
   step(op: Op, at: number): void {
     this.#at = at;
-    const path = op.op === 'appear' ? '' : op.path;
+    this.#opPath = op.op === 'appear' ? '' : op.path;
+    this.#attempt(op.op, this.#opPath, () => this.#run(op));
+  }
+
+  #attempt(what: Op['op'], path: RootPath, work: () => void): void {
     try {
-      this.#run(op);
+      work();
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === undefined || wholeSwitch.has(errno)) throw error;
-      const { code, message } = toTowError(error, `cannot ${op.op} ${displayPath(path)}`);
+      const { code, message } = toTowError(error, `cannot ${what} ${displayPath(path)}`);
       this.#problems.push({ path, code, message });
+      if (what === 'place') this.#unplaced.add(path);
     }
   }
 
@@ -71,7 +86,7 @@ class SwitchRun {
       case 'mkdir':
         return this.#mkdir(op.path, op.expect);
       case 'place':
-        return this.#place(op.path, op.staged, op.expect);
+        return this.#placeStaged(op.path, op.staged, op.expect);
       case 'meta':
         return applyMeta(this.#journal.root, op);
       default:
@@ -123,12 +138,41 @@ class SwitchRun {
     this.#realDirectories.add(path);
   }
 
-  #place(path: RootPath, staged: string, expect: Print): void {
+  #placeStaged(path: RootPath, staged: string, expect: Print): void {
     const from = Buffer.from(`${this.#journal.stage}/files/${staged}`, 'latin1');
-    if (look(from) === undefined) {
-      this.#unproven.add(path);
+    const stats = look(from);
+    if (stats === undefined) this.#unproven.add(path);
+    else if (stats.isDirectory()) this.#placeTree(from, path, stats, path);
+    else this.#place(from, path, expect);
+  }
+
+  /** Places a staged directory of `tree`; goes into one that turned up at its path, for what is in that is not ours to move. */
+  #placeTree(from: Buffer, path: RootPath, staged: BigIntStats, tree: RootPath): void {
+    if (look(this.#abs(path))?.isDirectory() !== true || !this.#parentIsReal(path)) {
+      if (path !== tree) chmodSync(from, 0o700);
+      this.#place(from, path, noPrint);
+      if (path !== tree) applyStats(this.#abs(path), staged);
       return;
     }
+    chmodSync(from, 0o700);
+    // If this is cut short, what was placed of it is known by its absence from the stage only.
+    this.#unproven.add(tree);
+    for (const name of readdirSync(from, { encoding: 'latin1' })) {
+      const child = joinPath(path, name);
+      const childFrom = absolutePath(from.toString('latin1'), name);
+      this.#attempt('place', child, () => {
+        const stats = look(childFrom);
+        if (stats?.isDirectory() === true) this.#placeTree(childFrom, child, stats, tree);
+        else this.#place(childFrom, child, noPrint);
+      });
+    }
+    // What could not be placed stays in it.
+    if (readdirSync(from).length > 0) return;
+    rmdirSync(from);
+    if (path !== tree) applyStats(this.#abs(path), staged);
+  }
+
+  #place(from: Buffer, path: RootPath, expect: Print): void {
     for (;;) {
       this.#clear(path, expect, expect === noPrint ? 'in-the-way' : 'changed');
       if (this.#writable(path, () => this.#rename(from, path, expect))) break;
@@ -170,7 +214,9 @@ class SwitchRun {
     const subject = git?.gitDir ?? path;
     const why = git === undefined ? reason : 'git-state';
     // Made from the op alone, so that a second run after a crash means the same version.
-    const id = `${this.#journal.id}-${git === undefined ? this.#at : `git-${digestHex(digestOf(subject)).slice(0, 8)}`}`;
+    const hash = digestHex(digestOf(subject)).slice(0, 8);
+    const own = path === this.#opPath ? String(this.#at) : `${this.#at}-${hash}`;
+    const id = `${this.#journal.id}-${git === undefined ? own : `git-${hash}`}`;
     const { root, dest } = this.#journal;
     const from = path === '' ? root : `${root}/${path}`;
     this.#writable(path, () =>
@@ -209,4 +255,11 @@ export function applyMeta(root: string, op: MetaOp): void {
   if (stats === undefined || kindOf(stats) !== (op.kind === 'hardlink' ? 'file' : op.kind)) return;
   if (op.kind !== 'symlink' && (Number(stats.mode) & 0o7777) !== op.mode) chmodSync(where, op.mode);
   setPathMtime(where, op.mtimeSec, op.mtimeNsec);
+}
+
+/** Gives a directory the mode and mtime of another one. */
+function applyStats(where: Buffer, { mode, mtimeNs }: BigIntStats): void {
+  chmodSync(where, Number(mode) & 0o7777);
+  const { sec, nsec } = splitNs(mtimeNs);
+  setPathMtime(where, sec, nsec);
 }

@@ -1,8 +1,8 @@
 import type { RootPath } from '../../base/root-path.ts';
+import { splitNs } from '../../base/split-ns.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Directory } from '../../chunk/manifest.ts';
 import type { Listing } from './listing.ts';
-import { splitNs } from './split-ns.ts';
 
 /** A directory of a scan: what the file system said, and the entries that came of it. */
 export interface ScannedDirectory {
