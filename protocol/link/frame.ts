@@ -38,20 +38,17 @@ export function encodeControlFrame(message: Uint8Array): Buffer {
   return Buffer.concat([Buffer.of(controlType), message]);
 }
 
-/** Copies the parts behind a header. */
-export function encodeDataFrame(type: 'data' | 'payload', id: number, parts: readonly Uint8Array[]): Buffer {
+/** What goes before a payload that is given in parts. Its length is theirs and the frame's, together. */
+export function dataFrameHeader(type: 'data' | 'payload', id: number, parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   assert(length <= limits.dataFrameBytes, `a data frame of ${length} bytes`);
-  const frame = Buffer.allocUnsafe(dataHeaderBytes + length);
-  frame[0] = type === 'data' ? dataType : payloadType;
-  frame.writeUInt32LE(id, 1);
-  let at = dataHeaderBytes;
-  for (const part of parts) {
-    frame.set(part, at);
-    at += part.length;
-  }
-  frame.writeBigUInt64LE(hasher.h64Raw(frame.subarray(dataHeaderBytes)), 5);
-  return frame;
+  const header = Buffer.allocUnsafe(dataHeaderBytes);
+  header[0] = type === 'data' ? dataType : payloadType;
+  header.writeUInt32LE(id, 1);
+  const hash = hasher.create64();
+  for (const part of parts) hash.update(part);
+  header.writeBigUInt64LE(hash.digest(), 5);
+  return header;
 }
 
 /** Reads a frame; the result shares its memory. Throws `bad-message` or `limit-exceeded`. */

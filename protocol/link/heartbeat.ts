@@ -7,6 +7,8 @@ export interface HeartbeatPorts {
 }
 
 export const pingEveryMs = 5000;
+/** The first pings: both ends are busy as a link begins, and one round trip would say so, not how far they are apart. */
+const firstGapsMs = [250, 250, pingEveryMs - 500];
 export const deadAfterMs = 20_000;
 /** Round trips kept: one taken while either end was busy says little of the link. */
 const kept = 8;
@@ -50,10 +52,10 @@ export class Heartbeat {
   }
 
   async #run(): Promise<void> {
-    for (;;) {
+    for (let pings = 0; ; pings += 1) {
       const sleptAt = this.#clock.now();
       this.#ports.ping(sleptAt);
-      await this.#clock.sleep(pingEveryMs, this.#stop.signal);
+      await this.#clock.sleep(firstGapsMs[pings] ?? pingEveryMs, this.#stop.signal);
       const now = this.#clock.now();
       const slept = now - sleptAt;
       // What the peer sent meanwhile still waits to be read; a clock that was put back says nothing either.

@@ -12,7 +12,7 @@ import { type Envelope, envelopeSchema, lastCallId } from '../wire/envelope.ts';
 import { fromErrorBody, toErrorBody } from '../wire/error-body.ts';
 import { limits } from '../wire/limits.ts';
 import type { Method, MethodTable } from '../wire/method.ts';
-import { decodeFrame, encodeControlFrame, encodeDataFrame } from './frame.ts';
+import { dataFrameHeader, decodeFrame, encodeControlFrame } from './frame.ts';
 import type { HandshakeOutcome } from './handshake-wire.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { IncomingCall } from './incoming-call.ts';
@@ -149,9 +149,9 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     this.#send(frame).catch((error: unknown) => this.#end(toTowError(error, 'sending')));
   }
 
-  async #send(frame: Buffer): Promise<void> {
-    this.#bytesSent += frame.length;
-    await sendMessage(this.#socket, frame);
+  async #send(...frame: readonly Uint8Array[]): Promise<void> {
+    for (const part of frame) this.#bytesSent += part.length;
+    await sendMessage(this.#socket, ...frame);
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
@@ -259,7 +259,7 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
 
   /** It is sent at once: a call without it can do nothing, and it is bounded. */
   #sendPayload(id: number, payload: Uint8Array): void {
-    this.#send(encodeDataFrame('payload', id, [payload])).catch((error: unknown) =>
+    this.#send(dataFrameHeader('payload', id, [payload]), payload).catch((error: unknown) =>
       this.#end(toTowError(error, 'sending')),
     );
   }
@@ -268,7 +268,7 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
   async #sendData(id: number, parts: readonly Uint8Array[], bytes: number): Promise<boolean> {
     if (!(await this.#gate.enter(bytes))) return false;
     try {
-      await this.#send(encodeDataFrame('data', id, parts));
+      await this.#send(dataFrameHeader('data', id, parts), ...parts);
       return true;
     } finally {
       this.#gate.leave(bytes);

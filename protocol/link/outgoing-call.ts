@@ -87,12 +87,14 @@ export class OutgoingCall<M extends Method> implements CallSink {
 
   async #take(payload: Buffer): Promise<void> {
     if (this.#abandoned) return;
+    // Whoever takes it may give its memory away.
+    const bytes = payload.length + limits.dataFrameOverheadBytes;
     try {
       await this.#options.onData?.(payload);
     } catch (error) {
       this.#fail(error);
     }
-    this.#unreturned += payload.length + limits.dataFrameOverheadBytes;
+    this.#unreturned += bytes;
     // Credit goes back in a few large pieces, not one a frame.
     if (this.#completed || this.#abandoned || this.#unreturned * 4 < this.windowBytes) return;
     this.#credit += this.#unreturned;

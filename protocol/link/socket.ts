@@ -8,10 +8,20 @@ export function messageBytes(data: RawData, isBinary: boolean): Buffer | undefin
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
 }
 
-/** Sends one binary message; resolves when it was handed to the transport, so that waiting for it bounds what is buffered. */
-export async function sendMessage(socket: WebSocket, bytes: Uint8Array): Promise<void> {
+/** A part this long goes out from where it lies; shorter ones are cheaper to copy than to send by themselves. */
+const ownFragmentBytes = 64 << 10;
+
+/**
+ * Sends one binary message, given in parts; resolves when it was handed to the transport, so that waiting for it bounds
+ * what is buffered, and the parts may be written to again.
+ */
+export async function sendMessage(socket: WebSocket, ...parts: readonly Uint8Array[]): Promise<void> {
+  const last = parts.at(-1) ?? new Uint8Array();
+  const apart = parts.length > 1 && last.length >= ownFragmentBytes;
+  // Sent in one go, so no other message comes between its fragments.
+  if (apart) socket.send(Buffer.concat(parts.slice(0, -1)), { binary: true, fin: false });
   await new Promise<void>((resolve, reject) => {
-    socket.send(bytes, { binary: true }, (error) => {
+    socket.send(apart ? last : Buffer.concat(parts), { binary: true }, (error) => {
       if (error === undefined || error === null) resolve();
       else reject(new TowError('link-lost', 'the link was lost while sending', { cause: error, retryable: true }));
     });

@@ -87,7 +87,12 @@ test('it comes whole, with every mode and time, in one op', () => {
       ops = readJournal(join(node, 'state'))?.ops ?? [];
     }),
   });
-  expect(ops.map((op) => (op.op === 'appear' ? op.op : `${op.op} ${op.path}`))).toEqual(['place d', 'meta d', 'meta ', 'meta ']);
+  expect(ops.map((op) => (op.op === 'appear' ? op.op : `${op.op} ${op.path}`))).toEqual([
+    'place d',
+    'meta d',
+    'meta ',
+    'meta ',
+  ]);
   expect(result.newDirectories.toSorted()).toEqual(['d', 'd/sub', 'd/sub/deep']);
   expectSettled();
 });

@@ -2,13 +2,14 @@
 import type { WebSocket } from 'ws';
 import type { Clock } from '../../protocol/base/clock.ts';
 import { systemClock } from '../../protocol/base/clock.ts';
-import { decodeFrame, encodeControlFrame, encodeDataFrame } from '../../protocol/link/frame.ts';
+import { decodeFrame, encodeControlFrame } from '../../protocol/link/frame.ts';
 import { dialHandshake } from '../../protocol/link/handshake.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
 import { acceptLink } from '../../protocol/link/open-link.ts';
 import { messageBytes } from '../../protocol/link/socket.ts';
 import { decodeMessage, encodeMessage } from '../../protocol/wire/codec.ts';
 import { type Envelope, envelopeSchema } from '../../protocol/wire/envelope.ts';
+import { encodeDataFrame } from './data-frame.ts';
 import { never, secret, secretOf, type TestMethods, testMethods } from './link-pair.ts';
 import { socketPair } from './socket-pair.ts';
 

@@ -1,6 +1,6 @@
 /** One of every message there is, with every field set: what the golden fixtures are made of. */
 import type * as v from 'valibot';
-import { encodeControlFrame, encodeDataFrame } from '../../protocol/link/frame.ts';
+import { encodeControlFrame } from '../../protocol/link/frame.ts';
 import { buildMac, proofMac } from '../../protocol/link/proof.ts';
 import { encodeMessage } from '../../protocol/wire/codec.ts';
 import type { Envelope } from '../../protocol/wire/envelope.ts';
@@ -8,6 +8,7 @@ import { type HandshakeMessage, nonceBytes } from '../../protocol/wire/hello.ts'
 import type { MethodTable } from '../../protocol/wire/method.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { type ErrorBody, wireBytes } from '../../protocol/wire/schema.ts';
+import { encodeDataFrame } from './data-frame.ts';
 
 export type MethodSamples<T extends MethodTable> = {
   readonly [N in keyof T]: {

@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TowError } from '../../protocol/base/errors.ts';
-import { decodeFrame, encodeControlFrame, encodeDataFrame } from '../../protocol/link/frame.ts';
+import { decodeFrame, encodeControlFrame } from '../../protocol/link/frame.ts';
 import { listenHandshake } from '../../protocol/link/handshake.ts';
 import type { Handlers } from '../../protocol/link/link.ts';
 import { checkMsgpack } from '../../protocol/wire/check-msgpack.ts';
@@ -14,6 +14,7 @@ import { envelopeSchema } from '../../protocol/wire/envelope.ts';
 import { handshakeSchema } from '../../protocol/wire/hello.ts';
 import { agentMethods, controllerMethods } from '../../protocol/wire/methods.ts';
 import { codeOf } from '../helpers/code-of.ts';
+import { encodeDataFrame } from '../helpers/data-frame.ts';
 import { never, secretOf, type TestMethods } from '../helpers/link-pair.ts';
 import { rawPeer } from '../helpers/raw-peer.ts';
 import { socketPair } from '../helpers/socket-pair.ts';

@@ -152,7 +152,10 @@ export class Pull {
     });
     const onData = async (pack: Buffer): Promise<void> => {
       this.#sentBytes += pack.length;
-      const { bytes, finishedFiles } = await this.#task('pack', pack);
+      throwIfAborted(this.#signal);
+      const { bytes, finishedFiles } = await this.#thread.run('pack', pack, this.#signal, {
+        transfer: ownMemory(pack),
+      });
       this.#fetchedBytes += bytes;
       this.#advance(bytes, finishedFiles);
     };
@@ -198,4 +201,15 @@ function takeBytes(items: readonly string[], first: number, bytes: number): read
     if (left < 0 && end > first) break;
   }
   return items.slice(first, end);
+}
+
+/** Of the memory of a frame: what may lie before its payload; and from where on it is not shared with other frames. */
+const headerBytes = 64;
+const aloneFromBytes = 64 << 10;
+
+/** The memory of a frame that has some to itself, to be given away instead of copied. */
+function ownMemory({ buffer, byteOffset, byteLength }: Buffer): readonly ArrayBuffer[] {
+  const alone =
+    byteLength > aloneFromBytes && byteOffset <= headerBytes && byteOffset + byteLength === buffer.byteLength;
+  return alone && buffer instanceof ArrayBuffer ? [buffer] : [];
 }

@@ -53,7 +53,15 @@ export type ReplicaTasks = {
     readonly event: FileStep;
     readonly output: { readonly ranges: readonly (readonly number[])[]; readonly bytes: number };
   };
-  readonly pack: { readonly input: Uint8Array; readonly event: never; readonly output: FileStep };
+  /**
+   * The pack's memory goes back with the result: this thread's heap is large, and outside memory that is left to it to
+   * free has it searched again every few packs.
+   */
+  readonly pack: {
+    readonly input: Uint8Array;
+    readonly event: never;
+    readonly output: FileStep & { readonly pack: Uint8Array };
+  };
   readonly prepare: { readonly input: undefined; readonly event: never; readonly output: undefined };
   readonly switch: { readonly input: undefined; readonly event: never; readonly output: undefined };
   readonly settle: { readonly input: undefined; readonly event: never; readonly output: undefined };
@@ -98,7 +106,10 @@ const handlers: TaskHandlers<ReplicaTasks> = {
   reuse: ({ maxRuns }, emit) => ({
     output: session().reuse(maxRuns, (bytes, finishedFiles) => emit({ bytes, finishedFiles })),
   }),
-  pack: (pack) => ({ output: session().pack(asBuffer(pack)) }),
+  pack: (pack) => {
+    const output = { ...session().pack(asBuffer(pack)), pack };
+    return { output, transfer: pack.buffer instanceof ArrayBuffer ? [pack.buffer] : [] };
+  },
   prepare: () => {
     session().prepare();
     return nothing;

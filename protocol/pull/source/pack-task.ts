@@ -9,7 +9,7 @@ import type { PackInput, PackOutput, PackPart } from './tasks.ts';
 
 /** Reads the chunks of a pack, checks each against its digest, and compresses them together. Blocking. */
 export function makePack(input: PackInput): TaskOutput<PackOutput> {
-  const raw = Buffer.allocUnsafeSlow(input.rawBytes);
+  const raw = Buffer.from(input.into, 0, input.rawBytes);
   let filled = 0;
   for (const part of input.parts) {
     const result = readPart(input.root, part, raw, filled);
@@ -17,8 +17,9 @@ export function makePack(input: PackInput): TaskOutput<PackOutput> {
     filled = result;
   }
   const packed = input.quality === undefined ? undefined : compress(raw, input.quality);
-  if (packed !== undefined) return { output: { type: 'body', codec: 'brotli', body: packed } };
-  return { output: { type: 'body', codec: 'raw', body: raw }, transfer: [raw.buffer] };
+  packed?.copy(raw);
+  const codec = packed === undefined ? 'raw' : 'brotli';
+  return { output: { type: 'body', codec, length: packed?.length ?? raw.length } };
 }
 
 /** Where the next part goes; or what is wrong with the file. */

@@ -91,10 +91,13 @@ export interface PackInput {
   readonly parts: readonly PackPart[];
   readonly rawBytes: number;
   readonly quality: number | undefined;
+  /** Where the body goes; at least `rawBytes` long, and nobody else's until the task is done. */
+  readonly into: SharedArrayBuffer;
 }
 
 export type PackOutput =
-  | { readonly type: 'body'; readonly codec: 'raw' | 'brotli'; readonly body: Uint8Array }
+  /** The body is the first `length` bytes of `into`. */
+  | { readonly type: 'body'; readonly codec: 'raw' | 'brotli'; readonly length: number }
   /** The file does not have these bytes any more. */
   | { readonly type: 'changed'; readonly path: RootPath; readonly reason: string };
 

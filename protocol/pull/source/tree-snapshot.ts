@@ -8,7 +8,7 @@ import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import { encodeManifest } from '../../chunk/manifest-codec.ts';
 import { deltaBetween, encodeDelta } from '../../chunk/manifest-delta.ts';
-import { encodePackHeader } from '../../chunk/pack.ts';
+import { encodePackHeader, packTargetBytes } from '../../chunk/pack.ts';
 import { ChunkLocator, type PackPlan } from './chunk-locator.ts';
 import { CompressionChoice } from './compression.ts';
 import { newRanges } from './new-ranges.ts';
@@ -87,9 +87,12 @@ export class TreeSnapshot implements Snapshot {
   ): Promise<void> {
     const { pool, where } = this.#options;
     const choice = new CompressionChoice(compression);
+    // Used again and again: a megabyte of new memory a pack costs more than reading what goes into it.
+    const free: SharedArrayBuffer[] = [];
     const window: {
       readonly plan: PackPlan;
       readonly quality: number | undefined;
+      readonly into: SharedArrayBuffer;
       readonly output: Promise<PackOutput>;
     }[] = [];
     const sendFirst = async (): Promise<void> => {
@@ -98,17 +101,20 @@ export class TreeSnapshot implements Snapshot {
       const output = await first.output;
       if (output.type === 'changed') throw this.#changed(output.path, output.reason);
       throwIfAborted(signal);
-      await send(encodePackHeader(output.codec, first.plan.rawBytes, first.plan.runs), output.body);
+      const body = new Uint8Array(first.into, 0, output.length);
+      await send(encodePackHeader(output.codec, first.plan.rawBytes, first.plan.runs), body);
+      free.push(first.into);
       choice.sent(first.plan.rawBytes, first.quality);
     };
     for (const plan of plans) {
       throwIfAborted(signal);
       const { parts, rawBytes } = plan;
       const { quality } = choice;
-      const output = pool.run('pack', { root: where.root, parts, rawBytes, quality }, signal);
+      const into = takeBuffer(free, rawBytes);
+      const output = pool.run('pack', { root: where.root, parts, rawBytes, quality, into }, signal);
       // The group owns the task, so that none outlives the call, whichever failed first.
       group.run(async () => void (await output));
-      window.push({ plan, quality, output });
+      window.push({ plan, quality, into, output });
       if (window.length >= pool.size + packsAhead) await sendFirst();
     }
     while (window.length > 0) await sendFirst();
@@ -158,4 +164,11 @@ export class TreeSnapshot implements Snapshot {
     const standings = await pool.run('stand', { ...where, cancel, paths }, signal);
     return standings.flatMap(({ state }, at) => (state === 'ignored' || state === 'unsent' ? [at] : []));
   }
+}
+
+function takeBuffer(free: SharedArrayBuffer[], bytes: number): SharedArrayBuffer {
+  const buffer = free.pop();
+  return buffer !== undefined && buffer.byteLength >= bytes
+    ? buffer
+    : new SharedArrayBuffer(Math.max(bytes, packTargetBytes));
 }

@@ -13,14 +13,14 @@ function beating() {
   return { clock, pings, dead, heartbeat };
 }
 
-test('pings at once and every 5 s, and gives up after 20 s of silence, once', async () => {
+test('pings at once, twice soon after and every 5 s, and gives up after 20 s of silence, once', async () => {
   const { clock, pings, dead } = beating();
   await clock.advance(deadAfterMs - 1);
-  expect([pings.length, dead]).toEqual([4, []]);
+  expect([pings.length, dead]).toEqual([6, []]);
   await clock.advance(1);
   expect(dead).toEqual([20_000]);
   await clock.advance(60_000);
-  expect([pings.length, dead.length, clock.sleeping]).toEqual([4, 1, 0]);
+  expect([pings.length, dead.length, clock.sleeping]).toEqual([6, 1, 0]);
 });
 
 test('any message is a sign of life', async () => {
