@@ -79,6 +79,11 @@ function expectSettled(): void {
   expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
 }
 
+/** Returns once the file is older than what is read again for its age alone. */
+function outlastClockGrain(path: string): void {
+  while (Date.now() - statSync(path).ctimeMs < 50);
+}
+
 test('it comes whole, with every mode and time, in one op', () => {
   let ops: Journal['ops'] = [];
   const result = pull(plainSnapshot(source), {
@@ -141,6 +146,7 @@ test('the node stops in the middle of going into one: what was edited before it 
   mkdirSync(join(work, 'd'));
   renameSync(join(staged, 'b'), join(work, 'd/b'));
   writeFileSync(join(work, 'd/b'), 'b edited on the node');
+  outlastClockGrain(join(work, 'd/b'));
   recoverRoot(join(node, 'state'), new KeptVersions(join(node, 'conflicts')));
   expect(readFileSync(join(work, 'd/b'), 'utf8')).toBe('b edited on the node');
   write(source, 'd/b', 'b that moved on');
@@ -163,6 +169,7 @@ test('it was in place already when the node stopped: edits since are not lost', 
   if (journal === undefined || op?.op !== 'place') throw new Error('no place in the journal');
   renameSync(join(journal.stage, 'files', op.staged), join(work, 'd'));
   writeFileSync(join(work, 'd/a'), 'a edited on the node');
+  outlastClockGrain(join(work, 'd/a'));
   recoverRoot(join(node, 'state'), new KeptVersions(join(node, 'conflicts')));
   write(source, 'd/a', 'a that moved on');
   pull(plainSnapshot(source), { node });

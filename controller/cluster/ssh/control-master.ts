@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { findProgram } from './find-program.ts';
 import { runProcess } from './run-process.ts';
-import { configArguments, hostKeyArguments } from './ssh-config.ts';
+import { configArguments, loginArguments } from './ssh-config.ts';
 import { sshFailure } from './ssh-failure.ts';
 import { displayHost, hostArguments, type SshHost } from './ssh-host.ts';
 
@@ -58,8 +58,8 @@ export async function openControlMaster(options: ControlMasterOptions, signal: A
   if (found !== undefined) return found;
 
   const config = await configArguments(env);
-  const keys = await hostKeyArguments(ssh, config, host, env, signal);
-  const base = [ssh, ...config, '-f', '-N', '-T', '-M', '-S', socket, ...keys, ...masterOptions] as const;
+  const added = await loginArguments(ssh, config, host, env, signal);
+  const base = [ssh, ...config, '-f', '-N', '-T', '-M', '-S', socket, ...added, ...masterOptions] as const;
   const batch = ['-o', 'BatchMode=yes', '-o', 'LogLevel=DEBUG1', ...hostArguments(host, env)];
   const result = await runProcess([...base, ...batch], { env, timeoutMs: loginTimeoutMs }, signal);
   if (result.code !== 0) {
