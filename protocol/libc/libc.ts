@@ -25,6 +25,7 @@ export interface Libc {
   readonly lseek: NativeFunction;
   readonly read: NativeFunction;
   readonly mallocTrim: NativeFunction | undefined;
+  readonly copyFileRange: NativeFunction | undefined;
   readonly inotifyInit: NativeFunction;
   readonly inotifyAddWatch: NativeFunction;
   readonly inotifyRemoveWatch: NativeFunction;
@@ -58,6 +59,7 @@ function loadLibc(): Libc | undefined {
       lseek: lib.func('int64_t lseek(int, int64_t, int)'),
       read: lib.func('int64_t read(int, void*, size_t)'),
       mallocTrim: optional(() => lib.func('int malloc_trim(size_t)')),
+      copyFileRange: optional(() => lib.func('int64_t copy_file_range(int, void*, int, void*, size_t, uint)')),
       inotifyInit: lib.func('int inotify_init1(int)'),
       inotifyAddWatch: lib.func('int inotify_add_watch(int, void*, uint32_t)'),
       inotifyRemoveWatch: lib.func('int inotify_rm_watch(int, int)'),

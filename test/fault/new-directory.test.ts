@@ -20,6 +20,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Journal, readJournal } from '../../protocol/pull/replica/journal.ts';
 import { KeptVersions } from '../../protocol/pull/replica/kept-versions.ts';
 import { recoverRoot } from '../../protocol/pull/replica/recover.ts';
+import { outlastClockGrain } from '../helpers/outlast-clock-grain.ts';
 import { plainSnapshot } from '../helpers/plain-source.ts';
 import { type PullStep, pull } from '../helpers/pull.ts';
 import { missingOrDifferent, readTree } from '../helpers/tree.ts';
@@ -77,11 +78,6 @@ function expectSettled(): void {
   const next = pull(plainSnapshot(source), { node });
   expect([next.fetchedBytes, next.placed, next.removed, next.conflicts, next.problems]).toEqual([0, 0, 0, [], []]);
   expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
-}
-
-/** Returns once the file is older than what is read again for its age alone. */
-function outlastClockGrain(path: string): void {
-  while (Date.now() - statSync(path).ctimeMs < 50);
 }
 
 test('it comes whole, with every mode and time, in one op', () => {

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,6 +21,8 @@ import { manifestDigest } from '../../protocol/chunk/manifest.ts';
 import { setPathMtime } from '../../protocol/libc/libc.ts';
 import { KeptVersions } from '../../protocol/pull/replica/kept-versions.ts';
 import { restoreKept } from '../../protocol/pull/replica/restore.ts';
+import { noise } from '../helpers/noise.ts';
+import { outlastClockGrain } from '../helpers/outlast-clock-grain.ts';
 import { plainSnapshot } from '../helpers/plain-source.ts';
 import { type PullSetup, pull } from '../helpers/pull.ts';
 import { missingOrDifferent, readTree } from '../helpers/tree.ts';
@@ -192,6 +195,28 @@ describe('conflicts', () => {
     setPathMtime(Buffer.from(join(work, 'a')), Math.floor(mtimeMs / 1000), 0);
     expect(sync().conflicts.length).toBe(1);
     expect(text('a')).toBe('1111');
+  });
+
+  test('an edit on the node while a sync takes chunks from that file: kept, and not in what is new', () => {
+    const big = noise(1, 200_000);
+    writeFileSync(join(source, 'big'), big);
+    sync();
+    outlastClockGrain(join(work, 'big'));
+    const mine = Buffer.from(big);
+    mine.fill(7, 150_000, 151_000);
+    writeFileSync(join(source, 'big'), Buffer.concat([big, Buffer.from('more')]));
+    const { mtime } = statSync(join(work, 'big'));
+    const result = sync({
+      before: (step) => {
+        if (step !== 'reuse') return;
+        writeFileSync(join(work, 'big'), mine);
+        utimesSync(join(work, 'big'), mtime, mtime);
+      },
+    });
+    expect(readFileSync(join(work, 'big')).equals(readFileSync(join(source, 'big')))).toBe(true);
+    expect(result.conflicts.map(({ path }) => path)).toEqual(['big']);
+    expect(kept().map(({ data }) => readFileSync(data).equals(mine))).toEqual([true]);
+    expect(result.reusedBytes).toBeGreaterThan(100_000);
   });
 
   test('both sides made the same change: no conflict', () => {

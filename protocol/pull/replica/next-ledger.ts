@@ -121,6 +121,18 @@ export function settleRecord(
   return droppedSome ? { ...settled, digest: manifestDigest(ledgerManifest(applyRecord(before, settled))) } : settled;
 }
 
+/** From this many bytes on, hashing once more takes longer than waiting. */
+const waitFromBytes = 32 << 20;
+
+/** Waits until prints taken now are old enough to be trusted, if they are of that much. Blocking. */
+export function outlastClock(record: LedgerRecord): void {
+  let bytes = record.rootPrint === noPrint ? record.root.size : 0;
+  for (const { entries, prints } of record.replaced) {
+    for (const [at, { size }] of entries.entries()) if (prints[at] === noPrint) bytes += size;
+  }
+  if (bytes >= waitFromBytes) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, clockGrainMs);
+}
+
 /** The kernel stamps times with its tick: 10 ms at HZ=100, the coarsest in use. Two of them. */
 const clockGrainMs = 20;
 

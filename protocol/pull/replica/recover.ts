@@ -7,7 +7,7 @@ import { deleteJournal, type Journal, readJournal, setJournalAside } from './jou
 import type { KeptVersions } from './kept-versions.ts';
 import type { Ledger } from './ledger.ts';
 import { applyRecord, LedgerFile } from './ledger-file.ts';
-import { settleRecord } from './next-ledger.ts';
+import { outlastClock, settleRecord } from './next-ledger.ts';
 import { runSwitch, type SwitchResult } from './switch.ts';
 
 export interface Recovery {
@@ -56,6 +56,7 @@ export function finishSwitch(
 ): { after: Ledger; result: SwitchResult } {
   const result = runSwitch(journal, kept);
   syncStage(journal.stage);
+  outlastClock(journal.record);
   const failed = new Set(result.problems.map((problem) => problem.path));
   const record = settleRecord(journal.root, before, journal.record, {
     unproven: result.unproven,

@@ -1,59 +1,124 @@
 /** Fills wanted chunks from what the root holds already: other versions, renamed and copied files. */
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
-import { digestOf } from '../../chunk/digest.ts';
-import type { Entry } from '../../chunk/entry.ts';
-import { chunkCount, chunkDigest, chunkLength } from '../../chunk/entry.ts';
+import { type Digest, digestOf } from '../../chunk/digest.ts';
+import { type ChunkList, chunkCount, chunkDigest, chunkLength } from '../../chunk/entry.ts';
 import { openForReading, readRange } from './file-content.ts';
-import { type Ledger, ledgerItem } from './ledger.ts';
+import { type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
 import type { Observation } from './observe.ts';
-import type { Wants } from './wants.ts';
+import { noPrint, type Print, printCtimeNs, printOf } from './print.ts';
+import type { Place, Wants } from './wants.ts';
+
+export interface ReuseOptions {
+  /** Absolute, latin1. */
+  readonly root: string;
+  readonly ledger: Ledger;
+  readonly observation: Observation;
+  /** Where to look first: what was at these paths has most of it. */
+  readonly first: readonly RootPath[];
+  /** Hash what is reused, even of a file that is as it was left. */
+  readonly verify: boolean;
+}
 
 /**
- * Reads every wanted chunk that the ledger says an unchanged file of the root has, checks its digest, and writes it
- * where it is wanted; a chunk that is not as the ledger says stays wanted. Looks first at what was at the paths `first`,
- * where most of it is. `step` is called with the bytes reused after each file. Blocking.
+ * Takes every wanted chunk that the ledger says a file of the root has. A file that is as it was left before and after is
+ * taken at its word and copied inside the kernel; of any other each chunk is read and hashed, and one that is not as the
+ * ledger says stays wanted. `step` is called with the bytes reused after each file. Blocking.
  */
 export function reuseChunks(
-  root: string,
-  ledger: Ledger,
-  observation: Observation,
+  { root, ledger, observation, first, verify }: ReuseOptions,
   wants: Wants,
-  first: Iterable<RootPath>,
   step: (bytes: number, finishedFiles: number) => void,
 ): void {
-  const reuse = (path: RootPath, entry: Entry): void => {
-    if (entry.kind !== 'file' || !holdsWanted(entry, wants)) return;
-    const state = observation.get(path)?.state;
-    if (state !== 'missing' && state !== 'changed') reuseFile(absolutePath(root, path), entry, wants, step);
+  const reuse = (path: RootPath, { entry, print }: LedgerItem): void => {
+    if (entry.kind !== 'file' || !holdsWanted(entry.content, wants)) return;
+    const observed = observation.get(path);
+    if (observed?.state === 'missing' || observed?.state === 'changed') return;
+    const now = observed?.print ?? print;
+    const trusted = !verify && now !== noPrint && printCtimeNs(now) < ledger.settledNs;
+    const where = absolutePath(root, path);
+    const taken = trusted ? copyFile(where, entry.content, now, wants) : undefined;
+    const { bytes, finished } = taken ?? readFile(where, entry.content, wants);
+    step(bytes, finished);
   };
   for (const path of first) {
     if (wants.count === 0) return;
     const item = ledgerItem(ledger, path);
-    if (item !== undefined) reuse(path, item.entry);
+    if (item !== undefined) reuse(path, item);
   }
-  for (const [directory, { entries }] of ledger.directories) {
-    for (const entry of entries) {
+  for (const [directory, { entries, prints }] of ledger.directories) {
+    for (const [at, entry] of entries.entries()) {
       if (wants.count === 0) return;
-      reuse(joinPath(directory, entry.name), entry);
+      reuse(joinPath(directory, entry.name), { entry, print: prints[at] ?? noPrint });
     }
   }
 }
 
-function holdsWanted({ content }: Entry, wants: Wants): boolean {
+function holdsWanted(content: ChunkList, wants: Wants): boolean {
   for (let at = 0; at < chunkCount(content); at += 1) if (wants.has(chunkDigest(content, at))) return true;
   return false;
 }
 
-function reuseFile(
-  where: Buffer,
-  { content }: Entry,
-  wants: Wants,
-  step: (bytes: number, finishedFiles: number) => void,
-): void {
+interface Taken {
+  readonly bytes: number;
+  readonly finished: number;
+}
+
+interface Run {
+  readonly place: Place;
+  readonly from: number;
+  length: number;
+}
+
+/** Undefined when the file is not, or does not stay, what its print says: then nothing of it was taken. */
+function copyFile(where: Buffer, content: ChunkList, print: Print, wants: Wants): Taken | undefined {
   const fd = openForReading(where);
-  if (fd === undefined) return;
-  let reused = 0;
+  if (fd === undefined) return undefined;
+  try {
+    if (printOf(fstatSync(fd, { bigint: true })) !== print) return undefined;
+    const { runs, digests, bytes } = runsOf(content, wants);
+    for (const { place, from, length } of runs) if (!wants.copyTo(place, fd, from, length)) return undefined;
+    if (printOf(fstatSync(fd, { bigint: true })) !== print) return undefined;
+    let finished = 0;
+    for (const digest of digests) finished += wants.landed(digest);
+    return { bytes, finished };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What of a file goes where: chunks that stay neighbours are copied as one. */
+function runsOf(content: ChunkList, wants: Wants): { runs: Run[]; digests: Set<Digest>; bytes: number } {
+  const runs: Run[] = [];
+  const digests = new Set<Digest>();
+  let bytes = 0;
+  let offset = 0;
+  for (let at = 0; at < chunkCount(content); at += 1) {
+    const length = chunkLength(content, at);
+    const digest = chunkDigest(content, at);
+    const places = digests.has(digest) ? [] : wants.placesOf(digest);
+    if (places.length > 0) {
+      digests.add(digest);
+      bytes += length;
+    }
+    for (const place of places) {
+      const last = runs.at(-1);
+      const follows =
+        last?.place.file === place.file &&
+        last.from + last.length === offset &&
+        last.place.offset + last.length === place.offset;
+      if (follows) last.length += length;
+      else runs.push({ place, from: offset, length });
+    }
+    offset += length;
+  }
+  return { runs, digests, bytes };
+}
+
+function readFile(where: Buffer, content: ChunkList, wants: Wants): Taken {
+  const fd = openForReading(where);
+  if (fd === undefined) return { bytes: 0, finished: 0 };
+  let bytes = 0;
   let finished = 0;
   try {
     let offset = 0;
@@ -61,10 +126,10 @@ function reuseFile(
       const length = chunkLength(content, at);
       const digest = chunkDigest(content, at);
       if (wants.has(digest)) {
-        const bytes = readRange(fd, offset, length);
-        if (bytes !== undefined && digestOf(bytes) === digest) {
-          finished += wants.satisfy(digest, bytes);
-          reused += length;
+        const chunk = readRange(fd, offset, length);
+        if (chunk !== undefined && digestOf(chunk) === digest) {
+          finished += wants.satisfy(digest, chunk);
+          bytes += length;
         }
       }
       offset += length;
@@ -72,5 +137,5 @@ function reuseFile(
   } finally {
     closeSync(fd);
   }
-  step(reused, finished);
+  return { bytes, finished };
 }

@@ -219,10 +219,20 @@ export class Session {
     if (this.#ledger !== undefined) {
       const ledger = this.#ledger;
       this.#diskFull(() =>
-        reuseChunks(this.#root, ledger, this.#observation, wants, this.#placedPaths(), (bytes, finished) => {
-          this.#reusedBytes += bytes;
-          step(bytes, finished);
-        }),
+        reuseChunks(
+          {
+            root: this.#root,
+            ledger,
+            observation: this.#observation,
+            first: this.#placedPaths(),
+            verify: this.#options.verify,
+          },
+          wants,
+          (bytes, finished) => {
+            this.#reusedBytes += bytes;
+            step(bytes, finished);
+          },
+        ),
       );
     }
     checkSpace(stage.directory, wants.bytes, 0);

@@ -1,6 +1,7 @@
 import { closeSync, constants, fchmodSync, ftruncateSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, type Entry, isHole } from '../../chunk/entry.ts';
+import { copyRange } from '../../libc/copy-range.ts';
 import { setFdMtime, setPathMtime } from '../../libc/libc.ts';
 import { writeAll } from './durable-file.ts';
 import { openForReading, readRange } from './file-content.ts';
@@ -63,6 +64,16 @@ export class StagedFile {
       return true;
     }
     writeAll(this.#open(), bytes, offset);
+    return this.landed();
+  }
+
+  /** Copies a range of an open file to `to`; false when that file ends before. What it is worth, `landed` says later. Blocking. */
+  copyFrom(fd: number, from: number, to: number, length: number): boolean {
+    return copyRange(fd, from, this.#open(), to, length);
+  }
+
+  /** One more chunk is in its place; finishes the file when it was the last. Returns whether it was. Blocking. */
+  landed(): boolean {
     this.#missing -= 1;
     if (this.#missing > 0) return false;
     this.#finish();
@@ -80,6 +91,7 @@ export class StagedFile {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
     const fd = openSync(this.where, flags, 0o600);
     this.#fd = fd;
+    this.#fresh = false;
     return fd;
   }
 

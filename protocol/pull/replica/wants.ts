@@ -8,7 +8,7 @@ import { chunkCount, chunkDigest, chunkLength, dataChunkCount, isHole } from '..
 import { dataChunks, type Manifest } from '../../chunk/manifest.ts';
 import type { StagedFile } from './staged-file.ts';
 
-interface Place {
+export interface Place {
   readonly file: StagedFile;
   readonly offset: number;
 }
@@ -73,21 +73,45 @@ export class Wants {
     return digest === undefined || want === undefined ? undefined : { digest, length: want.length };
   }
 
+  /** Where a chunk is wanted. */
+  placesOf(digest: Digest): readonly Place[] {
+    return this.#wants.get(digest)?.places ?? [];
+  }
+
   /** Writes a chunk, proven to have this digest, to every place that wants it. Returns how many files it finished. Blocking. */
   satisfy(digest: Digest, bytes: Uint8Array): number {
+    return this.#settle(digest, ({ file, offset }) => file.write(bytes, offset));
+  }
+
+  /** A chunk has been copied (`copyTo`) to every place that wants it. Returns how many files it finished. Blocking. */
+  landed(digest: Digest): number {
+    return this.#settle(digest, ({ file }) => file.landed());
+  }
+
+  #settle(digest: Digest, put: (place: Place) => boolean): number {
     const want = this.#wants.get(digest);
     if (want === undefined) return 0;
     this.#wants.delete(digest);
     this.#byOrdinal.delete(want.ordinal);
     this.#bytes -= want.length;
     let finished = 0;
-    for (const { file, offset } of want.places) {
-      // One file stays open for its next chunk; a chunk that goes to a thousand files must not hold a thousand open.
-      if (this.#open !== file) this.#open?.close();
-      this.#open = file;
-      if (file.write(bytes, offset)) finished += 1;
+    for (const place of want.places) {
+      this.#use(place.file);
+      if (put(place)) finished += 1;
     }
     return finished;
+  }
+
+  /** Copies a range of an open file; its chunks stay wanted until they have `landed`. False when that file is too short. Blocking. */
+  copyTo({ file, offset }: Place, fd: number, from: number, length: number): boolean {
+    this.#use(file);
+    return file.copyFrom(fd, from, offset, length);
+  }
+
+  /** One file stays open for its next chunk; a chunk that goes to a thousand files must not hold a thousand open. */
+  #use(file: StagedFile): void {
+    if (this.#open !== file) this.#open?.close();
+    this.#open = file;
   }
 
   /** The ordinals still wanted as first, count, first, count, …, ascending, cut into lists of at most `maxRuns` runs. */

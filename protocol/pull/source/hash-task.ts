@@ -29,7 +29,9 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
   };
   for (const [index, path] of input.paths.entries()) {
     const start = lists.length;
-    const result = attempt(path, () => readFile(absolutePath(input.root, path), lists, context));
+    const result = attempt(path, () =>
+      readFile(absolutePath(input.root, path), lists, context, input.known.get(index)),
+    );
     if (result.status === 'settled' || result.status === 'fresh') {
       const { mode, mtimeNs, ctimeNs, ino, size } = result.stats;
       stamps.set([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), size], 4 * index);

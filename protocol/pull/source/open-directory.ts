@@ -1,5 +1,6 @@
 import { joinPath, type RootPath } from '../../base/root-path.ts';
-import { type Entry, sameEntry } from '../../chunk/entry.ts';
+import { type ChunkList, type Entry, sameEntry } from '../../chunk/entry.ts';
+import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Listing } from './listing.ts';
 import { entryOf, type FileContent, type ScannedDirectory } from './scanned-directory.ts';
 import { rootItself } from './tasks.ts';
@@ -30,6 +31,13 @@ export class OpenDirectory {
   pathOf(at: number): RootPath {
     const name = this.#names[at]?.name ?? '';
     return this.path === rootItself ? name : joinPath(this.path, name);
+  }
+
+  /** The chunk list that a file of that name had last time. */
+  formerly(at: number): ChunkList | undefined {
+    const entries = this.#previous?.directory.entries ?? [];
+    const entry = entries[indexOfName(entries, this.#names[at]?.name ?? '')];
+    return entry?.kind === 'file' ? entry.content : undefined;
   }
 
   settle(at: number, file: FileContent | 'gone'): void {

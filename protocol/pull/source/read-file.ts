@@ -4,11 +4,12 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { errnoOf } from '../../base/errors.ts';
-import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
+import { type ChunkSizes, chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
 import { digestBytes, digestOf, holeDigest } from '../../chunk/digest.ts';
-import { maxHoleBytes } from '../../chunk/entry.ts';
+import { type ChunkList, maxHoleBytes } from '../../chunk/entry.ts';
 import { dataExtents, type Extent } from '../../libc/libc.ts';
 import { type Grain, settleMs } from './grain.ts';
+import { KnownCuts } from './known-cuts.ts';
 
 /** Chunk records of many files, one after the other. */
 export class ListWriter {
@@ -50,18 +51,23 @@ export type ReadResult =
   /** Its bytes, or what it is, moved under the reader each time. */
   | { readonly status: 'unstable' };
 
+interface Cutter {
+  readonly sizes: ChunkSizes;
+  readonly cuts: KnownCuts | undefined;
+}
+
 const attempts = 3;
 const buffer = Buffer.allocUnsafeSlow(1 << 20);
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-/** Appends the file's records to `lists`. Throws system errors (EACCES, EIO …) and `cancelled`. */
-export function readFile(path: Buffer, lists: ListWriter, context: ReadContext): ReadResult {
+/** Appends the file's records to `lists`; `known` is the list that it had before, if that is known. Throws system errors (EACCES, EIO …) and `cancelled`. */
+export function readFile(path: Buffer, lists: ListWriter, context: ReadContext, known?: ChunkList): ReadResult {
   const start = lists.length;
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const fd = open(path);
     if (fd === undefined) return { status: 'gone' };
     try {
-      const result = typeof fd === 'number' ? readOnce(fd, path, lists, context) : undefined;
+      const result = typeof fd === 'number' ? readOnce(fd, path, lists, context, known) : undefined;
       if (result !== undefined) return result;
     } finally {
       if (typeof fd === 'number') closeSync(fd);
@@ -85,7 +91,13 @@ function open(path: Buffer): number | 'other' | undefined {
 }
 
 /** Undefined when the file changed meanwhile. */
-function readOnce(fd: number, path: Buffer, lists: ListWriter, context: ReadContext): ReadResult | undefined {
+function readOnce(
+  fd: number,
+  path: Buffer,
+  lists: ListWriter,
+  context: ReadContext,
+  known: ChunkList | undefined,
+): ReadResult | undefined {
   let before = fstatSync(fd, { bigint: true });
   let nowMs = Date.now();
   const waitMs = settleMs(before.ctimeNs, nowMs);
@@ -96,7 +108,7 @@ function readOnce(fd: number, path: Buffer, lists: ListWriter, context: ReadCont
   }
   // Still as young: somebody is writing at this moment, and a write in the same tick would go unseen.
   if (!before.isFile() || settleMs(before.ctimeNs, nowMs) > 0) return undefined;
-  if (!readChunks(fd, before, lists, context)) return undefined;
+  if (!readChunks(fd, before, lists, context, known)) return undefined;
   const after = fstatSync(fd, { bigint: true });
   if (after.ctimeNs !== before.ctimeNs || after.mtimeNs !== before.mtimeNs || after.size !== before.size)
     return undefined;
@@ -104,14 +116,22 @@ function readOnce(fd: number, path: Buffer, lists: ListWriter, context: ReadCont
   return { status: ageNs > context.grain.of(before, path) ? 'settled' : 'fresh', stats: before };
 }
 
-function readChunks(fd: number, stats: BigIntStats, lists: ListWriter, context: ReadContext): boolean {
+function readChunks(
+  fd: number,
+  stats: BigIntStats,
+  lists: ListWriter,
+  context: ReadContext,
+  known: ChunkList | undefined,
+): boolean {
   const size = Number(stats.size);
+  const sizes = chunkSizes(size);
+  const cutter = { sizes, cuts: KnownCuts.of(known, sizes) };
   const sparse = Number(stats.blocks) * 512 < size;
   const extents = (sparse ? dataExtents(fd, size) : undefined) ?? [{ offset: 0, length: size }];
   let at = 0;
   for (const extent of extents) {
     addHole(lists, extent.offset - at);
-    if (!readExtent(fd, extent, size, lists, context)) return false;
+    if (!readExtent(fd, extent, cutter, lists, context)) return false;
     at = extent.offset + extent.length;
   }
   addHole(lists, size - at);
@@ -123,8 +143,7 @@ function addHole(lists: ListWriter, length: number): void {
 }
 
 /** False when the file ends before it should. */
-function readExtent(fd: number, extent: Extent, size: number, lists: ListWriter, context: ReadContext): boolean {
-  const sizes = chunkSizes(size);
+function readExtent(fd: number, extent: Extent, cutter: Cutter, lists: ListWriter, context: ReadContext): boolean {
   const end = extent.offset + extent.length;
   let position = extent.offset;
   let filled = 0;
@@ -136,7 +155,7 @@ function readExtent(fd: number, extent: Extent, size: number, lists: ListWriter,
       position += got;
     }
     if (Atomics.load(context.cancel, 0) !== 0) throw cancelled();
-    const from = cutAll(filled, position === end, sizes, lists);
+    const from = cutAll(filled, position === end, cutter, lists);
     context.onBytes(from);
     buffer.copyWithin(0, from, filled);
     filled -= from;
@@ -145,12 +164,19 @@ function readExtent(fd: number, extent: Extent, size: number, lists: ListWriter,
 }
 
 /** Cuts and hashes what is in the buffer, all of it if it is the last; returns how far it came. */
-function cutAll(filled: number, last: boolean, sizes: ReturnType<typeof chunkSizes>, lists: ListWriter): number {
+function cutAll(filled: number, last: boolean, { sizes, cuts }: Cutter, lists: ListWriter): number {
   const stop = last ? filled : filled - longestChunkBytes;
   let from = 0;
   while (from < stop) {
-    const cut = cutPoint(buffer, from, filled, sizes);
-    lists.add(digestOf(buffer.subarray(from, cut)), cut - from);
+    const guess = cuts?.next;
+    let cut = guess === undefined ? filled + 1 : from + guess.length;
+    let digest = cut > filled ? undefined : digestOf(buffer.subarray(from, cut));
+    if (digest === undefined || digest !== guess?.digest) {
+      cut = cutPoint(buffer, from, filled, sizes);
+      digest = digestOf(buffer.subarray(from, cut));
+    }
+    lists.add(digest, cut - from);
+    cuts?.passed(digest);
     from = cut;
   }
   return from;

@@ -8,6 +8,7 @@ import { displayPath, type RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
+import type { ChunkList } from '../../chunk/entry.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
@@ -204,7 +205,8 @@ class Scan {
     this.#batchBytes = 0;
     if (jobs.length === 0) return;
     group.run(async (stop) => {
-      const input = { root: this.#options.where.root, paths: jobs.map(({ path }) => path), cancel: this.#cancel };
+      const paths = jobs.map(({ path }) => path);
+      const input = { root: this.#options.where.root, paths, known: knownLists(jobs), cancel: this.#cancel };
       const onEvent = (bytes: number): void => {
         this.#bytes += bytes;
         this.#options.onProgress(this.#files, this.#bytes);
@@ -264,6 +266,18 @@ class Scan {
     this.#directories.set(closed.path, closed);
     this.#renewed.push(closed);
   }
+}
+
+/** Files from this many bytes on are told what they were: finding their cuts again is what takes long. */
+const knownFromBytes = 256 << 10;
+
+function knownLists(jobs: readonly Job[]): Map<number, ChunkList> {
+  const known = new Map<number, ChunkList>();
+  for (const [index, { directory, at }] of jobs.entries()) {
+    const list = directory.listing.size(at) < knownFromBytes ? undefined : directory.formerly(at);
+    if (list !== undefined) known.set(index, list);
+  }
+  return known;
 }
 
 function stampOf(output: HashOutput, index: number): FileStamp {

@@ -61,6 +61,8 @@ export interface WalkOutput {
 export interface HashInput {
   readonly root: string;
   readonly paths: readonly RootPath[];
+  /** The chunk lists that large ones of them had, by their index. */
+  readonly known: ReadonlyMap<number, ChunkList>;
   readonly cancel: Int32Array;
 }
 
