@@ -13,15 +13,17 @@ const cannot: ReadonlySet<number> = new Set([1, 18, 22, 26, 38, 95]);
  */
 export function copyRange(from: number, fromOffset: number, to: number, toOffset: number, length: number): boolean {
   let done = 0;
-  const c = libc();
-  while (c?.copyFileRange !== undefined && done < length) {
-    const at = [offset(fromOffset + done), offset(toOffset + done)] as const;
-    const copied = Number(c.copyFileRange(from, at[0], to, at[1], BigInt(length - done), 0));
+  for (const c = libc(); done < length; ) {
+    const copied =
+      c?.copyFileRange === undefined
+        ? undefined
+        : Number(
+            c.copyFileRange(from, offset(fromOffset + done), to, offset(toOffset + done), BigInt(length - done), 0),
+          );
     if (copied === 0) return false;
-    if (copied < 0) {
-      if (!cannot.has(c.koffi.errno())) throw systemError(c, 'copy_file_range');
-      break;
-    }
+    if (c !== undefined && copied !== undefined && copied < 0 && !cannot.has(c.koffi.errno()))
+      throw systemError(c, 'copy_file_range');
+    if (copied === undefined || copied < 0) break;
     done += copied;
   }
   buffer ??= Buffer.allocUnsafeSlow(bufferBytes);

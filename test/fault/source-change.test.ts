@@ -66,6 +66,25 @@ describe('an edit', () => {
     }
   });
 
+  it('of a file in a directory that was renamed is seen, and nothing else of it is read', async () => {
+    for (let n = 0; n < 5; n += 1) write(`old/deep/${n}`, Buffer.alloc(50_000, n));
+    const source = await bench.open();
+    for (let left = 1; left > 0; ) left = (await take(source)).read;
+    renameSync(join(bench.root, 'old'), join(bench.root, 'new'));
+    const moved = await take(source);
+    expect(moved.read).toBe(0);
+    await expectRight(moved.snapshot);
+    const { mtime } = statSync(join(bench.root, 'new/deep/3'));
+    renameSync(join(bench.root, 'new'), join(bench.root, 'newer'));
+    write('newer/deep/3', Buffer.alloc(50_000, 9));
+    utimesSync(join(bench.root, 'newer/deep/3'), mtime, mtime);
+    const edited = await take(source);
+    expect(edited.read).toBe(50_000);
+    await expectRight(edited.snapshot);
+    renameSync(join(bench.root, 'newer'), join(bench.root, 'newest'));
+    expect((await take(source, true)).read).toBe(250_000);
+  });
+
   it('by rename over the file is seen', async () => {
     const file = write('file', 'before');
     const source = await bench.open();

@@ -2,7 +2,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { Grain } from '../../protocol/pull/source/grain.ts';
 import { ListWriter, readFile } from '../../protocol/pull/source/read-file.ts';

@@ -24,7 +24,7 @@ export interface Journal {
   readonly record: LedgerRecord;
 }
 
-const opNames = ['appear', 'remove', 'rmdir', 'mkdir', 'place', 'meta'] as const;
+const opNames = ['appear', 'remove', 'rmdir', 'mkdir', 'place', 'meta', 'move'] as const;
 const metaKinds: readonly EntryKind[] = ['file', 'dir', 'symlink', 'hardlink', 'unknown'];
 
 export function writeJournal(stateDir: string, journal: Journal): void {
@@ -86,6 +86,10 @@ function writeOp(writer: ByteWriter, op: Op): void {
       writer.text(op.expect);
       writer.text(op.staged);
       return;
+    case 'move':
+      writer.text(op.expect);
+      writer.text(op.from);
+      return;
     case 'meta':
       writer.u8(metaKinds.indexOf(op.kind));
       writer.u32(op.mode);
@@ -109,6 +113,8 @@ function readOp(reader: ByteReader): Op {
       return { op, path };
     case 'place':
       return { op, path, expect: reader.text(), staged: reader.text() };
+    case 'move':
+      return { op, path, expect: reader.text(), from: reader.text() };
     case 'meta':
       return {
         op,

@@ -19,6 +19,8 @@ export type Op =
    * it, but for its own mode and times. What is in a directory that turned up there meanwhile stays.
    */
   | { readonly op: 'place'; readonly path: RootPath; readonly staged: string; readonly expect: Print }
+  /** Renames a file of ours that the source has renamed, complete with mode and times. */
+  | { readonly op: 'move'; readonly path: RootPath; readonly from: RootPath; readonly expect: Print }
   | MetaOp;
 
 /** Sets mode and mtime of what is there, if it still is of that kind. */

@@ -9,6 +9,7 @@ import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import { fileHolds, linkText } from './file-content.ts';
 import { type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
+import { Movable } from './movable.ts';
 import { type Observation, type Observed, sameMeta } from './observe.ts';
 import type { MetaOp, Op } from './op.ts';
 import { changedPrint, kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
@@ -33,6 +34,10 @@ export interface Placement {
 export interface Plan {
   /** Ours, gone from the source: non-directories, then directories upwards. */
   readonly removals: readonly Op[];
+  /** Files that are here under another name: renamed, not staged. */
+  readonly moves: readonly MoveOp[];
+  /** Directories that are empty only after these. */
+  readonly lateRemovals: readonly Op[];
   readonly directories: readonly Op[];
   /** In path order; none lies in another. */
   readonly trees: readonly Tree[];
@@ -96,10 +101,13 @@ export function isBelow(path: RootPath, set: ReadonlySet<RootPath>): boolean {
   }
 }
 
+export type MoveOp = Extract<Op, { readonly op: 'move' }>;
+
 export function planPull(input: PlanInput): Plan {
   const planner = new Planner(input);
   planner.entries();
   planner.removals();
+  planner.moves();
   return planner.plan();
 }
 
@@ -109,12 +117,16 @@ interface GrowingTree extends Tree {
 
 class Planner {
   readonly #input: PlanInput;
-  readonly #removals: Op[] = [];
+  #removals: Op[] = [];
+  #lateRemovals: Op[] = [];
+  readonly #moves: MoveOp[] = [];
+  /** Directories in a tree that change after it was put in place. */
+  readonly #late = new Set<RootPath>();
   readonly #directories: Op[] = [];
   readonly #trees: GrowingTree[] = [];
   /** Of directories in a tree, and of its own. */
   readonly #treeOf = new Map<RootPath, GrowingTree>();
-  readonly #placements: Placement[] = [];
+  #placements: Placement[] = [];
   readonly #metas: MetaOp[] = [];
   readonly #directoryMetas = new Map<RootPath, MetaOp>();
   readonly #restores: MetaOp[] = [];
@@ -134,12 +146,14 @@ class Planner {
   plan(): Plan {
     // Every directory whose contents change gets its own mode and mtime again, upwards.
     for (const path of this.#touched) {
-      const entry = this.#isInside(path) ? undefined : this.#directoryEntry(path);
+      const entry = this.#isInside(path) && !this.#late.has(path) ? undefined : this.#directoryEntry(path);
       if (entry !== undefined) this.#directoryMetas.set(path, metaOp(path, entry));
     }
     const upwards = [...this.#directoryMetas.keys()].sort().toReversed();
     return {
       removals: this.#removals,
+      moves: this.#moves,
+      lateRemovals: this.#lateRemovals,
       directories: this.#directories,
       trees: this.#trees,
       newDirectories: this.#fresh,
@@ -185,6 +199,42 @@ class Planner {
       else this.#removals.push({ op: 'remove', path, expect: currentPrint(item, observation.get(path)) });
     }
     this.#removals.push(...directories);
+  }
+
+  /** What would be removed here and staged there is renamed, if nobody touched it. */
+  moves(): void {
+    const { ledger, observation } = this.#input;
+    if (ledger === undefined || this.#removals.length === 0 || this.#placements.length === 0) return;
+    const movable = new Movable(ledger);
+    for (const op of this.#removals) if (op.op === 'remove' && !observation.has(op.path)) movable.add(op.path);
+    // A link is staged beside the file that it names.
+    const linked = new Set(
+      this.#placements.filter(({ entry }) => entry.kind === 'hardlink').map(({ entry }) => entry.content),
+    );
+    const moved = new Set<RootPath>();
+    const above = new Set<RootPath>();
+    this.#placements = this.#placements.filter(({ path, entry, expect }) => {
+      if (entry.kind !== 'file' || expect !== noPrint || linked.has(path)) return true;
+      const from = movable.take(entry, (source) => !this.#isReplaced(source));
+      if (from === undefined) return true;
+      this.#moves.push({ op: 'move', path, from: from.path, expect: from.print });
+      moved.add(from.path);
+      for (let at = from.path; at !== ''; at = parentOf(at)) above.add(parentOf(at));
+      this.#touch(path);
+      this.#late.add(parentOf(path));
+      return false;
+    });
+    this.#lateRemovals = this.#removals.filter((op) => op.op === 'rmdir' && above.has(op.path));
+    this.#removals = this.#removals.filter((op) =>
+      op.op === 'rmdir' ? !above.has(op.path) : op.op !== 'remove' || !moved.has(op.path),
+    );
+  }
+
+  /** Whether something else comes where one of the directories above a path is. */
+  #isReplaced(path: RootPath): boolean {
+    for (let at = parentOf(path); at !== ''; at = parentOf(at))
+      if (this.#placed.has(at) || this.#fresh.has(at)) return true;
+    return false;
   }
 
   #entry(path: RootPath, entry: Entry): void {

@@ -36,6 +36,11 @@ export function printInode(print: Print): string {
   return print.slice(8, 16);
 }
 
+/** The number of names inside a print. */
+export function printLinks(print: Print): number {
+  return Buffer.from(print.slice(40, 44), 'latin1').readUInt32LE(0);
+}
+
 /** lstat with 64-bit fields; undefined when there is nothing, or a component of the path is no directory. Blocking. */
 export function look(path: Buffer): BigIntStats | undefined {
   try {

@@ -22,9 +22,9 @@ import { type Ledger, ledgerItem, ledgerManifest } from './ledger.ts';
 import { applyRecord, type LedgerFile } from './ledger-file.ts';
 import { nextRecord, settleRecord } from './next-ledger.ts';
 import { type Observation, observe } from './observe.ts';
-import type { Op } from './op.ts';
-import { absentPaths, metaOp, type Plan, planPull } from './plan.ts';
-import { look, noPrint } from './print.ts';
+import { opsOf } from './ops-of.ts';
+import { absentPaths, type Plan, planPull } from './plan.ts';
+import { look } from './print.ts';
 import { finishSwitch, recoverRoot } from './recover.ts';
 import { reuseChunks } from './reuse.ts';
 import { checkDeletes } from './safety.ts';
@@ -191,8 +191,8 @@ export class Session {
       checkDeletes(options.dest, this.#ledger, manifest, options.source, removed);
     }
     this.#plan = plan;
-    const { placements, removals, directories, trees, metas } = plan;
-    const files = placements.length;
+    const { placements, moves, removals, directories, trees, metas } = plan;
+    const files = placements.length + moves.length;
     if (files + removals.length + directories.length + trees.length + metas.length === 0)
       return { settled: true, files: 0, finishedFiles: 0, wantedBytes: 0 };
     const appears = manifest.root.kind === 'dir' && look(absolutePath(this.#root, '')) === undefined;
@@ -205,7 +205,8 @@ export class Session {
     this.#wants = wants;
     const pushed = this.#diskFull(() => takePushed(this.#delta, wants));
     this.#pushedBytes = pushed.bytes;
-    return { settled: false, files, finishedFiles: finishedFiles + pushed.finishedFiles, wantedBytes: wants.bytes };
+    const finished = finishedFiles + moves.length + pushed.finishedFiles;
+    return { settled: false, files, finishedFiles: finished, wantedBytes: wants.bytes };
   }
 
   /** Fills chunks from the root's own files; then says which must be fetched. */
@@ -259,7 +260,7 @@ export class Session {
         root: this.#root,
         dest: options.dest,
         stage: stage.directory,
-        ops: this.#ops(stage, plan, manifest),
+        ops: opsOf(stage, plan, manifest),
         record: nextRecord(this.#ledger, manifest, options.source, this.#keptPrints(plan), this.#scope),
       };
       writeJournal(options.stateDir, this.#journal);
@@ -312,8 +313,8 @@ export class Session {
       reusedBytes: this.#reusedBytes,
       pushedBytes: this.#pushedBytes,
       newDirectories: this.#newDirectories(),
-      placed: plan?.placements.length ?? 0,
-      removed: plan?.removals.length ?? 0,
+      placed: (plan?.placements.length ?? 0) + (plan?.moves.length ?? 0),
+      removed: (plan?.removals.length ?? 0) + (plan?.lateRemovals.length ?? 0),
       conflicts: this.#switched?.conflicts ?? [],
       problems: this.#problems,
     };
@@ -353,27 +354,6 @@ export class Session {
       'the stage is not complete',
     );
     return { plan: this.#plan, stage: this.#stage };
-  }
-
-  #ops(stage: Stage, plan: Plan, manifest: Manifest): readonly Op[] {
-    if (stage.appears) return [{ op: 'appear' }, ...plan.metas.filter(({ path }) => path === '')];
-    const trees = plan.trees.map(
-      ({ path, entry }): Op => ({ op: 'place', path, staged: stage.name(path, entry), expect: noPrint }),
-    );
-    const places = plan.placements
-      .filter(({ tree }) => tree === undefined)
-      .map(({ path, entry, expect }): Op => ({ op: 'place', path, staged: stage.name(path, entry), expect }));
-    assert(manifest.root.kind !== 'unknown', 'an unknown root has no plan');
-    // The stage's trial rename touched the root directory.
-    return [
-      ...plan.removals,
-      ...plan.directories,
-      ...trees,
-      ...places,
-      ...plan.metas,
-      ...plan.restores,
-      metaOp('', manifest.root),
-    ];
   }
 
   /** Prints that will hold after the switch: not those of files whose inode gets another name. */

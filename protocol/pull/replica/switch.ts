@@ -71,7 +71,7 @@ class SwitchRun {
       if (errno === undefined || wholeSwitch.has(errno)) throw error;
       const { code, message } = toTowError(error, `cannot ${what} ${displayPath(path)}`);
       this.#problems.push({ path, code, message });
-      if (what === 'place') this.#unplaced.add(path);
+      if (what === 'place' || what === 'move') this.#unplaced.add(path);
     }
   }
 
@@ -87,6 +87,8 @@ class SwitchRun {
         return this.#mkdir(op.path, op.expect);
       case 'place':
         return this.#placeStaged(op.path, op.staged, op.expect);
+      case 'move':
+        return this.#move(op.from, op.path, op.expect);
       case 'meta':
         return applyMeta(this.#journal.root, op);
       default:
@@ -179,6 +181,25 @@ class SwitchRun {
     }
     // Renaming one name of a file over another name of the same file does nothing and leaves both (rename(2)).
     if (look(from) !== undefined) unlinkSync(from);
+  }
+
+  #move(from: RootPath, path: RootPath, expect: Print): void {
+    const stats = this.#parentIsReal(from) ? look(this.#abs(from)) : undefined;
+    if (stats === undefined && look(this.#abs(path)) !== undefined) {
+      this.#unproven.add(path);
+      return;
+    }
+    if (stats === undefined || printOf(stats) !== expect) {
+      // What the node made of it stays where it is. Its contents are not at hand any more: the next pull fetches them.
+      throw Object.assign(new Error(`${displayPath(from)} changed while it was being moved`), { code: 'ENOENT' });
+    }
+    const source = this.#abs(from);
+    this.#writable(from, () => {
+      for (;;) {
+        this.#clear(path, noPrint, 'in-the-way');
+        if (this.#writable(path, () => this.#rename(source, path, noPrint))) return;
+      }
+    });
   }
 
   /** False if something turned up where nothing of ours was expected. */

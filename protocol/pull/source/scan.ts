@@ -9,6 +9,7 @@ import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
+import { KnownFiles } from './known-files.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
@@ -92,6 +93,8 @@ class Scan {
   #files = 0;
   #bytes = 0;
   #previous: Scanned = new Map();
+  /** Once there is a directory that the last scan did not know. */
+  #knownFiles: KnownFiles | undefined;
   readonly #inParts: boolean;
 
   constructor(options: ScanOptions, inParts: boolean) {
@@ -159,7 +162,10 @@ class Scan {
     const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
     for (const { path, listing } of unframeListings(bytes)) {
       if (this.#turns.over) await this.#turns.next();
-      this.#directory(path, new Listing(listing), group);
+      const seen = new Listing(listing);
+      const isNew = this.#previous.size > 0 && !this.#previous.has(path) && !this.#options.verify;
+      if (isNew) this.#knownFiles ??= await KnownFiles.of(this.#previous);
+      this.#directory(path, seen, group);
     }
     this.#options.onProgress(this.#files, this.#bytes);
   }
@@ -173,14 +179,14 @@ class Scan {
       return;
     }
     const directory = new OpenDirectory(path, new Listing(Buffer.from(seen.bytes)), before);
-    const unchanged = verify ? [] : directory.unchanged();
+    const unchanged = verify ? [] : before === undefined ? this.#knownFiles?.unchanged(seen) : directory.unchanged();
     for (let at = 0; at < seen.count; at += 1) {
       if (seen.kind(at) !== 'file') {
         this.#files += 1;
         continue;
       }
       const key = seen.linkKey(at);
-      const link: Link = { directory, at, path: directory.pathOf(at), unchanged: unchanged[at] };
+      const link: Link = { directory, at, path: directory.pathOf(at), unchanged: unchanged?.[at] };
       if (key === undefined) this.#startLinks([link], group);
       else this.#links.set(key, [...(this.#links.get(key) ?? []), link]);
     }
