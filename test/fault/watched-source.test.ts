@@ -129,6 +129,29 @@ test('the whole root replaced by another', async () => {
   expect((await take(source)).digest).toBe(await anew(bench));
 });
 
+test('a directory that was renamed, a file of which was edited, and nothing else of it is read', async () => {
+  await using bench = await emptyBench();
+  mkdirSync(join(bench.root, 'old/deep'), { recursive: true });
+  for (let n = 0; n < 5; n += 1) writeFileSync(join(bench.root, `old/deep/${n}`), Buffer.alloc(50_000, n));
+  await using source = await watched(bench);
+  let read = 1;
+  const onProgress = (_files: number, bytes: number): void => void (read = bytes);
+  // Files that were too young when they were read are read again.
+  while (read > 0) {
+    read = 0;
+    renameSync(join(bench.root, 'old'), join(bench.root, 'new'));
+    renameSync(join(bench.root, 'new'), join(bench.root, 'old'));
+    await source.snapshot({ verify: false, onProgress }, signal);
+  }
+  renameSync(join(bench.root, 'old'), join(bench.root, 'new'));
+  expect((await source.snapshot({ verify: false, onProgress }, signal)).digest).toBe(await anew(bench));
+  expect(read).toBe(0);
+  renameSync(join(bench.root, 'new'), join(bench.root, 'newer'));
+  writeFileSync(join(bench.root, 'newer/deep/3'), Buffer.alloc(50_000, 9));
+  expect((await source.snapshot({ verify: false, onProgress }, signal)).digest).toBe(await anew(bench));
+  expect(read).toBe(50_000);
+});
+
 test('a directory moved away and another one moved in its place', async () => {
   await using bench = await emptyBench();
   for (const at of ['a/x/y', 'b/x/y']) {

@@ -1,6 +1,7 @@
 /** A look at the directories of a watched source that something happened in, instead of at all of it. */
 import { isWithin, joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
 import { combineRules, type RuleState } from './ignore/rule-state.ts';
+import { KnownFiles } from './known-files.ts';
 import { frameListing, type Listing } from './listing.ts';
 import { type ScanOptions, type ScanResult, scan } from './scan.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
@@ -58,10 +59,17 @@ class Rescan {
   readonly #renewed = new Map<RootPath, ScannedDirectory>();
   readonly #states: RuleState[] = [];
   #last: ScanResult | undefined;
+  #knownFiles: Promise<KnownFiles> | undefined;
 
   constructor(options: RescanOptions) {
     this.#options = options;
     this.directories = new Map(options.previous);
+  }
+
+  /** Of the last scan: what was dropped since may be elsewhere now. */
+  #known(): Promise<KnownFiles> {
+    this.#knownFiles ??= KnownFiles.of(this.#options.previous);
+    return this.#knownFiles;
   }
 
   /** Directories in which the verdict on these paths, or on one above them, shows. */
@@ -96,7 +104,13 @@ class Rescan {
     if (paths.length === 0) return [];
     const { watch, changes: _, walk: __, ...options } = this.#options;
     const result = await scan(
-      { ...options, previous: this.directories, verify: false, ...this.#parts(paths, names) },
+      {
+        ...options,
+        previous: this.directories,
+        knownFiles: () => this.#known(),
+        verify: false,
+        ...this.#parts(paths, names),
+      },
       signal,
     );
     this.#last = result;

@@ -27,6 +27,8 @@ export interface ScanOptions {
   readonly pool: WorkerPool<SourceTasks>;
   /** What the last scan came to; empty if there was none. Waited for when there is something to compare with it. Never rejects. */
   readonly previous: Promise<Scanned> | Scanned;
+  /** All files of the last scan, where `previous` has not all of them. */
+  readonly knownFiles?: () => Promise<KnownFiles>;
   /** Read every file, whatever the last scan said. */
   readonly verify: boolean;
   readonly onProgress: (files: number, bytes: number) => void;
@@ -164,7 +166,7 @@ class Scan {
       if (this.#turns.over) await this.#turns.next();
       const seen = new Listing(listing);
       const isNew = this.#previous.size > 0 && !this.#previous.has(path) && !this.#options.verify;
-      if (isNew) this.#knownFiles ??= await KnownFiles.of(this.#previous);
+      if (isNew) this.#knownFiles ??= await (this.#options.knownFiles?.() ?? KnownFiles.of(this.#previous));
       this.#directory(path, seen, group);
     }
     this.#options.onProgress(this.#files, this.#bytes);
