@@ -308,6 +308,13 @@ function unseal(block: Buffer, maxBytes: number): { columns: Record<ColumnName, 
   return { columns, digests: block.subarray(end) };
 }
 
+/** A block's columns and its digests, which stand one after the other. Throws `bad-message` if it is cut off. */
+export function splitBlock(block: Buffer): { readonly columns: Buffer; readonly digests: Buffer } {
+  const end = block.length < headBytes ? Number.POSITIVE_INFINITY : headBytes + block.readUInt32LE(0);
+  if (end > block.length) throw new TowError('bad-message', 'a manifest block is cut off');
+  return { columns: block.subarray(0, end), digests: block.subarray(end) };
+}
+
 function inflate(packed: Buffer, unpackedLength: number): Buffer {
   let unpacked: Buffer;
   try {

@@ -1,12 +1,10 @@
 /** What leads from one manifest to another: the entries that differ. */
-import { ByteReader } from '../base/byte-reader.ts';
-import { ByteWriter } from '../base/byte-writer.ts';
 import { TowError } from '../base/errors.ts';
-import { displayPath, isWithin, joinPath, nameOf, parentOf, parseRootPath, type RootPath } from '../base/root-path.ts';
+import { displayPath, isWithin, joinPath, nameOf, parentOf, type RootPath } from '../base/root-path.ts';
 import { type Entry, sameEntry } from './entry.ts';
 import { indexOfName } from './index-of-name.ts';
 import { type Directory, directoryDigest, isPlain, type Manifest, manifestTotals } from './manifest.ts';
-import { ManifestDecoder, type ManifestLimits } from './manifest-codec.ts';
+import type { ManifestLimits } from './manifest-codec.ts';
 
 export interface ManifestDelta {
   /** The new root entry and, by directory, the entries that are new or other than before. */
@@ -138,44 +136,6 @@ function merged(
     if (all.at(-1)?.name !== old.name && gone?.has(old.name) !== true) all.push(old);
   }
   return at === entries.length ? all : [...all, ...entries.slice(at)];
-}
-
-/**
- * A delta as it travels beside a call: removed paths, the blocks of its part (manifest-codec.ts), then packs (pack.ts) of
- * some of its chunks, whose ordinals count the data chunks of the part alone. Each list is a count (u32) and its members,
- * each a length (u32) and bytes.
- */
-export function encodeDelta(delta: ManifestDelta, blocks: readonly Buffer[], packs: readonly Buffer[]): Buffer {
-  const writer = new ByteWriter();
-  for (const list of [delta.removed, blocks.map(latin1), packs.map(latin1)]) {
-    writer.u32(list.length);
-    for (const member of list) writer.text(member);
-  }
-  return writer.bytes();
-}
-
-export interface DecodedDelta extends ManifestDelta {
-  readonly packs: readonly Buffer[];
-}
-
-/** Throws `bad-message` or `limit-exceeded` for what is not sound in itself; the rest is `applyDelta`'s to check. */
-export function decodeDelta(bytes: Buffer, limits: ManifestLimits): DecodedDelta {
-  const reader = new ByteReader(bytes);
-  const list = (): string[] => {
-    const members: string[] = [];
-    for (let left = reader.u32(); left > 0; left -= 1) members.push(reader.text());
-    return members;
-  };
-  const removed = list().map(parseRootPath);
-  const decoder = new ManifestDecoder(limits, { partial: true });
-  for (const block of list()) decoder.push(Buffer.from(block, 'latin1'));
-  const packs = list().map((pack) => Buffer.from(pack, 'latin1'));
-  if (!reader.done) throw new TowError('bad-message', 'a delta is followed by something else');
-  return { part: decoder.finish(), removed, packs };
-}
-
-function latin1(bytes: Buffer): string {
-  return bytes.toString('latin1');
 }
 
 function isDirectoryOf(directories: ReadonlyMap<RootPath, Directory>, path: RootPath): boolean {

@@ -1,10 +1,11 @@
 /** A pull as replica.ts does it on a root that it watches, in this thread: with a delta along, looking only at what is in doubt. */
 
+import { encodeDelta } from '../../protocol/chunk/delta-codec.ts';
 import { digestOf } from '../../protocol/chunk/digest.ts';
 import { chunkCount, chunkDigest, isHole } from '../../protocol/chunk/entry.ts';
 import type { Manifest } from '../../protocol/chunk/manifest.ts';
 import { encodeManifest } from '../../protocol/chunk/manifest-codec.ts';
-import { deltaBetween, encodeDelta } from '../../protocol/chunk/manifest-delta.ts';
+import { deltaBetween } from '../../protocol/chunk/manifest-delta.ts';
 import { RootWatch } from '../../protocol/pull/replica/root-watch.ts';
 import { type Remembered, Session } from '../../protocol/pull/replica/session.ts';
 import { newRanges } from '../../protocol/pull/source/new-ranges.ts';
@@ -34,7 +35,7 @@ export async function watchedPull(
   node.remembered = undefined;
   try {
     if (!node.watch.begun) await node.watch.begin(session.root, session.ledgerDirectories);
-    const delta = deltaFor(node.held, snapshot);
+    const delta = await deltaFor(node.held, snapshot);
     const took =
       !session.knowsManifest && delta !== undefined && node.held !== undefined
         ? session.takeDelta(node.held.digest, delta)
@@ -63,7 +64,7 @@ export async function watchedPull(
   }
 }
 
-function deltaFor(held: PlainSnapshot | undefined, snapshot: PlainSnapshot): Buffer | undefined {
+async function deltaFor(held: PlainSnapshot | undefined, snapshot: PlainSnapshot): Promise<Buffer | undefined> {
   if (held === undefined) return undefined;
   const delta = deltaBetween(held.manifest, snapshot.manifest);
   if (delta === undefined) return undefined;
@@ -71,7 +72,7 @@ function deltaFor(held: PlainSnapshot | undefined, snapshot: PlainSnapshot): Buf
   // Only some, so that both ways are gone.
   const ranges = newRanges(held.manifest, delta.part, 20_000) ?? [];
   const chunks = chunksOf(delta.part, snapshot);
-  return encodeDelta(delta, blocks, packsOf({ ...snapshot, chunks }, ranges));
+  return await encodeDelta(held.manifest, delta, blocks, packsOf({ ...snapshot, chunks }, ranges));
 }
 
 /** The data chunks of a part in the order of its ordinals. */

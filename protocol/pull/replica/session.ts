@@ -8,10 +8,11 @@ import { mkdirSync } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { absolutePath, displayPath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { type DecodedDelta, decodeDelta } from '../../chunk/delta-codec.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
 import { isPlain, type Manifest, manifestDigest, manifestTotals } from '../../chunk/manifest.ts';
 import { ManifestDecoder } from '../../chunk/manifest-codec.ts';
-import { applyDelta, type DecodedDelta, decodeDelta } from '../../chunk/manifest-delta.ts';
+import { applyDelta } from '../../chunk/manifest-delta.ts';
 import { limits } from '../../wire/limits.ts';
 import { syncStage } from './barrier.ts';
 import { type DestinationRules, resolveDestination, stageDirectory } from './destination.ts';
@@ -159,8 +160,9 @@ export class Session {
   /** Takes a delta that came with the call, if it is one from what the ledger is. Returns whether the manifest is known now. */
   takeDelta(base: Digest, bytes: Buffer): boolean {
     if (this.#ledger?.digest !== base) return false;
-    const delta = decodeDelta(bytes, limits);
-    const { manifest, changed } = applyDelta(ledgerManifest(this.#ledger), delta, limits);
+    const before = ledgerManifest(this.#ledger);
+    const delta = decodeDelta(before, bytes, limits);
+    const { manifest, changed } = applyDelta(before, delta, limits);
     this.#manifest = manifest;
     this.#changed = changed;
     this.#delta = delta;

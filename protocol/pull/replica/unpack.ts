@@ -1,7 +1,7 @@
 import { TowError } from '../../base/errors.ts';
+import type { DecodedDelta } from '../../chunk/delta-codec.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, isHole } from '../../chunk/entry.ts';
-import type { DecodedDelta } from '../../chunk/manifest-delta.ts';
 import { decodePackHeader, unpackBody } from '../../chunk/pack.ts';
 import { limits } from '../../wire/limits.ts';
 import type { Wants } from './wants.ts';

@@ -4,10 +4,12 @@ import { displayPath, type RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
+import { encodeDelta } from '../../chunk/delta-codec.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
+import { splitBlock } from '../../chunk/manifest-block.ts';
 import { encodeManifest } from '../../chunk/manifest-codec.ts';
-import { deltaBetween, encodeDelta } from '../../chunk/manifest-delta.ts';
+import { deltaBetween } from '../../chunk/manifest-delta.ts';
 import { encodePackHeader, packTargetBytes } from '../../chunk/pack.ts';
 import { ChunkLocator, type PackPlan } from './chunk-locator.ts';
 import { CompressionChoice } from './compression.ts';
@@ -133,7 +135,8 @@ export class TreeSnapshot implements Snapshot {
     const turns = new Turns();
     for (const block of encodeManifest(delta.part)) {
       blocks.push(block);
-      left -= block.length + 4;
+      // Most of its digests the replica has.
+      left -= splitBlock(block).columns.length + 8;
       if (left < 0) return undefined;
       if (turns.over) await turns.next();
     }
@@ -146,8 +149,8 @@ export class TreeSnapshot implements Snapshot {
       group.run((stop) => this.#sendAll(plans, send, options, stop, group));
       await group.wait();
     }
-    const bytes = encodeDelta(delta, blocks, packs);
-    return bytes.length > maxBytes ? undefined : bytes;
+    const bytes = await encodeDelta(base, delta, blocks, packs);
+    return bytes === undefined || bytes.length > maxBytes ? undefined : bytes;
   }
 
   #changed(path: RootPath, reason: string): TowError {
