@@ -27,7 +27,7 @@ export const limits = {
   /** Encoded manifest block, after decompression. */
   manifestBlockBytes: 16 << 20,
   /** Unpacked contents of one pack. */
-  packBytes: 2 << 20,
+  packBytes: 8 << 20,
   /** A job's script. */
   scriptBytes: 512 << 10,
   /** Problems named in one result; the rest are counted. */

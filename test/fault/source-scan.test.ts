@@ -83,6 +83,14 @@ describe('a snapshot', () => {
     await expectSame();
   });
 
+  it('goes over a slow link in long packs, and what does not shrink in shorter ones', async () => {
+    write('noise', noise(5, 9_000_000));
+    write('text', Buffer.alloc(9_000_000, 'the same again and '));
+    const got = await receive(await (await bench.open()).snapshot(plain, signal), 'far');
+    for (const [path, item] of readTree(bytesOf(bench.root)))
+      if (item.kind === 'file') expect(got.get(path)?.content === item.content, path).toBe(true);
+  });
+
   it('of a tree with several names of a file has its bytes once, under the first in path order', async () => {
     const file = write('m/file', noise(4, 20_000));
     mkdirSync(join(bench.root, 'a'));

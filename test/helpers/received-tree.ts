@@ -29,7 +29,9 @@ export async function receive(snapshot: Snapshot, compression?: 'near' | 'far'):
     await snapshot.sendChunks(
       [0, wanted.length],
       async (...parts) => {
-        const pack = decodePackHeader(Buffer.concat(parts), limits.packBytes);
+        const frame = Buffer.concat(parts);
+        if (frame.length > limits.dataFrameBytes) throw new Error(`a frame of ${frame.length} bytes`);
+        const pack = decodePackHeader(frame, limits.packBytes);
         const raw = unpackBody(pack);
         let from = 0;
         for (const { first, count } of pack.runs) {

@@ -7,7 +7,7 @@ import { joinPath, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
 import { type ChunkList, chunkCount, chunkLength, dataChunkCount, type Entry, isHole } from '../../chunk/entry.ts';
 import { dataChunks, type Manifest } from '../../chunk/manifest.ts';
-import { type ChunkRun, packMaxRuns, packTargetBytes } from '../../chunk/pack.ts';
+import { type ChunkRun, packMaxRuns } from '../../chunk/pack.ts';
 import type { PackPart } from './tasks.ts';
 
 const recordCharacters = 36;
@@ -57,11 +57,11 @@ export class ChunkLocator {
   }
 
   /**
-   * Packs for `ranges` (first, count, …). Throws `bad-message` when they are not ascending or beyond the end; that shows
+   * Packs for `ranges` (first, count, …), each of about `targetBytes`, asked as it is begun. Throws `bad-message` when they are not ascending or beyond the end; that shows
    * only when the range is reached.
    */
-  *plan(ranges: readonly number[]): Generator<PackPlan, void, void> {
-    let pack = new PackBuilder();
+  *plan(ranges: readonly number[], targetBytes: () => number): Generator<PackPlan, void, void> {
+    let pack = new PackBuilder(targetBytes());
     const cursor = new Cursor(this.#groups);
     let next = 0;
     for (let at = 0; at < ranges.length; at += 2) {
@@ -76,7 +76,7 @@ export class ChunkLocator {
         const chunk = cursor.take();
         if (pack.fullFor(chunk.length)) {
           yield pack.plan();
-          pack = new PackBuilder();
+          pack = new PackBuilder(targetBytes());
         }
         pack.add(ordinal, chunk);
       }
@@ -167,14 +167,19 @@ class Cursor {
 class PackBuilder {
   readonly #runs: { first: number; count: number }[] = [];
   readonly #parts: { path: RootPath; offset: number; list: ChunkList; from: number; to: number }[] = [];
+  readonly #targetBytes: number;
   #rawBytes = 0;
+
+  constructor(targetBytes: number) {
+    this.#targetBytes = targetBytes;
+  }
 
   get rawBytes(): number {
     return this.#rawBytes;
   }
 
   fullFor(length: number): boolean {
-    return this.#rawBytes > 0 && (this.#rawBytes + length > packTargetBytes || this.#runs.length >= packMaxRuns);
+    return this.#rawBytes > 0 && (this.#rawBytes + length > this.#targetBytes || this.#runs.length >= packMaxRuns);
   }
 
   add(ordinal: number, chunk: Found): void {

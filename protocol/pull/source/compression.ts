@@ -4,8 +4,15 @@
  * to a neighbour as long as that is faster, and begins again every so often.
  */
 
+import { packTargetBytes } from '../../chunk/pack.ts';
+
 /** Levels from the slowest to the fastest: brotli qualities, then raw. */
-const levels = [5, 1, undefined] as const;
+const levels = [
+  // What matters most to slow links is how far back a pack can look for what is alike.
+  { quality: 5, packBytes: 4 << 20 },
+  { quality: 1, packBytes: packTargetBytes },
+  { quality: undefined, packBytes: packTargetBytes },
+] as const;
 
 /** The level to begin with: what makes least of the data while still faster than most uplinks; or does not hold up a LAN. */
 export type FirstLevel = 'far' | 'near';
@@ -34,7 +41,12 @@ export class CompressionChoice {
 
   /** The brotli quality for the next pack, undefined to send it raw. */
   get quality(): number | undefined {
-    return levels[this.#level];
+    return levels[this.#level]?.quality;
+  }
+
+  /** Raw bytes to fill the next pack to. */
+  get packBytes(): number {
+    return levels[this.#level]?.packBytes ?? packTargetBytes;
   }
 
   /** A pack of `rawBytes` went out that was made with `quality`; packs come in the order they were made. */

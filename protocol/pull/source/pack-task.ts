@@ -17,6 +17,7 @@ export function makePack(input: PackInput): TaskOutput<PackOutput> {
     filled = result;
   }
   const packed = input.quality === undefined ? undefined : compress(raw, input.quality);
+  if ((packed ?? raw).length > input.maxBytes) return { output: { type: 'too-long' } };
   packed?.copy(raw);
   const codec = packed === undefined ? 'raw' : 'brotli';
   return { output: { type: 'body', codec, length: packed?.length ?? raw.length } };
@@ -87,7 +88,7 @@ function brotli(bytes: Buffer, quality: number): Buffer {
     params: {
       [zlib.BROTLI_PARAM_QUALITY]: quality,
       [zlib.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-      [zlib.BROTLI_PARAM_LGWIN]: 20,
+      [zlib.BROTLI_PARAM_LGWIN]: bytes.length > 1 << 20 ? 22 : 20,
     },
   });
 }

@@ -95,11 +95,15 @@ export interface PackInput {
   readonly quality: number | undefined;
   /** Where the body goes; at least `rawBytes` long, and nobody else's until the task is done. */
   readonly into: SharedArrayBuffer;
+  /** The longest body that is wanted; one chunk alone is never longer. */
+  readonly maxBytes: number;
 }
 
 export type PackOutput =
   /** The body is the first `length` bytes of `into`. */
   | { readonly type: 'body'; readonly codec: 'raw' | 'brotli'; readonly length: number }
+  /** The body would be longer than wanted. */
+  | { readonly type: 'too-long' }
   /** The file does not have these bytes any more. */
   | { readonly type: 'changed'; readonly path: RootPath; readonly reason: string };
 

@@ -1,7 +1,6 @@
 import { throwIfAborted } from '../../base/abort.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { displayPath, type RootPath } from '../../base/root-path.ts';
-import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import { encodeDelta } from '../../chunk/delta-codec.ts';
@@ -10,15 +9,11 @@ import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import { splitBlock } from '../../chunk/manifest-block.ts';
 import { encodeManifest } from '../../chunk/manifest-codec.ts';
 import { deltaBetween } from '../../chunk/manifest-delta.ts';
-import { encodePackHeader, packTargetBytes } from '../../chunk/pack.ts';
-import { ChunkLocator, type PackPlan } from './chunk-locator.ts';
-import { CompressionChoice } from './compression.ts';
+import { ChunkLocator } from './chunk-locator.ts';
 import { newRanges } from './new-ranges.ts';
+import { PackSender } from './pack-sender.ts';
 import type { ServeOptions, Snapshot } from './snapshot.ts';
-import type { PackOutput, SourceTasks, WalkInput } from './tasks.ts';
-
-/** Packs that are read, compressed or waiting to be sent at one time, beyond one a thread. About 1 MiB each. */
-const packsAhead = 2;
+import type { SourceTasks, WalkInput } from './tasks.ts';
 
 export interface TreeSnapshotOptions {
   readonly id: string;
@@ -73,53 +68,7 @@ export class TreeSnapshot implements Snapshot {
     signal: AbortSignal,
   ): Promise<void> {
     this.#locator ??= ChunkLocator.of(this.manifest);
-    const plans = (await this.#locator).plan(ranges);
-    const group = new TaskGroup(signal);
-    group.run((stop) => this.#sendAll(plans, send, options, stop, group));
-    await group.wait();
-  }
-
-  /** Keeps a window of packs under way and sends them in order. */
-  async #sendAll(
-    plans: Iterable<PackPlan>,
-    send: (...parts: readonly Uint8Array[]) => Promise<void>,
-    { compression }: ServeOptions,
-    signal: AbortSignal,
-    group: TaskGroup,
-  ): Promise<void> {
-    const { pool, where } = this.#options;
-    const choice = new CompressionChoice(compression);
-    // Used again and again: a megabyte of new memory a pack costs more than reading what goes into it.
-    const free: SharedArrayBuffer[] = [];
-    const window: {
-      readonly plan: PackPlan;
-      readonly quality: number | undefined;
-      readonly into: SharedArrayBuffer;
-      readonly output: Promise<PackOutput>;
-    }[] = [];
-    const sendFirst = async (): Promise<void> => {
-      const first = window.shift();
-      if (first === undefined) return;
-      const output = await first.output;
-      if (output.type === 'changed') throw this.#changed(output.path, output.reason);
-      throwIfAborted(signal);
-      const body = new Uint8Array(first.into, 0, output.length);
-      await send(encodePackHeader(output.codec, first.plan.rawBytes, first.plan.runs), body);
-      free.push(first.into);
-      choice.sent(first.plan.rawBytes, first.quality);
-    };
-    for (const plan of plans) {
-      throwIfAborted(signal);
-      const { parts, rawBytes } = plan;
-      const { quality } = choice;
-      const into = takeBuffer(free, rawBytes);
-      const output = pool.run('pack', { root: where.root, parts, rawBytes, quality, into }, signal);
-      // The group owns the task, so that none outlives the call, whichever failed first.
-      group.run(async () => void (await output));
-      window.push({ plan, quality, into, output });
-      if (window.length >= pool.size + packsAhead) await sendFirst();
-    }
-    while (window.length > 0) await sendFirst();
+    await this.#packs(await this.#locator, options).send(ranges, send, signal);
   }
 
   async deltaFrom(
@@ -144,13 +93,16 @@ export class TreeSnapshot implements Snapshot {
     const packs: Buffer[] = [];
     if (ranges !== undefined && ranges.length > 0) {
       const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));
-      const plans = (await ChunkLocator.of(delta.part)).plan(ranges);
-      const group = new TaskGroup(signal);
-      group.run((stop) => this.#sendAll(plans, send, options, stop, group));
-      await group.wait();
+      await this.#packs(await ChunkLocator.of(delta.part), options).send(ranges, send, signal);
     }
     const bytes = await encodeDelta(base, delta, blocks, packs);
     return bytes === undefined || bytes.length > maxBytes ? undefined : bytes;
+  }
+
+  #packs(locator: ChunkLocator, { compression }: ServeOptions): PackSender {
+    const { pool, where } = this.#options;
+    const onChanged = (path: RootPath, reason: string): TowError => this.#changed(path, reason);
+    return new PackSender({ pool, root: where.root, locator, compression, onChanged });
   }
 
   #changed(path: RootPath, reason: string): TowError {
@@ -167,11 +119,4 @@ export class TreeSnapshot implements Snapshot {
     const standings = await pool.run('stand', { ...where, cancel, paths }, signal);
     return standings.flatMap(({ state }, at) => (state === 'ignored' || state === 'unsent' ? [at] : []));
   }
-}
-
-function takeBuffer(free: SharedArrayBuffer[], bytes: number): SharedArrayBuffer {
-  const buffer = free.pop();
-  return buffer !== undefined && buffer.byteLength >= bytes
-    ? buffer
-    : new SharedArrayBuffer(Math.max(bytes, packTargetBytes));
 }

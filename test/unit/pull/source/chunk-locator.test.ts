@@ -45,7 +45,7 @@ describe('a plan', () => {
           }
           const got: string[] = [];
           const ordinals: number[] = [];
-          for (const { parts, runs, rawBytes } of locator.plan(ranges)) {
+          for (const { parts, runs, rawBytes } of locator.plan(ranges, () => packTargetBytes)) {
             let bytes = 0;
             for (const { path, offset, list } of parts) {
               let at = offset;
@@ -73,6 +73,8 @@ describe('a plan', () => {
   it.each([[[1, 1, 0, 1]], [[0, 0]], [[0, 2 ** 40]], [[0.5, 1]], [[0]]])('of %j is refused', async (ranges) => {
     const root = { kind: 'dir', name: '', mode: 0, mtimeSec: 0, mtimeNsec: 0, size: 0, content: '' } as const;
     const locator = await ChunkLocator.of({ root, directories: new Map([['', { path: '', entries: [] }]]) });
-    expect(() => [...locator.plan(ranges)]).toThrow(expect.objectContaining({ code: 'bad-message' }));
+    expect(() => [...locator.plan(ranges, () => packTargetBytes)]).toThrow(
+      expect.objectContaining({ code: 'bad-message' }),
+    );
   });
 });
