@@ -10,6 +10,7 @@ import { packTargetBytes } from '../../chunk/pack.ts';
 const levels = [
   // What matters most to slow links is how far back a pack can look for what is alike.
   { quality: 5, packBytes: 4 << 20 },
+  { quality: 3, packBytes: 4 << 20 },
   { quality: 1, packBytes: packTargetBytes },
   { quality: undefined, packBytes: packTargetBytes },
 ] as const;
@@ -35,7 +36,7 @@ export class CompressionChoice {
   /** Undefined sends everything raw. `now` in ms. */
   constructor(first: FirstLevel | undefined, now: () => number = () => performance.now()) {
     this.#fixed = first === undefined;
-    this.#level = first === undefined ? 2 : first === 'near' ? 1 : 0;
+    this.#level = first === undefined ? levels.length - 1 : first === 'near' ? 2 : 0;
     this.#now = now;
   }
 
