@@ -35,7 +35,8 @@ export type EntryKind = 'file' | 'dir' | 'symlink' | 'hardlink' | 'unknown';
  */
 export type ChunkList = string;
 
-const recordBytes = digestBytes + 4;
+/** Characters of one record. */
+export const recordBytes = digestBytes + 4;
 
 /** The longest data chunk, in bytes. Holes may be as long as a record can say. */
 export const maxChunkBytes = 1 << 20;

@@ -21,6 +21,7 @@ import {
   isHole,
   maxChunkBytes,
   maxHoleBytes,
+  recordBytes,
 } from './entry.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
@@ -172,8 +173,6 @@ function writeChunks(list: ChunkList, columns: Record<ColumnName, VarintWriter>,
     if (!hole) digests.add(list, at * recordBytes);
   }
 }
-
-const recordBytes = digestBytes + 4;
 
 /** The digests of a block, in order, without the lengths between them. */
 class DigestWriter {

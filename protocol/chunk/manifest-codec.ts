@@ -17,8 +17,7 @@ import {
   parseRootPath,
   type RootPath,
 } from '../base/root-path.ts';
-import { digestBytes } from './digest.ts';
-import { chunkCount, type Entry } from './entry.ts';
+import { chunkCount, type Entry, recordBytes } from './entry.ts';
 import { indexOfName } from './index-of-name.ts';
 import type { Directory, Manifest } from './manifest.ts';
 import { decodeBlock, encodeBlock, maxBlockChunks, maxBlockRows, type Segment } from './manifest-block.ts';
@@ -86,8 +85,6 @@ class BlockBuilder {
     return block;
   }
 }
-
-const recordBytes = digestBytes + 4;
 
 /** What a decoder will take; `limits` of the wire fits. */
 export interface ManifestLimits {

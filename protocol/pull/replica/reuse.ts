@@ -55,7 +55,8 @@ export function reuseChunks(
 }
 
 function holdsWanted(content: ChunkList, wants: Wants): boolean {
-  for (let at = 0; at < chunkCount(content); at += 1) if (wants.has(chunkDigest(content, at))) return true;
+  for (let at = 0; at < chunkCount(content); at += 1)
+    if (wants.mayHave(content, at) && wants.has(chunkDigest(content, at))) return true;
   return false;
 }
 

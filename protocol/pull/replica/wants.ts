@@ -4,7 +4,15 @@
  */
 import { joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
-import { chunkCount, chunkDigest, chunkLength, dataChunkCount, isHole } from '../../chunk/entry.ts';
+import {
+  type ChunkList,
+  chunkCount,
+  chunkDigest,
+  chunkLength,
+  dataChunkCount,
+  isHole,
+  recordBytes,
+} from '../../chunk/entry.ts';
 import { dataChunks, type Manifest } from '../../chunk/manifest.ts';
 import type { StagedFile } from './staged-file.ts';
 
@@ -22,6 +30,8 @@ interface Want {
 export class Wants {
   readonly #wants = new Map<Digest, Want>();
   readonly #byOrdinal = new Map<number, Digest>();
+  /** Whether any wanted digest begins with these two bytes: most of a root's chunks need no closer look. */
+  readonly #beginnings = new Uint8Array(1 << 16);
   #bytes = 0;
   #open: StagedFile | undefined;
 
@@ -36,6 +46,11 @@ export class Wants {
 
   has(digest: Digest): boolean {
     return this.#wants.has(digest);
+  }
+
+  /** False when a chunk of a list is certainly not wanted. */
+  mayHave(list: ChunkList, index: number): boolean {
+    return this.#beginnings[beginning(list, index * recordBytes)] === 1;
   }
 
   /** Adds data chunks of a file. `firstOrdinal` is that of its first data chunk; `indexes` ascend. */
@@ -63,6 +78,7 @@ export class Wants {
     }
     this.#wants.set(digest, { ordinal, length, places: [place] });
     this.#byOrdinal.set(ordinal, digest);
+    this.#beginnings[beginning(digest, 0)] = 1;
     this.#bytes += length;
   }
 
@@ -140,6 +156,10 @@ export class Wants {
     this.#open?.close();
     this.#open = undefined;
   }
+}
+
+function beginning(text: string, at: number): number {
+  return (text.charCodeAt(at) << 8) | text.charCodeAt(at + 1);
 }
 
 /** The ordinal of the first data chunk of every file at one of `paths`. */

@@ -5,12 +5,18 @@
 import { TowError } from '../../base/errors.ts';
 import { joinPath, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
-import { type ChunkList, chunkCount, chunkLength, dataChunkCount, type Entry, isHole } from '../../chunk/entry.ts';
+import {
+  type ChunkList,
+  chunkCount,
+  chunkLength,
+  dataChunkCount,
+  type Entry,
+  isHole,
+  recordBytes,
+} from '../../chunk/entry.ts';
 import { dataChunks, type Manifest } from '../../chunk/manifest.ts';
 import { type ChunkRun, packMaxRuns } from '../../chunk/pack.ts';
 import type { PackPart } from './tasks.ts';
-
-const recordCharacters = 36;
 
 interface Group {
   /** Undefined for the root itself. */
@@ -200,7 +206,7 @@ class PackBuilder {
     const parts = this.#parts.map(({ path, offset, list, from, to }) => ({
       path,
       offset,
-      list: list.slice(from * recordCharacters, to * recordCharacters),
+      list: list.slice(from * recordBytes, to * recordBytes),
     }));
     return { runs: this.#runs, parts, rawBytes: this.#rawBytes };
   }
