@@ -1,5 +1,15 @@
 /** The main job on local nodes, through the built programs, as a user runs it. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TowHome } from '../helpers/tow.ts';
@@ -84,6 +94,28 @@ describe('launch and exec', () => {
     writeFileSync(file, 'v3\n');
     utimesSync(file, atime, mtime);
     expect(home.run(project, 'exec', 'dev', 'cat train.py').stdout).toContain('v3');
+  });
+
+  test('an edit while a sync runs is in the next one, and so is a file put in place by rename', async () => {
+    for (let n = 0; n < 500; n += 1) writeFileSync(join(project, `many-${n}`), `${n}`);
+    const sync = home.start(project, 'exec', 'dev', 'true');
+    let over = false;
+    const done = sync.done.finally(() => {
+      over = true;
+    });
+    for (let edits = 0; !over; edits += 1) {
+      writeFileSync(join(project, `many-${edits % 500}`), `edit ${edits}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // A source that never rests is said to be unstable.
+    expect([0, 246]).toContain((await done).code);
+    writeFileSync(join(project, 'new'), 'by rename');
+    renameSync(join(project, 'new'), join(project, 'many-0'));
+    expect(home.run(project, 'exec', 'dev', 'cat many-*').code).toBe(0);
+    for (let n = 0; n < 500; n += 1)
+      expect(readFileSync(join(work, `many-${n}`), 'utf8')).toBe(readFileSync(join(project, `many-${n}`), 'utf8'));
+    for (let n = 0; n < 500; n += 1) rmSync(join(project, `many-${n}`));
+    expect(home.run(project, 'exec', 'dev', '--allow-delete', 'true').code).toBe(0);
   });
 
   test("exit codes are the job's own; the first failing rank cancels the rest", () => {

@@ -106,6 +106,28 @@ test('the clock set back', async () => {
   expect((await take(source)).digest).toBe(await anew(bench));
 });
 
+test('edits while a snapshot is being taken', async () => {
+  await using bench = await emptyBench();
+  for (let n = 0; n < 300; n += 1) {
+    mkdirSync(join(bench.root, `d${n % 10}`), { recursive: true });
+    writeFileSync(join(bench.root, `d${n % 10}/f${n}`), 'before');
+  }
+  await using source = await watched(bench);
+  for (let round = 0; round < 5; round += 1) {
+    for (let n = 0; n < 300; n += 3) writeFileSync(join(bench.root, `d${n % 10}/f${n}`), `round ${round}`);
+    let taken = false;
+    const first = take(source).finally(() => {
+      taken = true;
+    });
+    for (let n = 0; !taken; n = (n + 1) % 300) {
+      writeFileSync(join(bench.root, `d${n % 10}/f${n}`), `round ${round}, while it was taken`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await first;
+    expect((await take(source)).digest).toBe(await anew(bench));
+  }
+});
+
 test('a write through a hard link that lies elsewhere', async () => {
   await using bench = await emptyBench();
   writeFileSync(join(bench.root, 'a'), 'one');
