@@ -99,11 +99,11 @@ describe('launch and exec', () => {
   test('an edit while a sync runs is in the next one, and so is a file put in place by rename', async () => {
     for (let n = 0; n < 500; n += 1) writeFileSync(join(project, `many-${n}`), `${n}`);
     const sync = home.start(project, 'exec', 'dev', 'true');
-    let over = false;
+    const state = { over: false };
     const done = sync.done.finally(() => {
-      over = true;
+      state.over = true;
     });
-    for (let edits = 0; !over; edits += 1) {
+    for (let edits = 0; !state.over; edits += 1) {
       writeFileSync(join(project, `many-${edits % 500}`), `edit ${edits}`);
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -115,11 +115,11 @@ test('edits while a snapshot is being taken', async () => {
   await using source = await watched(bench);
   for (let round = 0; round < 5; round += 1) {
     for (let n = 0; n < 300; n += 3) writeFileSync(join(bench.root, `d${n % 10}/f${n}`), `round ${round}`);
-    let taken = false;
+    const state = { taken: false };
     const first = take(source).finally(() => {
-      taken = true;
+      state.taken = true;
     });
-    for (let n = 0; !taken; n = (n + 1) % 300) {
+    for (let n = 0; !state.taken; n = (n + 1) % 300) {
       writeFileSync(join(bench.root, `d${n % 10}/f${n}`), `round ${round}, while it was taken`);
       await new Promise((resolve) => setImmediate(resolve));
     }

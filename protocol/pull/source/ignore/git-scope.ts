@@ -11,7 +11,7 @@ import { joinTo, type Repository, repositoryAt } from './repository.ts';
 import type { RuleReader } from './rule-reader.ts';
 import { RuleSet } from './rule-set.ts';
 import { NamesBuilder } from './tracked-names.ts';
-import { readTrackedPaths, TrackedPaths } from './tracked-paths.ts';
+import { readTrackedPaths, type TrackedNames, TrackedPaths } from './tracked-paths.ts';
 
 const ignoreFile = '.gitignore';
 
@@ -71,6 +71,8 @@ function descend(place: Place, name: string, hasIgnoreFile: boolean): Place {
 
 export class GitScope implements IgnoreScope {
   readonly #place: Place;
+  /** Once something here is ignored. */
+  #tracked: TrackedNames | undefined;
 
   constructor(place: Place) {
     this.#place = place;
@@ -84,9 +86,10 @@ export class GitScope implements IgnoreScope {
     const rule = ignoredBy ?? pattern?.rule;
     const ignored = ignoredBy !== undefined || pattern?.negative === false;
     if (!ignored) return { send: true, walk: isDir, verdict: { ignored, rule }, tracked: false };
-    const path = below + rules.fold(name);
-    const itself = isDir ? tracked.hasGitlink(path) : tracked.hasFile(path);
-    const inside = isDir && (itself || tracked.hasBelow(path));
+    this.#tracked ??= tracked.in(below);
+    const { files, gitlinks, directories } = this.#tracked;
+    const itself = (isDir ? gitlinks : files).has(rules.fold(name));
+    const inside = isDir && (itself || directories.has(rules.fold(name)));
     return { send: itself, walk: inside, verdict: { ignored, rule }, tracked: itself || inside };
   }
 

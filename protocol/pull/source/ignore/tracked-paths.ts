@@ -6,6 +6,17 @@ import type { RuleReader } from './rule-reader.ts';
 import { NamesBuilder, type SharedNames } from './tracked-names.ts';
 
 const maxIndexBytes = 1 << 30;
+const slashByte = 0x2f;
+/** The character behind the slash: all that is below a directory comes before it. */
+const afterSlash = '0';
+
+/** Of one directory, by name. */
+export interface TrackedNames {
+  readonly files: ReadonlySet<string>;
+  readonly gitlinks: ReadonlySet<string>;
+  /** With something tracked below them. */
+  readonly directories: ReadonlySet<string>;
+}
 
 /** What git tracks, by path from the top of the work tree; folded if case is ignored. */
 export class TrackedPaths {
@@ -17,20 +28,28 @@ export class TrackedPaths {
     this.#read = read;
   }
 
-  hasFile(path: string): boolean {
+  /** What is tracked in a directory; `below` is '' or 'a/b/'. Passes over what is further down without looking at it. */
+  in(below: string): TrackedNames {
     const { bytes, gitlinks } = this.#loaded();
-    const found = bytes.subarray(firstAtLeast(bytes, Buffer.from(path, 'latin1')));
-    return startsWith(found, `${path}\0`) && !gitlinks.has(path);
-  }
-
-  hasGitlink(path: string): boolean {
-    return this.#loaded().gitlinks.has(path);
-  }
-
-  hasBelow(directory: string): boolean {
-    const { bytes } = this.#loaded();
-    const prefix = `${directory}/`;
-    return startsWith(bytes.subarray(firstAtLeast(bytes, Buffer.from(prefix, 'latin1'))), prefix);
+    const found = { files: new Set<string>(), gitlinks: new Set<string>(), directories: new Set<string>() };
+    const prefix = Buffer.from(below, 'latin1');
+    let at = firstAtLeast(bytes, prefix);
+    for (;;) {
+      const from = at + prefix.length;
+      if (from >= bytes.length || bytes.compare(prefix, 0, prefix.length, at, from) !== 0) return found;
+      const end = bytes.indexOf(0, from);
+      const length = bytes.subarray(from, end).indexOf(slashByte);
+      if (length >= 0) {
+        const name = bytes.toString('latin1', from, from + length);
+        found.directories.add(name);
+        at = firstAtLeast(bytes, Buffer.from(`${below}${name}${afterSlash}`, 'latin1'), end + 1);
+        continue;
+      }
+      const name = bytes.toString('latin1', from, end);
+      if (gitlinks.has(below + name)) found.gitlinks.add(name);
+      else found.files.add(name);
+      at = end + 1;
+    }
   }
 
   #loaded(): { readonly bytes: Buffer; readonly gitlinks: ReadonlySet<string> } {
@@ -94,13 +113,9 @@ function folded(bytes: Buffer, hashBytes: 20 | 32, gitDir: string, reader: RuleR
   return fold.finish();
 }
 
-function startsWith(bytes: Buffer, text: string): boolean {
-  return bytes.length >= text.length && bytes.toString('latin1', 0, text.length) === text;
-}
-
-/** Where the first of the sorted names begins that does not come before `path`. */
-function firstAtLeast(names: Buffer, path: Buffer): number {
-  let low = 0;
+/** Where the first of the sorted names begins, from `start` on, that does not come before `path`. */
+function firstAtLeast(names: Buffer, path: Buffer, start = 0): number {
+  let low = start;
   let high = names.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
