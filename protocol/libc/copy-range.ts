@@ -12,28 +12,30 @@ const cannot: ReadonlySet<number> = new Set([1, 18, 22, 26, 38, 95]);
  * how. False when `from` ends before the range does. Blocking.
  */
 export function copyRange(from: number, fromOffset: number, to: number, toOffset: number, length: number): boolean {
-  let done = 0;
-  for (const c = libc(); done < length; ) {
-    const copied =
-      c?.copyFileRange === undefined
-        ? undefined
-        : Number(
-            c.copyFileRange(from, offset(fromOffset + done), to, offset(toOffset + done), BigInt(length - done), 0),
-          );
-    if (copied === 0) return false;
-    if (c !== undefined && copied !== undefined && copied < 0 && !cannot.has(c.koffi.errno()))
-      throw systemError(c, 'copy_file_range');
-    if (copied === undefined || copied < 0) break;
-    done += copied;
-  }
-  buffer ??= Buffer.allocUnsafeSlow(bufferBytes);
+  let done = inKernel(from, fromOffset, to, toOffset, length);
   while (done < length) {
+    buffer ??= Buffer.allocUnsafeSlow(bufferBytes);
     const got = readSync(from, buffer, 0, Math.min(bufferBytes, length - done), fromOffset + done);
     if (got === 0) return false;
     for (let put = 0; put < got; ) put += writeSync(to, buffer, put, got - put, toOffset + done + put);
     done += got;
   }
   return true;
+}
+
+/** How much of the range was copied: all of it, or as far as the kernel can. */
+function inKernel(from: number, fromOffset: number, to: number, toOffset: number, length: number): number {
+  const c = libc();
+  if (c?.copyFileRange === undefined) return 0;
+  let done = 0;
+  while (done < length) {
+    const [at, target] = [offset(fromOffset + done), offset(toOffset + done)];
+    const copied = Number(c.copyFileRange(from, at, to, target, BigInt(length - done), 0));
+    if (copied < 0 && !cannot.has(c.koffi.errno())) throw systemError(c, 'copy_file_range');
+    if (copied <= 0) break;
+    done += copied;
+  }
+  return done;
 }
 
 function offset(value: number): Buffer {
