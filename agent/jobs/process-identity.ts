@@ -32,17 +32,27 @@ export function sessionMembers(session: number): number[] {
     .filter((pid) => statOf(pid)?.[sessionField] === String(session));
 }
 
+/** Looks at a session's processes, at most: one that forks and ends all the time cannot be caught for certain. */
+const maxLooks = 20;
+
 /**
  * Signals every process of a session: its process groups are many where scripts use `timeout` or job control. A process
- * that made a session of its own (a daemon) is left alone.
+ * that made a session of its own (a daemon) is left alone. SIGKILL goes also to what was forked while it looked.
  */
 export function signalSession(session: number, signal: 'SIGTERM' | 'SIGKILL'): void {
-  for (const pid of sessionMembers(session)) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // It has ended meanwhile, or (after su) is another user's.
+  const signalled = new Set<number>();
+  // What a script starts to clean up is not to be ended by the same SIGTERM.
+  for (let looks = signal === 'SIGKILL' ? maxLooks : 1; looks > 0; looks -= 1) {
+    const found = sessionMembers(session).filter((pid) => !signalled.has(pid));
+    for (const pid of found) {
+      signalled.add(pid);
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has ended meanwhile, or (after su) is another user's.
+      }
     }
+    if (found.length === 0) return;
   }
 }
 
