@@ -80,6 +80,22 @@ function expectSettled(): void {
   expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
 }
 
+/** The node stops with the journal written; where the new directory is staged. */
+function stopBeforeSwitch(): string {
+  expect(() =>
+    pull(plainSnapshot(source), {
+      node,
+      before: atSwitch(() => {
+        throw new Error('stopped');
+      }),
+    }),
+  ).toThrow('stopped');
+  const journal = readJournal(join(node, 'state'));
+  const op = journal?.ops.find((each) => each.op === 'place');
+  if (journal === undefined || op?.op !== 'place') throw new Error('no place in the journal');
+  return join(journal.stage, 'files', op.staged);
+}
+
 test('it comes whole, with every mode and time, in one op', () => {
   let ops: Journal['ops'] = [];
   const result = pull(plainSnapshot(source), {
@@ -126,18 +142,7 @@ test('a file or a symlink that turned up in its place goes to conflicts', () => 
 });
 
 test('the node stops in the middle of going into one: what was edited before it went on is not lost', () => {
-  expect(() =>
-    pull(plainSnapshot(source), {
-      node,
-      before: atSwitch(() => {
-        throw new Error('stopped');
-      }),
-    }),
-  ).toThrow('stopped');
-  const journal = readJournal(join(node, 'state'));
-  const op = journal?.ops.find((each) => each.op === 'place');
-  if (journal === undefined || op?.op !== 'place') throw new Error('no place in the journal');
-  const staged = join(journal.stage, 'files', op.staged);
+  const staged = stopBeforeSwitch();
   expect(readdirSync(staged).sort()).toEqual(['a', 'b', 'sub']);
   mkdirSync(join(work, 'd'));
   renameSync(join(staged, 'b'), join(work, 'd/b'));
@@ -152,18 +157,8 @@ test('the node stops in the middle of going into one: what was edited before it 
 });
 
 test('it was in place already when the node stopped: edits since are not lost', () => {
-  expect(() =>
-    pull(plainSnapshot(source), {
-      node,
-      before: atSwitch(() => {
-        throw new Error('stopped');
-      }),
-    }),
-  ).toThrow('stopped');
-  const journal = readJournal(join(node, 'state'));
-  const op = journal?.ops.find((each) => each.op === 'place');
-  if (journal === undefined || op?.op !== 'place') throw new Error('no place in the journal');
-  renameSync(join(journal.stage, 'files', op.staged), join(work, 'd'));
+  const staged = stopBeforeSwitch();
+  renameSync(staged, join(work, 'd'));
   writeFileSync(join(work, 'd/a'), 'a edited on the node');
   outlastClockGrain(join(work, 'd/a'));
   recoverRoot(join(node, 'state'), new KeptVersions(join(node, 'conflicts')));
