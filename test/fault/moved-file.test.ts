@@ -128,6 +128,22 @@ test('a file that vanished on the node just before is a problem, not a silence',
   expectSettled();
 });
 
+test('another file in its place on the node, and none where it was, is not taken for it', () => {
+  renameSync(join(source, 'top'), join(source, 'moved'));
+  const result = pull(plainSnapshot(source), {
+    node,
+    before: at('switch', () => {
+      writeFileSync(join(work, 'moved'), 'of the node');
+      rmSync(join(work, 'top'));
+    }),
+  });
+  expect(result.problems.map(({ path }) => path)).toEqual(['moved']);
+  pull(plainSnapshot(source), { node });
+  const kept = new KeptVersions(join(node, 'conflicts')).list();
+  expect(kept.map(({ data }) => readFileSync(data, 'utf8'))).toEqual(['of the node']);
+  expectSettled();
+});
+
 test('the node stops after each op, and what it moved is edited before it goes on', () => {
   for (let done = 0, count = 1; done <= count; done += 1) {
     rmSync(top, { recursive: true, force: true });

@@ -11,7 +11,7 @@ import { gitPath, isTransientGitFile } from './git-state.ts';
 import type { Journal } from './journal.ts';
 import type { KeptVersions } from './kept-versions.ts';
 import type { MetaOp, Op } from './op.ts';
-import { kindOf, look, noPrint, type Print, printOf } from './print.ts';
+import { kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
 
 export interface SwitchResult {
   readonly conflicts: readonly { readonly id: string; readonly path: RootPath; readonly reason: ConflictReason }[];
@@ -185,7 +185,9 @@ class SwitchRun {
 
   #move(from: RootPath, path: RootPath, expect: Print): void {
     const stats = this.#parentIsReal(from) ? look(this.#abs(from)) : undefined;
-    if (stats === undefined && look(this.#abs(path)) !== undefined) {
+    const there = stats === undefined ? look(this.#abs(path)) : undefined;
+    // An earlier run moved it; another file there would be the node's own.
+    if (there !== undefined && printInode(printOf(there)) === printInode(expect)) {
       this.#unproven.add(path);
       return;
     }
