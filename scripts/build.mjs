@@ -1,9 +1,10 @@
 // Bundles the programs into dist/: tow.js (the CLI, which only talks to the daemon), controller.mjs (the daemon),
-// agent.mjs with koffi.node (what goes to nodes). A build's identity is the digest of what it bundles.
+// agent.mjs with koffi.node (what goes to nodes), sdk-aws.mjs and sdk-google.mjs (the clouds' own clients, which both load
+// when they need them). A build's identity is the digest of what it bundles.
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -15,6 +16,18 @@ const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
 // Bundled CommonJS packages ask for `require`, which an ES module lacks.
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+// The clouds' clients are large, and seldom needed: they stay outside, beside whoever imports them.
+const sdks = { 'protocol/store/s3/sdk.ts': 'sdk-aws.mjs', 'protocol/store/gcs/sdk.ts': 'sdk-google.mjs' };
+const outside = {
+  name: 'outside',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/sdk\.ts$/ }, ({ path, kind, resolveDir }) => {
+      const name = sdks[relative(top, join(resolveDir, path))];
+      return kind === 'dynamic-import' && name !== undefined ? { path: `./${name}`, external: true } : undefined;
+    });
+  },
+};
 
 async function bundle(entry, name, define, banner, format = 'esm') {
   await build({
@@ -29,6 +42,7 @@ async function bundle(entry, name, define, banner, format = 'esm') {
     legalComments: 'none',
     external: ['koffi', 'msgpackr-extract', 'bufferutil', 'utf-8-validate'],
     banner: { js: banner },
+    plugins: [outside],
     define: { TOWLINE_VERSION: JSON.stringify(version), ...define },
     logLevel: 'warning',
   });
@@ -41,7 +55,9 @@ const digest = (...names) => {
 };
 
 mkdirSync(stage, { recursive: true });
-await bundle('agent/main.ts', 'agent.mjs', {}, requireBanner);
+for (const [entry, name] of Object.entries(sdks)) await bundle(entry, name, {}, requireBanner);
+const sdkDigest = digest(...Object.values(sdks));
+await bundle('agent/main.ts', 'agent.mjs', {}, `/* ${sdkDigest} */${requireBanner}`);
 await bundle(
   'controller/daemon/main.ts',
   'controller.mjs',
