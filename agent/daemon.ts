@@ -13,6 +13,7 @@ import {
 import { takeAgentLock } from './agent-lock.ts';
 import { AgentLog } from './agent-log.ts';
 import { buildId, bundleFile } from './build-id.ts';
+import { copyHandlers } from './copy/handlers.ts';
 import { keepLink } from './dial.ts';
 import { readIdentity } from './identity.ts';
 import { jobHandlers } from './jobs/handlers.ts';
@@ -61,6 +62,13 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
       runners.pulled();
       return result;
     },
+    ...copyHandlers({
+      paths,
+      script: bundleFile,
+      privateTmp: options.privateTmp,
+      link: () => current,
+      log: (line) => log.line(line),
+    }),
     ...jobHandlers({ paths, runners, gate }),
   };
   const parts = { local: agentMethods, remote: controllerMethods, handlers };

@@ -65,3 +65,5 @@ async function runMain(): Promise<void> {
 if (isMainThread) void runMain();
 else if (workerData?.role === 'replica')
   void import('../protocol/pull/replica/worker.ts').then(({ serveReplicaWorker }) => serveReplicaWorker());
+else if (workerData?.role === 'copy')
+  void import('./copy/copy-worker.ts').then(({ serveCopyWorker }) => serveCopyWorker());

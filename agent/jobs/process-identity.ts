@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import { bootId } from '../../protocol/base/boot-id.ts';
 
 /** One process and no other: a pid alone is given to another process later, and again after a reboot. */
 export const processSchema = v.object({ pid: v.number(), startTime: v.string(), boot: v.string() });
@@ -14,12 +15,12 @@ const sessionField = 3;
 const startTimeField = 19;
 
 export function identify(pid: number): ProcessIdentity {
-  return { pid, startTime: statOf(pid)?.[startTimeField] ?? '', boot: bootId() };
+  return { pid, startTime: statOf(pid)?.[startTimeField] ?? '', boot: bootId() ?? '' };
 }
 
 /** Whether it still runs. A dead process that nobody has waited for does not. */
 export function isAlive({ pid, startTime, boot }: ProcessIdentity): boolean {
-  if (pid <= 0 || boot !== bootId()) return false;
+  if (pid <= 0 || boot !== (bootId() ?? '')) return false;
   const stat = statOf(pid);
   return stat !== undefined && stat[startTimeField] === startTime;
 }
@@ -66,13 +67,5 @@ function statOf(pid: number): string[] | undefined {
   } catch {
     // There is none.
     return undefined;
-  }
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
   }
 }

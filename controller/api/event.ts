@@ -85,8 +85,9 @@ export type ApiData =
       readonly kind: 'plan';
       readonly root: string;
       readonly source: string;
-      readonly files: number;
-      readonly bytes: number;
+      /** Not counted of a bucket: only the nodes look into it. */
+      readonly files?: number;
+      readonly bytes?: number;
     };
 
 /** How a command ended well. `sync` is there when anything was synced. */

@@ -5,6 +5,7 @@ import { controllerIdentity } from '../cluster/controller-identity.ts';
 import { listenForAgents } from '../cluster/link-listener.ts';
 import { Registry } from '../cluster/registry.ts';
 import { Jobs } from '../jobs/jobs.ts';
+import { BucketOffers } from '../sync/bucket-offers.ts';
 import { HeldRoots } from '../sync/held-roots.ts';
 import { SnapshotOffers } from '../sync/snapshot-offers.ts';
 import { SourceStore } from '../sync/source-store.ts';
@@ -30,6 +31,9 @@ export class Controller implements AsyncDisposable {
   readonly jobs: Jobs;
   readonly sources: SourceStore;
   readonly offers: SnapshotOffers;
+  readonly buckets: BucketOffers;
+  /** Bundle that this daemon's threads run. */
+  readonly script: string;
   readonly held = new HeldRoots();
   readonly #listener: AsyncDisposable;
   readonly #life: AbortController;
@@ -40,6 +44,8 @@ export class Controller implements AsyncDisposable {
     jobs: Jobs;
     sources: SourceStore;
     offers: SnapshotOffers;
+    buckets: BucketOffers;
+    script: string;
     listener: AsyncDisposable;
     life: AbortController;
   }) {
@@ -48,6 +54,8 @@ export class Controller implements AsyncDisposable {
     this.jobs = parts.jobs;
     this.sources = parts.sources;
     this.offers = parts.offers;
+    this.buckets = parts.buckets;
+    this.script = parts.script;
     this.#listener = parts.listener;
     this.#life = parts.life;
   }
@@ -65,6 +73,7 @@ export class Controller implements AsyncDisposable {
       log,
     });
     const offers = new SnapshotOffers();
+    const buckets = new BucketOffers();
     const sources = new SourceStore({ script, directory: join(directory, 'index'), threads: sourceThreads });
     const life = new AbortController();
     const listener = await listenForAgents(
@@ -72,7 +81,7 @@ export class Controller implements AsyncDisposable {
         directory,
         build,
         secretOf: (keyId) => registry.secretOf(keyId),
-        handlersFor: (keyId) => offers.handlersFor(keyId),
+        handlersFor: (keyId) => ({ ...offers.handlersFor(keyId), ...buckets.handlersFor(keyId) }),
         onLink: (link) => registry.onLink(link),
         log,
       },
@@ -96,7 +105,7 @@ export class Controller implements AsyncDisposable {
       },
     });
     for (const cluster of registry.clusters) await jobs.load(cluster);
-    return new Controller({ home, registry, jobs, sources, offers, listener, life });
+    return new Controller({ home, registry, jobs, sources, offers, buckets, script, listener, life });
   }
 
   /** Nodes and their jobs go on; links and sources are let go. */

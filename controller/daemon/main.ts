@@ -1,10 +1,12 @@
 /** `controller.mjs`: the daemon, and the bundle of its worker threads. */
+
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { serveSourceWorker } from '../../protocol/pull/source/worker.ts';
+import { serveSdkThread } from '../buckets/sdk-thread.ts';
 import { Controller } from './controller.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
 import { log } from './log.ts';
@@ -78,6 +80,7 @@ async function answers(path: string): Promise<boolean> {
 
 if (!isMainThread) {
   if (workerData?.role === 'source') serveSourceWorker();
+  else if (workerData?.role === 'sdk') void serveSdkThread();
 } else {
   try {
     await main();

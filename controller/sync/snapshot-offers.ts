@@ -23,7 +23,7 @@ export class SnapshotOffers {
   }
 
   /** What the controller serves to the node with this key. */
-  handlersFor(keyId: string): Handlers<ControllerMethods> {
+  handlersFor(keyId: string): Pick<Handlers<ControllerMethods>, 'pull.manifest' | 'pull.chunks' | 'pull.classify'> {
     const find = (id: string): Offer => {
       const offer = this.#offers.get(`${keyId} ${id}`);
       if (offer === undefined)

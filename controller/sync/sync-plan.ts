@@ -1,10 +1,13 @@
 /** From a task to the roots that are synced: workdir first, then file mounts. */
 import { realpath } from 'node:fs/promises';
+import { TowError } from '../../protocol/base/errors.ts';
 import { bytesOf } from '../../protocol/base/root-path.ts';
+import { type AccessRequest, resolveAccess } from '../buckets/resolve-access.ts';
+import { type BucketUri, showBucketUri } from '../task/bucket-uri.ts';
 import { workdirDestination } from '../task/mount-destination.ts';
 import type { Task } from '../task/task.ts';
 import type { SourceStore } from './source-store.ts';
-import type { SyncRoot } from './sync-roots.ts';
+import type { BucketRoot, SourceRoot, SyncRoot } from './sync-root.ts';
 
 export interface RootsRequest {
   /** Absolute path of the workdir (UTF-16), if one is synced. */
@@ -13,13 +16,15 @@ export interface RootsRequest {
   readonly sendGit: boolean;
   readonly home: string;
   readonly xdgConfigHome: string | undefined;
+  readonly access: AccessRequest;
 }
 
 export async function rootsOf(request: RootsRequest, sources: SourceStore): Promise<SyncRoot[]> {
   const { sendGit, home, xdgConfigHome } = request;
-  const open = async (name: string, from: string, dest: string, level: number): Promise<SyncRoot> => {
+  const open = async (name: string, from: string, dest: string, level: number): Promise<SourceRoot> => {
     const root = bytesOf(await realpath(from));
     return {
+      type: 'source',
       name,
       from: root,
       dest: bytesOf(dest),
@@ -30,7 +35,24 @@ export async function rootsOf(request: RootsRequest, sources: SourceStore): Prom
   };
   const roots: SyncRoot[] = [];
   if (request.workdir !== undefined) roots.push(await open('workdir', request.workdir, workdirDestination, 0));
-  for (const mount of request.mounts)
+  for (const mount of request.mounts) {
     if (mount.type === 'local') roots.push(await open(mount.dest, mount.source, mount.dest, mount.level));
+    if (mount.type === 'bucket') roots.push(bucketRoot(mount.dest, mount.level, mount.uri, request.access));
+  }
   return roots;
+}
+
+function bucketRoot(dest: string, level: number, uri: BucketUri, request: AccessRequest): BucketRoot {
+  const { store, bucket, region, prefix } = uri;
+  if (store === 'local') throw new TowError('internal', 'a URI of a local bucket');
+  return {
+    type: 'bucket',
+    name: dest,
+    dest: bytesOf(dest),
+    level,
+    from: showBucketUri(uri),
+    prefix,
+    mayBeEmpty: false,
+    access: (signal) => resolveAccess({ store, bucket, region, endpoint: undefined }, request, signal),
+  };
 }

@@ -7,54 +7,17 @@ import { throwIfAborted } from '../../protocol/base/abort.ts';
 import { type Problem, TowError } from '../../protocol/base/errors.ts';
 import { displayPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
-import type { Link } from '../../protocol/link/link.ts';
-import type { ServeOptions, Snapshot } from '../../protocol/pull/source/snapshot.ts';
-import type { Source } from '../../protocol/pull/source/source.ts';
+import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import { limits } from '../../protocol/wire/limits.ts';
-import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { PullResult } from '../../protocol/wire/pull.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
-import type { ApiEvent, SyncSummary } from '../api/event.ts';
-import type { HeldRoots } from './held-roots.ts';
-import type { SnapshotOffers } from './snapshot-offers.ts';
-
-export interface SyncRoot {
-  /** What people see: `workdir`, or the mount's destination. */
-  readonly name: string;
-  /** Absolute path on this machine and destination on the nodes; latin1-held. */
-  readonly from: string;
-  readonly dest: string;
-  readonly source: Source;
-  /** How many other roots it lies in: it is synced after those. */
-  readonly level: number;
-  /** Whether another source than last time is refused. */
-  readonly guardSource: boolean;
-}
-
-export interface SyncNode {
-  readonly name: string;
-  readonly keyId: string;
-  /** Asked when it is linked. */
-  serve(): ServeOptions;
-  /** Waits, within limits, for an authenticated link. */
-  link(signal: AbortSignal): Promise<Link<AgentMethods>>;
-}
-
-export interface SyncOptions {
-  readonly verify: boolean;
-  readonly allowDelete: boolean;
-  readonly allowPartial: boolean;
-  readonly offers: SnapshotOffers;
-  readonly held: HeldRoots;
-  /** Snapshots that this command has begun to take (`lookAhead`). */
-  readonly ahead?: ReadonlyMap<SyncRoot, Promise<Snapshot>>;
-  emit(event: ApiEvent): void;
-}
+import type { SyncSummary } from '../api/event.ts';
+import { copyToNodes } from './copy-to-nodes.ts';
+import { onNode, problemsShown, reportNode } from './report-node.ts';
+import { maxResumes, type SourceRoot, type SyncNode, type SyncOptions, type SyncRoot } from './sync-root.ts';
 
 /** Scans of one root before giving up on a source that never stands still. */
 const maxScans = 5;
-/** Times a pull is resumed after a lost link. */
-const maxResumes = 5;
 
 /**
  * Syncs all roots to all nodes, in parallel but for those that lie in another one. Rejects with `partial-source` when something cannot be read (unless
@@ -76,6 +39,14 @@ export async function syncRoots(
   return { roots: roots.length, nodes: nodes.length, ...totals, seconds: (performance.now() - started) / 1000 };
 
   async function syncOne(root: SyncRoot, inner: AbortSignal): Promise<void> {
+    if (root.type === 'bucket') {
+      const copied = await copyToNodes(nodes, root, options, inner);
+      totals.files += copied.files;
+      totals.logicalBytes += copied.bytes;
+      totals.conflicts += copied.conflicts;
+      totals.problems += copied.problems;
+      return;
+    }
     const { snapshot, results } = await syncRoot(nodes, root, options, inner);
     totals.files += snapshot.totals.files;
     totals.logicalBytes += snapshot.totals.bytes;
@@ -90,7 +61,7 @@ export async function syncRoots(
 
 async function syncRoot(
   nodes: readonly SyncNode[],
-  root: SyncRoot,
+  root: SourceRoot,
   options: SyncOptions,
   signal: AbortSignal,
 ): Promise<{ snapshot: Snapshot; results: PullResult[] }> {
@@ -112,7 +83,7 @@ async function syncRoot(
     }
     await group.wait();
     if (moved === undefined) {
-      for (const node of nodes) report(node, root, results.get(node.name), options);
+      for (const node of nodes) reportNode(node, root, results.get(node.name), options);
       return { snapshot, results: [...results.values()] };
     }
     if (scan === maxScans) {
@@ -136,11 +107,11 @@ export function lookAhead(
   roots: readonly SyncRoot[],
   options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>,
   signal: AbortSignal,
-): ReadonlyMap<SyncRoot, Promise<Snapshot>> {
+): ReadonlyMap<SourceRoot, Promise<Snapshot>> {
   const first = Math.min(...roots.map(({ level }) => level));
-  const ahead = new Map<SyncRoot, Promise<Snapshot>>();
+  const ahead = new Map<SourceRoot, Promise<Snapshot>>();
   for (const root of roots) {
-    if (root.level !== first) continue;
+    if (root.level !== first || root.type !== 'source') continue;
     const snapshot = takeSnapshot(root, options, signal);
     // Told to whoever waits for it.
     snapshot.catch(() => undefined);
@@ -151,7 +122,7 @@ export function lookAhead(
 
 /** Scans the source; warnings and problems go to the user, problems end the sync unless they are allowed. */
 export async function takeSnapshot(
-  root: SyncRoot,
+  root: SourceRoot,
   options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>,
   signal: AbortSignal,
 ): Promise<Snapshot> {
@@ -192,9 +163,7 @@ export async function takeSnapshot(
   return snapshot;
 }
 
-const problemsShown = 10;
-
-function partialSource(root: SyncRoot, problems: readonly Problem[]): TowError {
+function partialSource(root: SourceRoot, problems: readonly Problem[]): TowError {
   const [first] = problems;
   const unstable = problems.every(({ code }) => code === 'source-unstable');
   const named = problems.slice(0, problemsShown).map(({ path, message }) => `${displayPath(path)}: ${message}`);
@@ -213,7 +182,7 @@ function partialSource(root: SyncRoot, problems: readonly Problem[]): TowError {
 
 async function pullOnNode(
   node: SyncNode,
-  root: SyncRoot,
+  root: SourceRoot,
   snapshot: Snapshot,
   options: SyncOptions,
   signal: AbortSignal,
@@ -260,49 +229,4 @@ async function pullOnNode(
   } finally {
     withdraw();
   }
-}
-
-/** Says which node an error is about. */
-function onNode(node: SyncNode, error: unknown): unknown {
-  if (!(error instanceof TowError) || error.code === 'cancelled' || error.code === 'source-changed') return error;
-  return new TowError(error.code, `${node.name}: ${error.message}`, {
-    cause: error.cause,
-    retryable: error.retryable,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
-}
-
-function report(node: SyncNode, root: SyncRoot, result: PullResult | undefined, options: SyncOptions): void {
-  for (const problem of result?.problems.slice(0, problemsShown) ?? []) {
-    options.emit({
-      type: 'note',
-      level: 'warning',
-      text: `${node.name}: ${root.name}: ${displayPath(problem.path)}: ${problem.message}`,
-    });
-  }
-  refusePartial(node, root, result, options);
-  const count = result?.conflicts.length ?? 0;
-  if (count === 0) return;
-  const [first] = result?.conflicts ?? [];
-  options.emit({
-    type: 'note',
-    level: 'warning',
-    text: `${node.name}: ${root.name}: ${count === 1 ? 'one path was' : `${count} paths were`} changed on the node and replaced; the node's version is kept (${displayPath(first?.path ?? '')}${count > 1 ? ', …' : ''})`,
-    hint: 'tow conflicts ls shows kept versions, tow conflicts restore puts one back',
-  });
-}
-
-/** Damaged state was set aside and dealt with; any other problem means that the tree on the node is not the source's. */
-function refusePartial(node: SyncNode, root: SyncRoot, result: PullResult | undefined, options: SyncOptions): void {
-  const missing = result?.problems.filter(({ code }) => code !== 'journal-damaged' && code !== 'ledger-damaged') ?? [];
-  const [first] = missing;
-  if (first === undefined || options.allowPartial) return;
-  throw new TowError(
-    first.code,
-    `${node.name}: ${root.name}: ${missing.length} of its paths could not be put in place, the first is ${displayPath(first.path)}`,
-    {
-      cause: new Error(first.message),
-      hint: 'mend that on the node and sync again, or go on without them: --allow-partial',
-    },
-  );
 }

@@ -50,6 +50,11 @@ export function parseBucketUri(text: string): BucketUri | BadBucket {
   return bucketNameProblem(bucket, store) ?? { store, region, bucket, prefix };
 }
 
+export function showBucketUri({ store, region, bucket, prefix }: BucketUri): string {
+  const scheme = [...stores].find(([, kind]) => kind === store)?.[0] ?? store;
+  return `${scheme}://${[...(region === undefined ? [] : [region]), bucket, ...(prefix === '' ? [] : [prefix])].join('/')}`;
+}
+
 interface NameRule {
   readonly longest: number;
   readonly pattern: RegExp;

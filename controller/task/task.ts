@@ -82,9 +82,9 @@ export function refuseUnbuilt(task: Task): void {
       hint: 'clone it here and name the directory',
     });
   }
-  const bucket = task.fileMounts.find(({ type }) => type !== 'local');
-  if (bucket === undefined) return;
-  throw new TowError('not-supported', `${bucket.dest}: buckets and storages are not built yet`, {
-    hint: 'mount a local path, or take this mount out of the task',
+  const storage = task.fileMounts.find(({ type }) => type === 'storage');
+  if (storage === undefined) return;
+  throw new TowError('not-supported', `${storage.dest}: storages are not built yet`, {
+    hint: 'mount a local path or a bucket (s3://…), or take this mount out of the task',
   });
 }

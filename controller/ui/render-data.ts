@@ -44,8 +44,8 @@ export function renderRow(data: ApiData): readonly string[] {
     case 'plan':
       return [
         `${plainText(data.source)} → ${plainText(data.root)}`,
-        `${countText(data.files)} files`,
-        bytesText(data.bytes),
+        data.files === undefined ? '' : `${countText(data.files)} files`,
+        data.bytes === undefined ? '' : bytesText(data.bytes),
       ];
     default:
       return assertNever(data);

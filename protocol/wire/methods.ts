@@ -1,4 +1,5 @@
 import { conflictsList, conflictsPrune, conflictsRestore } from './conflict.ts';
+import { bucketAccess, copyRun } from './copy.ts';
 import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
 import { pullChunks, pullClassify, pullManifest, pullRun } from './pull.ts';
@@ -8,6 +9,7 @@ export const agentMethods = {
   'node.info': nodeInfo,
   'node.stop': nodeStop,
   'pull.run': pullRun,
+  'copy.run': copyRun,
   'conflicts.list': conflictsList,
   'conflicts.restore': conflictsRestore,
   'conflicts.prune': conflictsPrune,
@@ -24,6 +26,7 @@ export const controllerMethods = {
   'pull.manifest': pullManifest,
   'pull.chunks': pullChunks,
   'pull.classify': pullClassify,
+  'bucket.access': bucketAccess,
 } as const;
 
 export type AgentMethods = typeof agentMethods;

@@ -78,8 +78,9 @@ export class TestJobNode implements JobNode, AsyncDisposable {
       'conflicts.list': refuse,
       'conflicts.restore': refuse,
       'conflicts.prune': refuse,
+      'copy.run': refuse,
     };
-    const served = { 'pull.manifest': refuse, 'pull.chunks': refuse, 'pull.classify': refuse };
+    const served = { 'pull.manifest': refuse, 'pull.chunks': refuse, 'pull.classify': refuse, 'bucket.access': refuse };
     const [, link] = await Promise.all([
       openLink(
         sockets.dialler,

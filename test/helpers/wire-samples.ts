@@ -32,7 +32,45 @@ const error: ErrorBody = {
   retryable: true,
 };
 
+const access = {
+  service: 's3',
+  provider: 'other',
+  bucket: 'datasets',
+  region: 'eu-central-1',
+  endpoint: 'https://s3.example.org',
+  credentials: {
+    type: 'keys',
+    accessKeyId: 'AKIA',
+    secretAccessKey: 'hush',
+    sessionToken: 'now',
+    expiresAt: 1_800_000_000_000,
+  },
+} as const;
+const event = { phase: 'fetch', files: 1, totalFiles: 2, bytes: 3, totalBytes: 4 } as const;
+
 export const agentSamples: MethodSamples<AgentMethods> = {
+  'copy.run': {
+    params: {
+      dest,
+      access,
+      offer: 'o-1f',
+      prefix: 'images/träin',
+      mayBeEmpty: false,
+      allowDelete: true,
+      verify: false,
+    },
+    event,
+    result: {
+      files: 3,
+      bytes: 2 ** 40,
+      fetchedBytes: 7,
+      placed: 1,
+      removed: 2,
+      conflicts: [{ id: 'copy-1', path, reason: 'changed' }],
+      problems: [{ path, code: 'unsafe-key', message: 'it has the name ..' }],
+      problemCount: 1,
+    },
+  },
   'node.info': {
     params: {},
     result: {
@@ -113,6 +151,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
 };
 
 export const controllerSamples: MethodSamples<ControllerMethods> = {
+  'bucket.access': { params: { offer: 'o-1f' }, result: { access } },
   'pull.manifest': { params: { snapshot: 's-1f' }, result: {} },
   'pull.chunks': { params: { snapshot: 's-1f', ranges: [0, 5, 100_000, 1] }, result: {} },
   'pull.classify': { params: { snapshot: 's-1f', paths: [path] }, result: { ignored: [0] } },

@@ -20,7 +20,12 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
   const known = controller.registry.find(name);
   known?.checkFits(infra, numNodes);
   const roots = await openRoots(
-    { workdir: workdirOf(task, command.task, undefined), mounts: task.fileMounts, sendGit: task.sync.git },
+    {
+      workdir: workdirOf(task, command.task, undefined),
+      mounts: task.fileMounts,
+      sendGit: task.sync.git,
+      credentials: task.sync.credentials,
+    },
     context,
     controller,
   );

@@ -10,14 +10,8 @@ import { followJob } from '../../jobs/follow-job.ts';
 import type { Job } from '../../jobs/job.ts';
 import type { ReservedJob } from '../../jobs/jobs.ts';
 import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
-import {
-  lookAhead,
-  type SyncNode,
-  type SyncOptions,
-  type SyncRoot,
-  syncRoots,
-  takeSnapshot,
-} from '../../sync/sync-roots.ts';
+import type { SyncNode, SyncOptions, SyncRoot } from '../../sync/sync-root.ts';
+import { lookAhead, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
 import type { Task } from '../../task/task.ts';
 import type { CommandResult } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
@@ -39,13 +33,19 @@ export function workdirOf(task: Task, options: TaskOptions, cluster: Cluster | u
 }
 
 export async function openRoots(
-  request: Omit<RootsRequest, 'home' | 'xdgConfigHome'>,
+  request: Omit<RootsRequest, 'home' | 'xdgConfigHome' | 'access'> & Pick<Task['sync'], 'credentials'>,
   context: CommandContext,
   controller: Controller,
 ): Promise<SyncRoot[]> {
+  const home = homeOf(context, controller);
   try {
     return await rootsOf(
-      { ...request, home: homeOf(context, controller), xdgConfigHome: context.env['XDG_CONFIG_HOME'] },
+      {
+        ...request,
+        home,
+        xdgConfigHome: context.env['XDG_CONFIG_HOME'],
+        access: { script: controller.script, env: context.env, home, credentials: request.credentials },
+      },
       controller.sources,
     );
   } catch (error) {
@@ -84,6 +84,7 @@ export async function syncCluster(
       allowDelete,
       allowPartial,
       offers: controller.offers,
+      buckets: controller.buckets,
       held: controller.held,
       ...(ahead === undefined ? {} : { ahead }),
       emit: (event) => context.emit(event),
@@ -107,6 +108,10 @@ export async function showPlan(
   context: CommandContext,
 ): Promise<void> {
   for (const root of roots) {
+    if (root.type === 'bucket') {
+      context.emit({ type: 'data', kind: 'plan', root: displayPath(root.dest), source: root.from });
+      continue;
+    }
     const { totals } = await takeSnapshot(root, { ...options, emit: (event) => context.emit(event) }, context.signal);
     context.emit({
       type: 'data',

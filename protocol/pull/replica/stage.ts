@@ -3,6 +3,7 @@
  * node has none of that name; the whole `tree` when there is no root; `boot` names the boot that it was begun in. What an earlier pull left is used again.
  */
 import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { bootId } from '../../base/boot-id.ts';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
@@ -107,9 +108,4 @@ export class Stage {
 
 function readText(path: Buffer): string | undefined {
   return look(path) === undefined ? undefined : readFileSync(path, 'utf8');
-}
-
-function bootId(): string | undefined {
-  const path = Buffer.from('/proc/sys/kernel/random/boot_id');
-  return look(path) === undefined ? undefined : readFileSync(path, 'utf8').trim();
 }

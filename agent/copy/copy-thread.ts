@@ -1,0 +1,80 @@
+/** A thread for each copy: its file work blocks, and to end the thread is to cancel it. */
+import { Worker } from 'node:worker_threads';
+import { cancelled } from '../../protocol/base/abort.ts';
+import { TowError } from '../../protocol/base/errors.ts';
+import { fromWorkerError, toWorkerError, type WorkerError } from '../../protocol/base/worker-message.ts';
+import type { PullEvent } from '../../protocol/wire/pull.ts';
+import type { StoreAccess } from '../../protocol/wire/store-access.ts';
+import type { CopyOptions, CopyResult } from './copy-root.ts';
+
+export interface CopyInput {
+  readonly role: 'copy';
+  readonly access: StoreAccess;
+  readonly options: CopyOptions;
+}
+
+/** From the thread. */
+export type CopyMessage =
+  | { readonly type: 'event'; readonly event: PullEvent }
+  | { readonly type: 'note'; readonly text: string }
+  | { readonly type: 'refresh' }
+  | { readonly type: 'done'; readonly result: CopyResult }
+  | { readonly type: 'failed'; readonly error: WorkerError };
+
+/** To the thread, for `refresh`. */
+export type CopyReply =
+  | { readonly type: 'access'; readonly access: StoreAccess }
+  | { readonly type: 'refused'; readonly error: WorkerError };
+
+export interface CopyCallbacks {
+  event(event: PullEvent): void;
+  /** For the log. */
+  note(text: string): void;
+  refresh(): Promise<StoreAccess>;
+}
+
+/** Runs a copy; see `copyRoot`. `script` is the bundle that serves the role 'copy'. */
+export async function runCopy(
+  script: string,
+  input: CopyInput,
+  callbacks: CopyCallbacks,
+  signal: AbortSignal,
+): Promise<CopyResult> {
+  const worker = new Worker(script, { workerData: input });
+  const post = (reply: CopyReply): void => worker.postMessage(reply);
+  try {
+    return await new Promise<CopyResult>((resolve, reject) => {
+      const abort = (): void => reject(signal.reason instanceof TowError ? signal.reason : cancelled());
+      if (signal.aborted) abort();
+      signal.addEventListener('abort', abort, { once: true });
+      worker.on('error', reject);
+      worker.on('exit', () => reject(new TowError('internal', 'the thread of a copy ended')));
+      worker.on('message', (message: CopyMessage) => {
+        switch (message.type) {
+          case 'event':
+            callbacks.event(message.event);
+            break;
+          case 'note':
+            callbacks.note(message.text);
+            break;
+          case 'refresh':
+            callbacks.refresh().then(
+              (access) => post({ type: 'access', access }),
+              (error: unknown) => post({ type: 'refused', error: toWorkerError(error) }),
+            );
+            break;
+          case 'done':
+            resolve(message.result);
+            break;
+          case 'failed':
+            reject(fromWorkerError(message.error));
+            break;
+        }
+      });
+    });
+  } finally {
+    worker.removeAllListeners();
+    worker.on('error', () => undefined);
+    await worker.terminate();
+  }
+}

@@ -1,0 +1,147 @@
+/** Fetches objects into the stage, many at once, small ones whole and large ones by ranges. */
+import { throwIfAborted } from '../../protocol/base/abort.ts';
+import { type Problem, TowError } from '../../protocol/base/errors.ts';
+import { bytesOf, type RootPath } from '../../protocol/base/root-path.ts';
+import { Slots } from '../../protocol/base/slots.ts';
+import { TaskGroup } from '../../protocol/base/task-group.ts';
+import type { ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
+import type { CopyStage } from './copy-stage.ts';
+import { RangedFetch } from './fetch-ranges.ts';
+import { fetchSmall, smallBytes } from './fetch-small.ts';
+
+export interface WantedObject {
+  readonly path: RootPath;
+  readonly object: ObjectStat;
+}
+
+export interface FetchEvents {
+  /** The object is in the stage, whole. */
+  staged(wanted: WantedObject, where: string): void;
+  /** It is a directory by its metadata. */
+  directory(path: RootPath): void;
+  /** It is not in the bucket any more. */
+  gone(path: RootPath): void;
+  problem(problem: Problem): void;
+  bytes(count: number): void;
+}
+
+/** Times an object is fetched anew that changes while it is fetched. */
+const maxRounds = 3;
+
+/** Requests at once: enough to hide the round trips of small objects. */
+export const fetchWidth = 32;
+
+/**
+ * Fetches all of `wanted`. An object that was replaced meanwhile is fetched in its new version. Rejects with what ends
+ * the whole: the service is out of reach, access has ended, the disk is full, or `signal`.
+ */
+export async function fetchAll(
+  store: ObjectStore,
+  stage: CopyStage,
+  wanted: readonly WantedObject[],
+  events: FetchEvents,
+  signal: AbortSignal,
+): Promise<void> {
+  let left = wanted;
+  for (let round = 1; left.length > 0; round += 1) {
+    const again: { readonly wanted: WantedObject; readonly error: TowError }[] = [];
+    await fetchRound(store, stage, left, events, again, signal);
+    if (round === maxRounds) {
+      for (const { wanted: one, error } of again) events.problem(problemOf(one.path, error));
+      return;
+    }
+    left = await lookAgain(store, again, events, signal);
+  }
+}
+
+async function fetchRound(
+  store: ObjectStore,
+  stage: CopyStage,
+  wanted: readonly WantedObject[],
+  events: FetchEvents,
+  again: { readonly wanted: WantedObject; readonly error: TowError }[],
+  signal: AbortSignal,
+): Promise<void> {
+  const slots = new Slots(fetchWidth);
+  const queue = wanted.values();
+  const group = new TaskGroup(signal);
+  for (let worker = 0; worker < Math.min(fetchWidth, wanted.length); worker += 1) {
+    group.run(async (inner) => {
+      for (const one of queue) {
+        throwIfAborted(inner);
+        try {
+          await fetchOne(store, stage, one, events, slots, inner);
+        } catch (error) {
+          if (!(error instanceof TowError) || inner.aborted) throw error;
+          if (mayBeMended.has(error.code)) again.push({ wanted: one, error });
+          else if (concernsOne.has(error.code)) events.problem(problemOf(one.path, error));
+          else throw error;
+        }
+      }
+    });
+  }
+  await group.wait();
+}
+
+const mayBeMended = new Set(['object-changed', 'object-missing', 'object-corrupt']);
+const concernsOne = new Set(['store-forbidden', 'not-supported']);
+
+async function fetchOne(
+  store: ObjectStore,
+  stage: CopyStage,
+  wanted: WantedObject,
+  events: FetchEvents,
+  slots: Slots,
+  signal: AbortSignal,
+): Promise<void> {
+  const { path, object } = wanted;
+  const where = stage.where(path, object);
+  if (stage.has(path, object)) {
+    events.bytes(object.size);
+    events.staged(wanted, where);
+    return;
+  }
+  if (object.size <= smallBytes) {
+    const kind = await slots.run(() => fetchSmall(store, object, where, signal));
+    events.bytes(object.size);
+    if (kind === 'file') events.staged(wanted, where);
+    else events.directory(path);
+    return;
+  }
+  using ranged = new RangedFetch(store, object, where);
+  events.bytes(ranged.heldBytes);
+  if (ranged.ranges.length === 0) await ranged.finishHeld(signal);
+  const queue = ranged.ranges.values();
+  const group = new TaskGroup(signal);
+  for (let worker = 0; worker < Math.min(fetchWidth, ranged.ranges.length); worker += 1) {
+    group.run(async (inner) => {
+      for (const index of queue)
+        await slots.run(async () => {
+          throwIfAborted(inner);
+          await ranged.fetch(index, (bytes) => events.bytes(bytes), inner);
+        });
+    });
+  }
+  await group.wait();
+  events.staged(wanted, where);
+}
+
+/** What became of the objects that were not what the listing said. */
+async function lookAgain(
+  store: ObjectStore,
+  again: readonly { readonly wanted: WantedObject; readonly error: TowError }[],
+  events: FetchEvents,
+  signal: AbortSignal,
+): Promise<readonly WantedObject[]> {
+  const left: WantedObject[] = [];
+  for (const { wanted } of again) {
+    const head = await store.head(wanted.object.key, signal);
+    if (head === undefined) events.gone(wanted.path);
+    else left.push({ path: wanted.path, object: head });
+  }
+  return left;
+}
+
+function problemOf(path: RootPath, error: TowError): Problem {
+  return { path, code: error.code, message: bytesOf(error.message) };
+}

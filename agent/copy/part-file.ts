@@ -1,0 +1,111 @@
+import { createHash, type Hash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
+import type { PosixMetadata } from '../../protocol/store/posix-metadata.ts';
+import { applyPosix } from './apply-posix.ts';
+
+/** Bytes of one request of a large object. */
+export const rangeBytes = 8 << 20;
+
+const done = 1;
+const readBytes = 1 << 20;
+
+/**
+ * A large object on its way: `.part` takes its ranges in any order, `.done` has a byte for each that is whole, so that a
+ * run that is killed loses the ranges it was at. All methods block.
+ */
+export class PartFile implements Disposable {
+  /** Indexes of the ranges that lack. */
+  readonly lacking: readonly number[];
+  readonly size: number;
+  readonly #path: string;
+  readonly #fd: number;
+  readonly #doneFd: number;
+  readonly #done: Buffer;
+  #left: number;
+  readonly #hash: Hash | undefined;
+  #hashed = 0;
+
+  /** `path`: where the object is to be staged, latin1. `checked`: whether its MD5 will be asked for. */
+  constructor(path: string, size: number, checked: boolean) {
+    this.#path = path;
+    this.size = size;
+    const ranges = Math.ceil(size / rangeBytes);
+    this.#fd = openSync(this.#name('part'), constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#doneFd = openSync(this.#name('done'), constants.O_RDWR | constants.O_CREAT, 0o600);
+    const known = readFileSync(this.#name('done'));
+    this.#done = Buffer.alloc(ranges);
+    known.copy(this.#done, 0, 0, ranges);
+    this.lacking = [...this.#done.keys()].filter((at) => this.#done[at] !== done);
+    this.#left = this.lacking.length;
+    ftruncateSync(this.#fd, size);
+    this.#hash = checked ? createHash('md5') : undefined;
+  }
+
+  range(index: number): { readonly start: number; readonly end: number } {
+    return { start: index * rangeBytes, end: Math.min(this.size, (index + 1) * rangeBytes) };
+  }
+
+  write(position: number, bytes: Uint8Array): void {
+    writeAll(this.#fd, bytes, position);
+  }
+
+  /** A range is whole. Returns whether all are. */
+  finishRange(index: number): boolean {
+    this.#done[index] = done;
+    writeSync(this.#doneFd, this.#done, index, 1, index);
+    this.#left -= 1;
+    this.#hashOn();
+    return this.#left === 0;
+  }
+
+  /** MD5 of it all, lower-case hex, once all ranges are whole. */
+  md5(): string | undefined {
+    this.#hashOn();
+    return this.#hash?.copy().digest('hex');
+  }
+
+  /** Gives the finished file its times and its name in the stage. */
+  finish(posix: PosixMetadata): void {
+    applyPosix(this.#fd, posix);
+    renameSync(this.#name('part'), Buffer.from(this.#path, 'latin1'));
+    rmSync(this.#name('done'), { force: true });
+  }
+
+  /** What came is of no use. */
+  discard(): void {
+    rmSync(this.#name('part'), { force: true });
+    rmSync(this.#name('done'), { force: true });
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+    closeSync(this.#doneFd);
+  }
+
+  /** Hashes as far as the ranges at the front are whole, from the page cache. */
+  #hashOn(): void {
+    if (this.#hash === undefined) return;
+    const buffer = Buffer.allocUnsafe(readBytes);
+    while (this.#hashed < this.size && this.#done[Math.floor(this.#hashed / rangeBytes)] === done) {
+      const { end } = this.range(Math.floor(this.#hashed / rangeBytes));
+      const bytes = readSync(this.#fd, buffer, 0, Math.min(readBytes, end - this.#hashed), this.#hashed);
+      this.#hash.update(buffer.subarray(0, bytes));
+      this.#hashed += bytes;
+    }
+  }
+
+  #name(suffix: 'part' | 'done'): Buffer {
+    return Buffer.from(`${this.#path}.${suffix}`, 'latin1');
+  }
+}

@@ -1,0 +1,55 @@
+import type { Problem } from '../../protocol/base/errors.ts';
+import { bytesOf, parentOf, type RootPath } from '../../protocol/base/root-path.ts';
+import type { ObjectStat } from '../../protocol/store/object-store.ts';
+import { keyPath } from './key-path.ts';
+
+/** What a listing comes to on the node. */
+export class Wanted {
+  /** By path; '' when the root is one object. */
+  readonly files = new Map<RootPath, ObjectStat>();
+  readonly directories = new Set<RootPath>();
+  readonly problems: Problem[] = [];
+  readonly #prefix: string;
+
+  /** `prefix` of the keys that are to be relative to the root: '' or with a slash at its end. */
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  add(object: ObjectStat): void {
+    const relative = object.key.slice(this.#prefix.length);
+    // The marker of the root itself.
+    if (relative === '') return;
+    const place = keyPath(relative);
+    if (place.type === 'unsafe') {
+      this.#problem(bytesOf(relative), `this key cannot be a path: ${place.why}`);
+      return;
+    }
+    if (place.type === 'directory') {
+      // Bytes under a key that ends with a slash have no file to lie in.
+      if (object.size > 0) this.#problem(place.path, 'this key ends with a slash and has bytes');
+      this.#directory(place.path);
+      return;
+    }
+    this.files.set(place.path, object);
+    this.#directory(parentOf(place.path));
+  }
+
+  /** After the last object: where a name is an object and a directory, it is a directory. */
+  settle(): void {
+    for (const path of this.directories) {
+      const file = this.files.get(path);
+      if (file === undefined) continue;
+      this.files.delete(path);
+      if (file.size > 0) this.#problem(path, 'this key is an object, and there are others below it');
+    }
+  }
+
+  #directory(path: RootPath): void {
+    for (let at = path; at !== '' && !this.directories.has(at); at = parentOf(at)) this.directories.add(at);
+  }
+
+  #problem(path: RootPath, message: string): void {
+    this.problems.push({ path, code: 'unsafe-key', message });
+  }
+}

@@ -1,0 +1,74 @@
+import type * as Sdk from '../../protocol/store/s3/sdk.ts';
+
+/** In a thread with the request's environment: what Amazon's client finds for S3. */
+
+export interface AwsFound {
+  /** Undefined when none are set up. */
+  readonly keys:
+    | {
+        readonly accessKeyId: string;
+        readonly secretAccessKey: string;
+        readonly sessionToken: string | undefined;
+        /** Milliseconds since 1970. */
+        readonly expiresAt: number | undefined;
+      }
+    | undefined;
+  readonly region: string | undefined;
+  /** Undefined: Amazon's own. */
+  readonly endpoint: string | undefined;
+}
+
+const usualRegion = 'us-east-1';
+
+export async function findAws(): Promise<AwsFound> {
+  const sdk = await import('../../protocol/store/s3/sdk.ts');
+  const [keys, place] = await Promise.all([findKeys(sdk), findPlace(sdk)]);
+  return { keys, ...place };
+}
+
+async function findKeys(sdk: typeof Sdk): Promise<AwsFound['keys']> {
+  try {
+    const { accessKeyId, secretAccessKey, sessionToken, expiration } = await sdk.fromNodeProviderChain()();
+    return { accessKeyId, secretAccessKey, sessionToken, expiresAt: expiration?.getTime() };
+  } catch (error) {
+    // The chain's way to say that it found nothing.
+    if (
+      error instanceof Error &&
+      error.name === 'CredentialsProviderError' &&
+      'tryNextLink' in error &&
+      error.tryNextLink === true
+    )
+      return undefined;
+    throw error;
+  }
+}
+
+interface Place {
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number;
+  readonly path: string;
+}
+
+/** Region and endpoint, from wherever the client takes them: read off a request that is never sent. */
+async function findPlace(sdk: typeof Sdk): Promise<Pick<AwsFound, 'region' | 'endpoint'>> {
+  const region = await new sdk.S3Client({}).config.region().catch(() => undefined);
+  let endpoint: string | undefined;
+  const client = new sdk.S3Client({
+    region: region ?? usualRegion,
+    forcePathStyle: true,
+    maxAttempts: 1,
+    credentials: { accessKeyId: 'none', secretAccessKey: 'none' },
+    requestHandler: {
+      handle: async (request: Place) => {
+        const { protocol, hostname, port, path } = request;
+        const base = path.replace(/\/bucket\/?$/, '');
+        if (!/\.amazonaws\.com(?:\.cn)?$/.test(hostname))
+          endpoint = `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${base}`;
+        throw new Error('this request is not sent');
+      },
+    },
+  });
+  await client.send(new sdk.HeadBucketCommand({ Bucket: 'bucket' })).catch(() => undefined);
+  return { region, endpoint };
+}

@@ -1,0 +1,67 @@
+/** What a node says of one root, told to the user: problems, and what was kept. */
+import { type Problem, TowError } from '../../protocol/base/errors.ts';
+import { displayPath } from '../../protocol/base/root-path.ts';
+import type { ApiEvent } from '../api/event.ts';
+
+/** Problems shown one by one. */
+export const problemsShown = 10;
+
+interface Named {
+  readonly name: string;
+}
+
+/** What pulls and copies have in common. */
+interface NodeResult {
+  readonly problems: readonly Problem[];
+  readonly conflicts: readonly { readonly path: string }[];
+}
+
+interface ReportOptions {
+  readonly allowPartial: boolean;
+  emit(event: ApiEvent): void;
+}
+
+/** Says which node an error is about. */
+export function onNode(node: Named, error: unknown): unknown {
+  if (!(error instanceof TowError) || error.code === 'cancelled' || error.code === 'source-changed') return error;
+  return new TowError(error.code, `${node.name}: ${error.message}`, {
+    cause: error.cause,
+    retryable: error.retryable,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
+
+export function reportNode(node: Named, root: Named, result: NodeResult | undefined, options: ReportOptions): void {
+  for (const problem of result?.problems.slice(0, problemsShown) ?? []) {
+    options.emit({
+      type: 'note',
+      level: 'warning',
+      text: `${node.name}: ${root.name}: ${displayPath(problem.path)}: ${problem.message}`,
+    });
+  }
+  refusePartial(node, root, result, options);
+  const count = result?.conflicts.length ?? 0;
+  if (count === 0) return;
+  const [first] = result?.conflicts ?? [];
+  options.emit({
+    type: 'note',
+    level: 'warning',
+    text: `${node.name}: ${root.name}: ${count === 1 ? 'one path was' : `${count} paths were`} changed on the node and replaced; the node's version is kept (${displayPath(first?.path ?? '')}${count > 1 ? ', …' : ''})`,
+    hint: 'tow conflicts ls shows kept versions, tow conflicts restore puts one back',
+  });
+}
+
+/** Damaged state was set aside and dealt with; any other problem means that the tree on the node is not the source's. */
+function refusePartial(node: Named, root: Named, result: NodeResult | undefined, options: ReportOptions): void {
+  const missing = result?.problems.filter(({ code }) => code !== 'journal-damaged' && code !== 'ledger-damaged') ?? [];
+  const [first] = missing;
+  if (first === undefined || options.allowPartial) return;
+  throw new TowError(
+    first.code,
+    `${node.name}: ${root.name}: ${missing.length} of its paths could not be put in place, the first is ${displayPath(first.path)}`,
+    {
+      cause: new Error(first.message),
+      hint: 'mend that on the node and sync again, or go on without them: --allow-partial',
+    },
+  );
+}

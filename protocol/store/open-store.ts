@@ -1,0 +1,29 @@
+import { TowError } from '../base/errors.ts';
+import type { StoreAccess } from '../wire/store-access.ts';
+import type { ObjectStore } from './object-store.ts';
+import { openS3Store } from './s3/open-s3-store.ts';
+
+export interface OpenStoreOptions {
+  /** Requests at once. */
+  readonly connections: number;
+  /** Newer access to the same bucket, when what was given ends. */
+  refresh(): Promise<StoreAccess>;
+}
+
+/** Opens a bucket of a cloud. Asks nothing of it yet. */
+export async function openStore(access: StoreAccess, options: OpenStoreOptions): Promise<ObjectStore> {
+  switch (access.service) {
+    case 's3':
+      return await openS3Store(access, {
+        connections: options.connections,
+        refresh: async () => {
+          const newer = await options.refresh();
+          if (newer.service !== 's3') throw new TowError('bad-message', 'access to another service than before');
+          return newer;
+        },
+      });
+    case 'gcs':
+    case 'local':
+      throw new TowError('not-supported', `no ${access.service} buckets here`);
+  }
+}

@@ -1,0 +1,42 @@
+import * as v from 'valibot';
+import { limits } from './limits.ts';
+import { method } from './method.ts';
+import { conflictSchema, pullEventSchema } from './pull.ts';
+import { countSchema, idSchema, latin1, problemSchema } from './schema.ts';
+import { storeAccessSchema } from './store-access.ts';
+
+export const copyResultSchema = v.object({
+  files: countSchema,
+  bytes: countSchema,
+  /** Of objects that were fetched. */
+  fetchedBytes: countSchema,
+  placed: countSchema,
+  removed: countSchema,
+  conflicts: v.array(conflictSchema),
+  problems: v.array(problemSchema),
+  problemCount: countSchema,
+});
+export type CopyWireResult = v.InferOutput<typeof copyResultSchema>;
+
+/**
+ * Controller to agent: make the root at `dest` what a bucket has below `prefix`, or the one object of that key. The agent
+ * asks the bucket itself. Cancelling leaves whole files, old or new, and what was fetched for the next time.
+ */
+export const copyRun = method(
+  v.object({
+    dest: latin1(limits.pathBytes),
+    access: storeAccessSchema,
+    /** For `bucket.access`, when that ends. */
+    offer: idSchema,
+    /** Without a slash at its end; '' is the whole bucket. */
+    prefix: v.pipe(v.string(), v.maxLength(1024)),
+    mayBeEmpty: v.boolean(),
+    allowDelete: v.boolean(),
+    verify: v.boolean(),
+  }),
+  pullEventSchema,
+  copyResultSchema,
+);
+
+/** Agent to controller: what opens the bucket that was offered, newly asked for. */
+export const bucketAccess = method(v.object({ offer: idSchema }), v.never(), v.object({ access: storeAccessSchema }));
