@@ -123,7 +123,7 @@ export async function copyRoot(
     );
     placer.flush();
     placer.removeDirectories([...ledger.directories].filter((path) => path !== '' && !wanted.directories.has(path)));
-    reportFetch(true);
+    if (totals.files > 0) reportFetch(true);
     if (placer.placed + placer.removed > 0 || plan.adopted > 0 || read === undefined) {
       syncStage(stagePath);
       writeCopyLedger(ledgerPath, ledger);

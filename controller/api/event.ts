@@ -107,6 +107,8 @@ export interface SyncSummary {
   readonly logicalBytes: number;
   /** Bytes that left this machine for all nodes. */
   readonly sentBytes: number;
+  /** Bytes that all nodes fetched from buckets, if there were any to copy. */
+  readonly fetchedBytes?: number;
   readonly seconds: number;
   readonly conflicts: number;
   readonly problems: number;

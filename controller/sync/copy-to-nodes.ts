@@ -11,6 +11,7 @@ export interface CopyTotals {
   readonly files: number;
   readonly bytes: number;
   /** Of all. */
+  readonly fetchedBytes: number;
   readonly conflicts: number;
   readonly problems: number;
 }
@@ -37,14 +38,16 @@ export async function copyToNodes(
   await group.wait();
   let conflicts = 0;
   let problems = 0;
+  let fetchedBytes = 0;
   for (const node of nodes) {
     const result = results.get(node.name);
     conflicts += result?.conflicts.length ?? 0;
     problems += result?.problemCount ?? 0;
+    fetchedBytes += result?.fetchedBytes ?? 0;
     reportNode(node, root, result, options);
   }
   const [first] = results.values();
-  return { files: first?.files ?? 0, bytes: first?.bytes ?? 0, conflicts, problems };
+  return { files: first?.files ?? 0, bytes: first?.bytes ?? 0, fetchedBytes, conflicts, problems };
 
   async function copyToNode(
     node: SyncNode,

@@ -30,19 +30,27 @@ export async function syncRoots(
   signal: AbortSignal,
 ): Promise<SyncSummary> {
   const started = performance.now();
+  let fetchedBytes = 0;
   const totals = { files: 0, logicalBytes: 0, sentBytes: 0, conflicts: 0, problems: 0 };
   for (const level of [...new Set(roots.map((root) => root.level))].sort((a, b) => a - b)) {
     const group = new TaskGroup(signal);
     for (const root of roots) if (root.level === level) group.run((inner) => syncOne(root, inner));
     await group.wait();
   }
-  return { roots: roots.length, nodes: nodes.length, ...totals, seconds: (performance.now() - started) / 1000 };
+  return {
+    roots: roots.length,
+    nodes: nodes.length,
+    ...totals,
+    ...(roots.some(({ type }) => type === 'bucket') ? { fetchedBytes } : {}),
+    seconds: (performance.now() - started) / 1000,
+  };
 
   async function syncOne(root: SyncRoot, inner: AbortSignal): Promise<void> {
     if (root.type === 'bucket') {
       const copied = await copyToNodes(nodes, root, options, inner);
       totals.files += copied.files;
       totals.logicalBytes += copied.bytes;
+      fetchedBytes += copied.fetchedBytes;
       totals.conflicts += copied.conflicts;
       totals.problems += copied.problems;
       return;
