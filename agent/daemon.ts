@@ -48,7 +48,14 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
   const life = AbortSignal.any([signal, stop.signal]);
   let current: Link<ControllerMethods> | undefined;
   using runners = new Runners({ bundle: bundleFile, home: paths.home });
-  const pulls = pullHandlers({ paths, script: bundleFile, privateTmp: options.privateTmp, gate, link: () => current });
+  const pulls = pullHandlers({
+    paths,
+    script: bundleFile,
+    privateTmp: options.privateTmp,
+    gate,
+    link: () => current,
+    log: (line) => log.line(line),
+  });
   const handlers: Handlers<AgentMethods> = {
     'node.info': async () => describeNode(paths, identity),
     'node.stop': async () => {

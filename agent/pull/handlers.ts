@@ -10,17 +10,19 @@ import { rootKey } from '../../protocol/pull/replica/session.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { AgentPaths } from '../paths.ts';
+import { nodeChunkStore } from '../via/node-chunk-store.ts';
 import { conflictHandlers } from './conflicts.ts';
 
 export interface PullHandlersOptions {
   readonly paths: AgentPaths;
-  /** Bundle that serves the role 'replica'. */
+  /** Bundle that serves the roles 'replica' and 'via'. */
   readonly script: string;
   /** Whether `/tmp` is this node's own. */
   readonly privateTmp: boolean;
   readonly gate: RootGate;
   /** The link to the controller that called, for calling back. */
   link(): Link<ControllerMethods> | undefined;
+  log(line: string): void;
 }
 
 type PullMethods = Pick<
@@ -63,12 +65,22 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
             params.base === undefined || context.payload === undefined
               ? undefined
               : { base: params.base, bytes: context.payload },
+          store:
+            params.via === undefined
+              ? undefined
+              : nodeChunkStore(params.via, {
+                  script,
+                  link,
+                  note: (text) => options.log(`${displayPath(params.dest)}: ${text}`),
+                }),
           onEvent: (event) => context.emit(event),
         },
         context.signal,
       );
+      const { via, ...rest } = result;
       return {
-        ...result,
+        ...rest,
+        ...(via === undefined ? {} : { via: { ...via, damaged: via.damaged.map(wireBytes) } }),
         digest: wireBytes(result.digest),
         conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
         problems: result.problems.map((problem) => ({

@@ -34,6 +34,8 @@ export class Controller implements AsyncDisposable {
   readonly buckets: BucketOffers;
   /** Bundle that this daemon's threads run. */
   readonly script: string;
+  /** What is remembered of the places that chunks were published to. */
+  readonly viaDirectory: string;
   readonly held = new HeldRoots();
   readonly #listener: AsyncDisposable;
   readonly #life: AbortController;
@@ -46,6 +48,7 @@ export class Controller implements AsyncDisposable {
     offers: SnapshotOffers;
     buckets: BucketOffers;
     script: string;
+    viaDirectory: string;
     listener: AsyncDisposable;
     life: AbortController;
   }) {
@@ -56,6 +59,7 @@ export class Controller implements AsyncDisposable {
     this.offers = parts.offers;
     this.buckets = parts.buckets;
     this.script = parts.script;
+    this.viaDirectory = parts.viaDirectory;
     this.#listener = parts.listener;
     this.#life = parts.life;
   }
@@ -105,7 +109,8 @@ export class Controller implements AsyncDisposable {
       },
     });
     for (const cluster of registry.clusters) await jobs.load(cluster);
-    return new Controller({ home, registry, jobs, sources, offers, buckets, script, listener, life });
+    const viaDirectory = join(directory, 'via');
+    return new Controller({ home, registry, jobs, sources, offers, buckets, script, viaDirectory, listener, life });
   }
 
   /** Nodes and their jobs go on; links and sources are let go. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { serveSourceWorker } from '../../protocol/pull/source/worker.ts';
 import { serveSdkThread } from '../buckets/sdk-thread.ts';
+import { serveViaWorker } from '../via/via-worker.ts';
 import { Controller } from './controller.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
 import { log } from './log.ts';
@@ -81,6 +82,7 @@ async function answers(path: string): Promise<boolean> {
 if (!isMainThread) {
   if (workerData?.role === 'source') serveSourceWorker();
   else if (workerData?.role === 'sdk') void serveSdkThread();
+  else if (workerData?.role === 'via') serveViaWorker();
 } else {
   try {
     await main();

@@ -5,6 +5,7 @@ import type { Source } from '../../protocol/pull/source/source.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { ApiEvent } from '../api/event.ts';
+import type { Via } from '../via/via.ts';
 import type { BucketOffers } from './bucket-offers.ts';
 import type { HeldRoots } from './held-roots.ts';
 import type { SnapshotOffers } from './snapshot-offers.ts';
@@ -58,6 +59,8 @@ export interface SyncOptions {
   readonly offers: SnapshotOffers;
   readonly buckets: BucketOffers;
   readonly held: HeldRoots;
+  /** Where chunks are published to, instead of being sent to each node. */
+  readonly via: Via | undefined;
   /** Snapshots that this command has begun to take (`lookAhead`). */
   readonly ahead?: ReadonlyMap<SourceRoot, Promise<Snapshot>>;
   emit(event: ApiEvent): void;

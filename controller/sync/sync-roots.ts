@@ -7,6 +7,7 @@ import { throwIfAborted } from '../../protocol/base/abort.ts';
 import { type Problem, TowError } from '../../protocol/base/errors.ts';
 import { displayPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
+import type { Digest } from '../../protocol/chunk/digest.ts';
 import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { PullResult } from '../../protocol/wire/pull.ts';
@@ -18,6 +19,8 @@ import { maxResumes, type SourceRoot, type SyncNode, type SyncOptions, type Sync
 
 /** Scans of one root before giving up on a source that never stands still. */
 const maxScans = 5;
+/** Chunk bytes that are sent to each node although they are published. */
+const viaPushBytes = 32 << 10;
 
 /**
  * Syncs all roots to all nodes, in parallel but for those that lie in another one. Rejects with `partial-source` when something cannot be read (unless
@@ -37,11 +40,15 @@ export async function syncRoots(
     for (const root of roots) if (root.level === level) group.run((inner) => syncOne(root, inner));
     await group.wait();
   }
+  await options.via?.mend();
   return {
     roots: roots.length,
     nodes: nodes.length,
     ...totals,
-    ...(roots.some(({ type }) => type === 'bucket') ? { fetchedBytes } : {}),
+    ...(roots.some(({ type }) => type === 'bucket') || options.via !== undefined
+      ? { fetchedBytes: fetchedBytes + (options.via?.fetchedBytes ?? 0) }
+      : {}),
+    ...(options.via === undefined ? {} : { publishedBytes: options.via.publishedBytes }),
     seconds: (performance.now() - started) / 1000,
   };
 
@@ -77,21 +84,15 @@ async function syncRoot(
   for (let scan = 1; ; scan += 1) {
     const ahead = scan === 1 ? options.ahead?.get(root) : undefined;
     const snapshot = await (ahead ?? takeSnapshot(root, options, signal));
-    const group = new TaskGroup(signal);
-    let moved: unknown;
-    for (const node of nodes) {
-      group.run(async (inner) => {
-        try {
-          results.set(node.name, await pullOnNode(node, root, snapshot, options, inner));
-        } catch (error) {
-          if (!(error instanceof TowError) || error.code !== 'source-changed') throw error;
-          moved = error;
-        }
-      });
-    }
-    await group.wait();
+    const moved = await pullOnNodes(nodes, root, snapshot, options, results, signal);
     if (moved === undefined) {
-      for (const node of nodes) reportNode(node, root, results.get(node.name), options);
+      for (const node of nodes) {
+        const result = results.get(node.name);
+        reportNode(node, root, result, options);
+        const note = result === undefined ? undefined : options.via?.report(snapshot, result);
+        if (note !== undefined)
+          options.emit({ type: 'note', level: 'warning', text: `${node.name}: ${root.name}: ${note}` });
+      }
       return { snapshot, results: [...results.values()] };
     }
     if (scan === maxScans) {
@@ -105,6 +106,54 @@ async function syncRoot(
       );
     }
   }
+}
+
+/** Fills `results`. Resolves with an error when the source has changed meanwhile. */
+async function pullOnNodes(
+  nodes: readonly SyncNode[],
+  root: SourceRoot,
+  snapshot: Snapshot,
+  options: SyncOptions,
+  results: Map<string, PullResult>,
+  signal: AbortSignal,
+): Promise<TowError | undefined> {
+  let moved: TowError | undefined;
+  const unlessMoved = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof TowError) || error.code !== 'source-changed') throw error;
+      moved = error;
+    }
+  };
+  let catalogue: Digest | undefined;
+  await unlessMoved(async () => void (catalogue = await publish(root, snapshot, options, signal)));
+  if (moved !== undefined) return moved;
+  const group = new TaskGroup(signal);
+  for (const node of nodes)
+    group.run(async (inner) =>
+      unlessMoved(
+        async () => void results.set(node.name, await pullOnNode(node, root, snapshot, catalogue, options, inner)),
+      ),
+    );
+  await group.wait();
+  return moved;
+}
+
+async function publish(
+  root: SourceRoot,
+  snapshot: Snapshot,
+  { via, emit }: SyncOptions,
+  signal: AbortSignal,
+): Promise<Digest | undefined> {
+  let reported = 0;
+  const onBytes = (bytes: number, totalBytes: number): void => {
+    const now = Date.now();
+    if (now - reported < 100) return;
+    reported = now;
+    emit({ type: 'progress', node: '', root: root.name, phase: 'publish', files: 0, totalFiles: 0, bytes, totalBytes });
+  };
+  return await via?.publish(snapshot, onBytes, signal);
 }
 
 /**
@@ -192,11 +241,15 @@ async function pullOnNode(
   node: SyncNode,
   root: SourceRoot,
   snapshot: Snapshot,
+  catalogue: Digest | undefined,
   options: SyncOptions,
   signal: AbortSignal,
 ): Promise<PullResult> {
-  const serve = node.serve();
+  const { via } = options;
+  // What is published goes along only where that spares a node the asking.
+  const serve = via === undefined ? node.serve() : { ...node.serve(), pushBytes: viaPushBytes };
   const withdraw = options.offers.offer(node.keyId, snapshot, serve);
+  const offered = via === undefined ? undefined : options.buckets.offer(node.keyId, () => via.nodeAccess());
   try {
     const held = options.held.get(node.keyId, root.dest);
     const delta =
@@ -219,6 +272,9 @@ async function pullOnNode(
             allowPartial: options.allowPartial,
             verify: options.verify,
             ...(held === undefined || delta === undefined ? {} : { base: wireBytes(held.digest) }),
+            ...(via === undefined || offered === undefined || catalogue === undefined
+              ? {}
+              : { via: { offer: offered.id, prefix: via.prefix, catalogue: wireBytes(catalogue) } }),
           },
           {
             onEvent: (event) => options.emit({ type: 'progress', node: node.name, root: root.name, ...event }),
@@ -235,6 +291,7 @@ async function pullOnNode(
       }
     }
   } finally {
+    offered?.withdraw();
     withdraw();
   }
 }

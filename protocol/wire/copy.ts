@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { limits } from './limits.ts';
 import { method } from './method.ts';
 import { conflictSchema, pullEventSchema } from './pull.ts';
-import { countSchema, idSchema, latin1, problemSchema } from './schema.ts';
+import { countSchema, idSchema, latin1, problemSchema, storePrefixSchema } from './schema.ts';
 import { storeAccessSchema } from './store-access.ts';
 
 export const copyResultSchema = v.object({
@@ -28,8 +28,7 @@ export const copyRun = method(
     access: storeAccessSchema,
     /** For `bucket.access`, when that ends. */
     offer: idSchema,
-    /** Without a slash at its end; '' is the whole bucket. */
-    prefix: v.pipe(v.string(), v.maxLength(1024)),
+    prefix: storePrefixSchema,
     mayBeEmpty: v.boolean(),
     allowDelete: v.boolean(),
     verify: v.boolean(),

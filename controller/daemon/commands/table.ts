@@ -14,6 +14,7 @@ import { lsFiles } from './ls-files.ts';
 import { poolAdd, poolLs } from './pool.ts';
 import { push } from './push.ts';
 import { status } from './status.ts';
+import { storageGc } from './storage-gc.ts';
 
 /** Runs a command. `stop` is the server's own. */
 export async function runCommand(
@@ -50,6 +51,8 @@ export async function runCommand(
       return await lsFiles(command, context, controller);
     case 'check':
       return await check(command, context, controller);
+    case 'storage-gc':
+      return await storageGc(command, context, controller);
     case 'stop':
       throw new TowError('internal', 'stop is not a command of the table');
   }

@@ -12,7 +12,9 @@ import type { ReservedJob } from '../../jobs/jobs.ts';
 import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
 import type { SyncNode, SyncOptions, SyncRoot } from '../../sync/sync-root.ts';
 import { lookAhead, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
+import type { BucketUri } from '../../task/bucket-uri.ts';
 import type { Task } from '../../task/task.ts';
+import { Via } from '../../via/via.ts';
 import type { CommandResult } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
 import type { Controller } from '../controller.ts';
@@ -57,6 +59,18 @@ export async function openRoots(
   }
 }
 
+/** The place in a bucket that chunks go through; good for this command. */
+export function openVia(
+  uri: BucketUri,
+  credentials: Task['sync']['credentials'],
+  context: CommandContext,
+  controller: Controller,
+): Via {
+  const { script, home, viaDirectory: directory } = controller;
+  const access = { script, env: context.env, home: context.env['HOME'] ?? home, credentials };
+  return new Via({ uri, script, directory, access }, context.signal);
+}
+
 /** Syncs roots to all nodes of a cluster and remembers the workdir. */
 export async function syncCluster(
   cluster: Cluster,
@@ -65,6 +79,7 @@ export async function syncCluster(
   context: CommandContext,
   controller: Controller,
   ahead?: SyncOptions['ahead'],
+  via?: Via,
 ): Promise<SyncSummary | undefined> {
   if (roots.length === 0) return undefined;
   const nodes = cluster.nodes.map(
@@ -86,6 +101,7 @@ export async function syncCluster(
       offers: controller.offers,
       buckets: controller.buckets,
       held: controller.held,
+      via,
       ...(ahead === undefined ? {} : { ahead }),
       emit: (event) => context.emit(event),
     },
@@ -178,11 +194,12 @@ export async function syncAndRun(
     readonly numNodes: number;
     readonly detach: boolean;
     readonly turn: Turn;
+    readonly via?: Via | undefined;
   },
   context: CommandContext,
   controller: Controller,
 ): Promise<CommandResult> {
-  const { command, cluster, roots, ahead, options, task, setup, numNodes, detach, turn } = request;
+  const { command, cluster, roots, ahead, options, task, setup, numNodes, detach, turn, via } = request;
   const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
   const { envs, secrets } = task;
   const reserved = controller.jobs.reserve(
@@ -217,7 +234,7 @@ export async function syncAndRun(
 
   async function syncOrRelease(job: ReservedJob): Promise<SyncSummary | undefined> {
     try {
-      return await syncCluster(cluster, roots, options, context, controller, ahead);
+      return await syncCluster(cluster, roots, options, context, controller, ahead, via);
     } catch (error) {
       await controller.jobs.release(cluster, job);
       throw error;

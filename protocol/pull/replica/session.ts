@@ -15,11 +15,13 @@ import { ManifestDecoder } from '../../chunk/manifest-codec.ts';
 import { applyDelta } from '../../chunk/manifest-delta.ts';
 import { limits } from '../../wire/limits.ts';
 import { syncStage } from './barrier.ts';
+import type { CataloguedBlock } from './chunk-store.ts';
 import { type DestinationRules, resolveDestination, stageDirectory } from './destination.ts';
 import { checkSpace, explainDiskFull } from './disk-full.ts';
 import { hasJournal, type Journal, writeJournal } from './journal.ts';
+import { keptPrints } from './kept-prints.ts';
 import { KeptVersions } from './kept-versions.ts';
-import { type Ledger, ledgerItem, ledgerManifest } from './ledger.ts';
+import { type Ledger, ledgerManifest } from './ledger.ts';
 import { applyRecord, type LedgerFile } from './ledger-file.ts';
 import { nextRecord, settleRecord } from './next-ledger.ts';
 import { type Observation, observe } from './observe.ts';
@@ -31,6 +33,7 @@ import { reuseChunks } from './reuse.ts';
 import { checkDeletes } from './safety.ts';
 import { Stage } from './stage.ts';
 import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
+import { StoredChunks, type StoredStep } from './stored-chunks.ts';
 import { applyMeta, type SwitchResult } from './switch.ts';
 import { takePushed, unpack } from './unpack.ts';
 import type { Wants } from './wants.ts';
@@ -83,6 +86,7 @@ export class Session {
   #plan: Plan | undefined;
   #stage: Stage | undefined;
   #wants: Wants | undefined;
+  #stored: StoredChunks | undefined;
   #journal: Journal | undefined;
   #reusedBytes = 0;
   #pushedBytes = 0;
@@ -216,9 +220,7 @@ export class Session {
     maxRuns: number,
     step: (bytes: number, finishedFiles: number) => void,
   ): { readonly ranges: readonly (readonly number[])[]; readonly bytes: number } {
-    const wants = this.#wants;
-    const stage = this.#stage;
-    assert(wants !== undefined && stage !== undefined, 'reuse before stage');
+    const { wants, stage } = this.#wanting();
     if (this.#ledger !== undefined) {
       const ledger = this.#ledger;
       this.#diskFull(() =>
@@ -244,9 +246,28 @@ export class Session {
 
   /** Takes one pack: every chunk is checked against its digest before it is written anywhere. */
   pack(pack: Buffer): { readonly bytes: number; readonly finishedFiles: number } {
-    const wants = this.#wants;
-    assert(wants !== undefined, 'pack before stage');
+    const { wants } = this.#wanting();
     return this.#diskFull(() => unpack(pack, wants));
+  }
+
+  /** Which chunks to ask an object store for: first, count, …, as its catalogue numbers them. */
+  catalogued(): readonly number[] {
+    const { wants } = this.#wanting();
+    this.#stored = new StoredChunks(this.#known().manifest, wants);
+    return this.#stored.ranges();
+  }
+
+  /** Takes a block of an object store: what of it is wanted and as it should be. */
+  block(block: CataloguedBlock): StoredStep {
+    const stored = this.#stored;
+    assert(stored !== undefined, 'block before catalogued');
+    return this.#diskFull(() => stored.take(block));
+  }
+
+  /** Which chunks are wanted still. */
+  left(maxRuns: number): { readonly ranges: readonly (readonly number[])[]; readonly bytes: number } {
+    const { wants } = this.#wanting();
+    return { ranges: wants.ranges(maxRuns), bytes: wants.bytes };
   }
 
   /** Makes the stage complete and durable and writes the journal. From here on the switch will happen. */
@@ -263,7 +284,7 @@ export class Session {
         dest: options.dest,
         stage: stage.directory,
         ops: opsOf(stage, plan, manifest),
-        record: nextRecord(this.#ledger, manifest, options.source, this.#keptPrints(plan), this.#scope),
+        record: nextRecord(this.#ledger, manifest, options.source, keptPrints(plan, this.#ledger), this.#scope),
       };
       writeJournal(options.stateDir, this.#journal);
     });
@@ -350,28 +371,17 @@ export class Session {
     return { manifest: this.#manifest, options: this.#options, plan: this.#plan };
   }
 
+  #wanting(): { wants: Wants; stage: Stage } {
+    assert(this.#wants !== undefined && this.#stage !== undefined, 'chunks before stage');
+    return { wants: this.#wants, stage: this.#stage };
+  }
+
   #staged(): { plan: Plan; stage: Stage } {
     assert(
       this.#plan !== undefined && this.#stage !== undefined && this.#wants?.count === 0,
       'the stage is not complete',
     );
     return { plan: this.#plan, stage: this.#stage };
-  }
-
-  /** Prints that will hold after the switch: not those of files whose inode gets another name. */
-  #keptPrints(plan: Plan): ReadonlyMap<RootPath, string> {
-    const linked = new Set(
-      plan.placements.filter(({ entry }) => entry.kind === 'hardlink').map(({ entry }) => entry.content),
-    );
-    if (linked.size === 0) return plan.prints;
-    const prints = new Map(plan.prints);
-    const manifest = this.#manifest;
-    for (const path of plan.prints.keys()) {
-      const entry =
-        this.#ledger === undefined || manifest === undefined ? undefined : ledgerItem(this.#ledger, path)?.entry;
-      if (linked.has(path) || (entry?.kind === 'hardlink' && linked.has(entry.content))) prints.delete(path);
-    }
-    return prints;
   }
 
   #diskFull<T>(work: () => T): T {
