@@ -16,8 +16,9 @@ export interface NodeChunkStoreOptions {
 }
 
 /** The object store that a controller published to. Asked for access only when chunks lack. */
-export function nodeChunkStore(place: ViaPlace, { script, link, note }: NodeChunkStoreOptions): ChunkStore {
+export function nodeChunkStore(place: ViaPlace, options: NodeChunkStoreOptions): ChunkStore {
   const { offer, prefix, catalogue } = place;
+  const { script, link } = options;
   return {
     fetch: async (ranges, take, signal) => {
       const ask = async (): Promise<StoreAccess> => (await link.call('bucket.access', { offer }, {}, signal)).access;
@@ -36,7 +37,7 @@ export function nodeChunkStore(place: ViaPlace, { script, link, note }: NodeChun
                 throw error;
               }
             },
-            note,
+            note: (text) => options.note(text),
             refresh: ask,
           },
           signal,
@@ -44,9 +45,10 @@ export function nodeChunkStore(place: ViaPlace, { script, link, note }: NodeChun
       } catch (error) {
         throwIfAborted(signal);
         if (taking !== undefined) throw taking.error;
-        // Whatever keeps the store from opening, the controller is there.
-        if (!(error instanceof TowError) || error.code === 'link-lost') throw error;
-        return { bytes: 0, damaged: [], noCatalogue: false, note: error.message };
+        if (error instanceof TowError && error.code === 'link-lost') throw error;
+        // Whatever it is, the controller has the chunks.
+        const note = error instanceof Error ? error.message : String(error);
+        return { bytes: 0, damaged: [], noCatalogue: false, note: note.slice(0, 1000) };
       }
     },
   };

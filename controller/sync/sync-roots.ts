@@ -14,6 +14,7 @@ import type { PullResult } from '../../protocol/wire/pull.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { SyncSummary } from '../api/event.ts';
 import { copyToNodes } from './copy-to-nodes.ts';
+import { publishRoot, reportVia } from './publish-root.ts';
 import { onNode, problemsShown, reportNode } from './report-node.ts';
 import { maxResumes, type SourceRoot, type SyncNode, type SyncOptions, type SyncRoot } from './sync-root.ts';
 
@@ -89,9 +90,7 @@ async function syncRoot(
       for (const node of nodes) {
         const result = results.get(node.name);
         reportNode(node, root, result, options);
-        const note = result === undefined ? undefined : options.via?.report(snapshot, result);
-        if (note !== undefined)
-          options.emit({ type: 'note', level: 'warning', text: `${node.name}: ${root.name}: ${note}` });
+        reportVia(node, root, snapshot, result, options);
       }
       return { snapshot, results: [...results.values()] };
     }
@@ -127,7 +126,7 @@ async function pullOnNodes(
     }
   };
   let catalogue: Digest | undefined;
-  await unlessMoved(async () => void (catalogue = await publish(root, snapshot, options, signal)));
+  await unlessMoved(async () => void (catalogue = await publishRoot(root, snapshot, options, signal)));
   if (moved !== undefined) return moved;
   const group = new TaskGroup(signal);
   for (const node of nodes)
@@ -138,22 +137,6 @@ async function pullOnNodes(
     );
   await group.wait();
   return moved;
-}
-
-async function publish(
-  root: SourceRoot,
-  snapshot: Snapshot,
-  { via, emit }: SyncOptions,
-  signal: AbortSignal,
-): Promise<Digest | undefined> {
-  let reported = 0;
-  const onBytes = (bytes: number, totalBytes: number): void => {
-    const now = Date.now();
-    if (now - reported < 100) return;
-    reported = now;
-    emit({ type: 'progress', node: '', root: root.name, phase: 'publish', files: 0, totalFiles: 0, bytes, totalBytes });
-  };
-  return await via?.publish(snapshot, onBytes, signal);
 }
 
 /**

@@ -92,13 +92,13 @@ export class PackWriter {
 
   async #put(pack: Digest, bytes: Buffer, blocks: readonly PackedBlock[], signal: AbortSignal): Promise<void> {
     throwIfAborted(signal);
-    const { store, prefix, cache, sealed } = this.#options;
+    const { store, prefix, cache } = this.#options;
     await store.put(viaKey(prefix, 'packs', pack), bytes, {}, signal);
     const index = encodePackIndex(blocks);
     await store.put(viaKey(prefix, 'index', pack), index, {}, signal);
     this.#putBytes += bytes.length + index.length;
     await cache.keep(pack, index);
-    await sealed(pack, blocks);
+    await this.#options.sealed(pack, blocks);
   }
 }
 

@@ -27,7 +27,7 @@ export type ViaTasks = {
   };
   readonly finish: { readonly input: undefined; readonly event: never; readonly output: PublishResult };
   readonly collect: { readonly input: { readonly days: number }; readonly event: never; readonly output: Collected };
-  /** Removes what makes publications rely on packs that are damaged (check-pack.ts). Returns how many were. */
+  /** As `mendPacks`. */
   readonly mend: { readonly input: readonly Digest[]; readonly event: never; readonly output: number };
 };
 

@@ -27,19 +27,20 @@ export class ViaThread implements AsyncDisposable {
   }
 
   /** Opens the store. Rejects as `access` does; of the store nothing is asked yet. */
-  static async open({ script, prefix, directory, access }: ViaThreadOptions, signal: AbortSignal): Promise<ViaThread> {
+  static async open(options: ViaThreadOptions, signal: AbortSignal): Promise<ViaThread> {
+    const { script, prefix, directory } = options;
     const thread = new ViaThread(new WorkerPool<ViaTasks>(script, 'via', 1), signal);
     try {
       const { port1, port2 } = thread.#channel;
       port1.on('message', () => {
         const answer = (reply: AccessAnswer): void => port1.postMessage(reply);
-        access(signal).then(
+        options.access(signal).then(
           (newer) => answer({ type: 'access', access: newer }),
           (error: unknown) => answer({ type: 'refused', error: toWorkerError(toTowError(error, 'asking for access')) }),
         );
       });
       port1.unref();
-      const input = { access: await access(signal), prefix, directory, refresh: port2 };
+      const input = { access: await options.access(signal), prefix, directory, refresh: port2 };
       await thread.run('open', input, { transfer: [port2] });
       return thread;
     } catch (error) {
@@ -49,7 +50,7 @@ export class ViaThread implements AsyncDisposable {
   }
 
   /** Rejects with what the task rejects with, and `cancelled`: dispose of it then. */
-  async run<N extends keyof ViaTasks & string>(
+  async run<N extends keyof ViaTasks>(
     task: N,
     input: ViaTasks[N]['input'],
     options: Parameters<WorkerPool<ViaTasks>['run']>[3] = {},

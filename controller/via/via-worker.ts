@@ -9,9 +9,9 @@ import { openStore } from '../../protocol/store/open-store.ts';
 import { retrying } from '../../protocol/store/retry.ts';
 import { saltBytes } from '../../protocol/via/catalogue.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
-import { checkPack } from './check-pack.ts';
 import { collect } from './collect.ts';
 import { IndexCache } from './index-cache.ts';
+import { mendPacks } from './mend-packs.ts';
 import { Publication, publishConnections } from './publication.ts';
 import type { AccessAnswer, ViaTasks } from './via-tasks.ts';
 
@@ -61,13 +61,7 @@ const handlers: TaskHandlers<ViaTasks> = {
   },
   mend: async (packs) => {
     const { store, prefix, cache } = open();
-    let damaged = 0;
-    for (const pack of packs) {
-      if (await checkPack(store, prefix, pack, signal)) continue;
-      await cache.drop(pack);
-      damaged += 1;
-    }
-    return { output: damaged };
+    return { output: await mendPacks(store, prefix, cache, packs, signal) };
   },
 };
 

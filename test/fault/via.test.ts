@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkPack } from '../../controller/via/check-pack.ts';
 import { collect } from '../../controller/via/collect.ts';
 import { IndexCache } from '../../controller/via/index-cache.ts';
+import { mendPacks } from '../../controller/via/mend-packs.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import { type Digest, digestHex } from '../../protocol/chunk/digest.ts';
 import { encodeCatalogue } from '../../protocol/via/catalogue.ts';
@@ -115,7 +115,7 @@ describe('publishing', () => {
 /** Runs both, the store's requests of either in an order that `pick` decides. */
 async function interleaved(pick: (waiting: number) => number, ...runs: (() => Promise<unknown>)[]): Promise<void> {
   const waiting: (() => void)[] = [];
-  let running = runs.length;
+  const running = new Set(runs);
   let wake: () => void = () => undefined;
   store.before = () =>
     new Promise((resolve) => {
@@ -125,13 +125,13 @@ async function interleaved(pick: (waiting: number) => number, ...runs: (() => Pr
   const done = Promise.all(
     runs.map((run) =>
       run().finally(() => {
-        running -= 1;
+        running.delete(run);
         wake();
       }),
     ),
   );
   done.catch(() => undefined);
-  while (running > 0) {
+  while (running.size > 0) {
     if (waiting.length === 0) await new Promise<void>((resolve) => (wake = resolve));
     // Whoever can go on without the store does, so that there is something to pick from.
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
@@ -286,6 +286,9 @@ describe('a bucket that is damaged', () => {
     return name;
   };
 
+  const mend = (pack: string): Promise<number> =>
+    mendPacks(store, viaPrefix, new IndexCache(controller().cache), [nameOf(pack)], signal);
+
   const cases: readonly (readonly [string, (pack: string) => void])[] = [
     ['a pack is gone', (pack) => void store.objects.delete(pack)],
     ['a pack is cut short', (pack) => store.damage(pack, (bytes) => bytes.subarray(0, 50_000))],
@@ -308,8 +311,7 @@ describe('a bucket that is damaged', () => {
       const outcome = await pulled(snapshot, catalogue);
       expect(outcome.damaged).toEqual([nameOf(pack)]);
       expect(outcome.missedBytes).toBeGreaterThan(0);
-      expect(await checkPack(store, viaPrefix, nameOf(pack), signal)).toBe(false);
-      await new IndexCache(controller().cache).drop(nameOf(pack));
+      expect(await mend(pack)).toBe(1);
       const mended = await publish(snapshot, controller());
       expect(mended.sentBytes).toBeGreaterThan(100_000);
       expect(await pulled(snapshot, mended.catalogue)).toMatchObject({ missedBytes: 0, damaged: [] });
@@ -317,8 +319,15 @@ describe('a bucket that is damaged', () => {
   }
 
   test('a pack that is sound stays', async () => {
-    expect(await checkPack(store, viaPrefix, nameOf(victim()), signal)).toBe(true);
+    expect(await mend(victim())).toBe(0);
     expect(store.keys('/index/').length).toBe(2);
+  });
+
+  test('all packs are gone: found out at once, whichever a node named', async () => {
+    const [named = ''] = store.keys('/packs/');
+    for (const key of store.keys('/packs/')) store.objects.delete(key);
+    expect(await mend(named)).toBe(2);
+    expect((await publish(snapshot, controller())).sentBytes).toBeGreaterThan(200_000);
   });
 
   test('an index that is cut short, or none, is as good as not there', async () => {
@@ -346,7 +355,7 @@ describe('a bucket that is damaged', () => {
     const outcome = await pulled(snapshot, misled.catalogue);
     expect(outcome.damaged).toEqual([nameOf(pack)]);
     expect(outcome.missedBytes).toBeGreaterThan(100_000);
-    expect(await checkPack(store, viaPrefix, nameOf(pack), signal)).toBe(false);
+    expect(await mend(pack)).toBe(1);
     expect(store.keys('/index/')).not.toContain(indexOf(pack));
   });
 

@@ -20,14 +20,14 @@ export interface Publisher {
   readonly store: ObjectStore;
   /** Directory of its cache. */
   readonly cache: string;
-  now?(): number;
+  readonly now: () => number;
 }
 
 let salts = 0;
 
 export async function publish(
   snapshot: PlainSnapshot,
-  { store, cache, now = () => 0 }: Publisher,
+  { store, cache, now }: Publisher,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<PublishResult & { readonly sentBytes: number }> {
   salts += 1;

@@ -97,6 +97,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       allowDelete: true,
       allowPartial: false,
       verify: true,
+      via: { offer: 'o-1f', prefix: 'team/träin', catalogue: digest },
     },
     event: { phase: 'fetch', files: 5, totalFiles: 78_600, bytes: 2 ** 31, totalBytes: 2 ** 40 },
     result: {
@@ -111,6 +112,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       conflicts: [{ id: 'k-1', path, reason: 'changed' }],
       problems: [{ path, code: 'permission-denied', message: 'cannot be read' }],
       problemCount: 1,
+      via: { bytes: 2 ** 33, missedBytes: 7, damaged: [digest], noCatalogue: false, note: 'not for you' },
     },
   },
   'conflicts.list': {
