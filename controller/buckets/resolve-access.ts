@@ -27,6 +27,7 @@ export interface AccessRequest {
   readonly credentials: 'forward' | 'node';
 }
 
+type CloudAccess = Exclude<StoreAccess, { readonly service: 'local' }>;
 type S3Access = Extract<StoreAccess, { readonly service: 's3' }>;
 
 /** Where signatures are made for services that have no regions. */
@@ -41,7 +42,7 @@ export async function resolveAccess(
   place: BucketPlace,
   request: AccessRequest,
   signal: AbortSignal,
-): Promise<StoreAccess> {
+): Promise<CloudAccess> {
   const { store, bucket } = place;
   switch (store) {
     case 's3':
