@@ -20,6 +20,9 @@ export interface ObjectStat {
   readonly modifiedMs: number;
 }
 
+/** What was written. When the service says it was is seen by asking. */
+export type Written = Pick<ObjectStat, 'key' | 'size' | 'version'>;
+
 /** What is told of an object that is asked for by its key. */
 export interface ObjectHead extends ObjectStat {
   readonly contentType: string | undefined;
@@ -86,7 +89,7 @@ export interface Upload {
     ifVersion: string,
     signal: AbortSignal,
   ): Promise<void>;
-  complete(signal: AbortSignal): Promise<ObjectStat>;
+  complete(signal: AbortSignal): Promise<Written>;
   /** Lets go of the parts sent so far. Does not reject: what cannot be aborted now is left to the service's own rules. */
   abort(): Promise<void>;
 }
@@ -100,11 +103,11 @@ export interface ObjectStore {
   /** Rejects with `store-failed` when it is not empty. A missing one is no error. */
   deleteBucket(signal: AbortSignal): Promise<void>;
   list(options: ListOptions, signal: AbortSignal): Promise<ListPage>;
-  /** Undefined when there is no such object. */
+  /** Undefined when there is no such object; no such bucket either, where the service does not tell one from the other. */
   head(key: string, signal: AbortSignal): Promise<ObjectHead | undefined>;
   get(key: string, options: GetOptions, signal: AbortSignal): Promise<ObjectBody>;
   /** At most `traits.putBytes`. */
-  put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat>;
+  put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<Written>;
   startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload>;
   /** On the service's side. With `replace` its type and metadata are those, else they come along. `from` may be `to`. */
   copy(
@@ -112,7 +115,7 @@ export interface ObjectStore {
     to: string,
     options: { readonly ifVersion?: string; readonly replace?: Pick<WriteOptions, 'contentType' | 'metadata'> },
     signal: AbortSignal,
-  ): Promise<ObjectStat>;
+  ): Promise<Written>;
   /** A missing object is no error. */
   delete(key: string, signal: AbortSignal): Promise<void>;
   /** Up to 1000. Resolves with what could not be deleted. */

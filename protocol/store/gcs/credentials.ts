@@ -14,21 +14,17 @@ export interface Credentials {
 
 const scopes = 'https://www.googleapis.com/auth/devstorage.read_write';
 
-export async function openCredentials(credentials: GcsCredentials, clock: Clock): Promise<Credentials> {
+/** A token that ends is replaced before it does, by what `refresh` gives. */
+export async function openCredentials(
+  credentials: GcsCredentials,
+  clock: Clock,
+  refresh?: () => Promise<GcsCredentials>,
+): Promise<Credentials> {
   switch (credentials.type) {
     case 'none':
       return { anonymous: true, headers: async () => ({}) };
-    case 'token': {
-      const { token, expiresAt = Infinity } = credentials;
-      const headers = { authorization: `Bearer ${token}` };
-      return {
-        anonymous: false,
-        headers: async () => {
-          if (clock.now() < expiresAt) return headers;
-          throw new TowError('credentials-expired', 'the Google access token has expired');
-        },
-      };
-    }
+    case 'token':
+      return { anonymous: false, headers: tokenHeaders(credentials, clock, refresh) };
     case 'node': {
       const { GoogleAuth } = await import('./sdk.ts');
       // A project that is given is not searched for, over the network too: only the token is wanted.
@@ -37,6 +33,36 @@ export async function openCredentials(credentials: GcsCredentials, clock: Clock)
       return { anonymous: false, headers: async (signal) => await raceSignal(nodeHeaders(auth), signal) };
     }
   }
+}
+
+type Token = Extract<GcsCredentials, { type: 'token' }>;
+
+/** Before a token's end, in ms: a request begun with it should be answered. */
+const earlyMs = 60_000;
+
+function tokenHeaders(
+  first: Token,
+  clock: Clock,
+  refresh: (() => Promise<GcsCredentials>) | undefined,
+): Credentials['headers'] {
+  let current = first;
+  let renewing: Promise<void> | undefined;
+  const renew = async (ask: () => Promise<GcsCredentials>): Promise<void> => {
+    const newer = await ask();
+    if (newer.type === 'token') current = newer;
+  };
+  return async (signal) => {
+    if (refresh !== undefined && clock.now() >= (current.expiresAt ?? Infinity) - earlyMs) {
+      // One asks for all that wait.
+      renewing ??= renew(refresh).finally(() => {
+        renewing = undefined;
+      });
+      await raceSignal(renewing, signal);
+    }
+    if (clock.now() >= (current.expiresAt ?? Infinity))
+      throw new TowError('credentials-expired', 'the Google access token has expired');
+    return { authorization: `Bearer ${current.token}` };
+  };
 }
 
 async function nodeHeaders(auth: { getRequestHeaders(): Promise<object> }): Promise<Record<string, string>> {

@@ -47,13 +47,19 @@ export interface GcsOptions {
   readonly clock?: Clock;
   /** After so many milliseconds without a byte a request has failed. */
   readonly silenceMs?: number;
+  /** Newer access to the same bucket, before a token ends. */
+  readonly refresh?: () => Promise<GcsAccess>;
 }
 
 /** Asks nothing of the service yet. Rejects with `bucket-missing` if no bucket can have that name. */
 export async function openGcsStore(access: GcsAccess, options: GcsOptions = {}): Promise<ObjectStore> {
-  const { clock = systemClock, silenceMs = 60_000 } = options;
+  const { clock = systemClock, silenceMs = 60_000, refresh } = options;
   checkBucketName(access.bucket);
-  const credentials = await openCredentials(access.credentials, clock);
+  const credentials = await openCredentials(
+    access.credentials,
+    clock,
+    refresh === undefined ? undefined : async () => (await refresh()).credentials,
+  );
   const api = new GcsApi(access.bucket, access.endpoint, credentials, new Transport(silenceMs));
   return new GcsStore(api, access.project);
 }
