@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { TowError } from '../protocol/base/errors.ts';
 import type { Handlers, Link } from '../protocol/link/link.ts';
 import { openLink } from '../protocol/link/open-link.ts';
+import type { Reach } from '../protocol/pull/replica/destination.ts';
 import { RootGate } from '../protocol/pull/replica/root-gate.ts';
 import {
   type AgentMethods,
@@ -25,8 +26,7 @@ export interface DaemonOptions {
   readonly home: string;
   /** Given to nodes that share their machine. */
   readonly machine: string | undefined;
-  /** Whether `/tmp` is this node's own. */
-  readonly privateTmp: boolean;
+  readonly reach: Reach;
 }
 
 /** Runs until `signal` aborts. Rejects with `node-taken` when another agent runs for the account. */
@@ -47,7 +47,7 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
   const life = AbortSignal.any([signal, stop.signal]);
   let current: Link<ControllerMethods> | undefined;
   using runners = new Runners({ bundle: bundleFile, home: paths.home });
-  const pulls = pullHandlers({ paths, script: bundleFile, privateTmp: options.privateTmp, gate, link: () => current });
+  const pulls = pullHandlers({ paths, script: bundleFile, reach: options.reach, gate, link: () => current });
   const handlers: Handlers<AgentMethods> = {
     'node.info': async () => describeNode(paths, identity),
     'node.stop': async () => {

@@ -17,12 +17,14 @@ export interface RootsRequest {
 
 export async function rootsOf(request: RootsRequest, sources: SourceStore): Promise<SyncRoot[]> {
   const { sendGit, home, xdgConfigHome } = request;
+  const destinations = request.mounts.map(({ dest }) => bytesOf(dest));
   const open = async (name: string, from: string, dest: string, level: number): Promise<SyncRoot> => {
     const root = bytesOf(await realpath(from));
     return {
       name,
       from: root,
       dest: bytesOf(dest),
+      others: destinations.filter((other) => other !== bytesOf(dest)),
       level,
       guardSource: name === 'workdir',
       source: await sources.open({ root, sendGit, home, xdgConfigHome }),

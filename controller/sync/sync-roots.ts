@@ -25,6 +25,8 @@ export interface SyncRoot {
   readonly from: string;
   readonly dest: string;
   readonly source: Source;
+  /** Destinations of the task's other roots. */
+  readonly others: readonly string[];
   /** How many other roots it lies in: it is synced after those. */
   readonly level: number;
   /** Whether another source than last time is refused. */
@@ -235,6 +237,7 @@ async function pullOnNode(
           'pull.run',
           {
             dest: wireBytes(root.dest),
+            others: root.others.map((dest) => wireBytes(dest)),
             source: root.guardSource ? `${hostname()}:${displayPath(root.from)}` : '',
             snapshot: snapshot.id,
             digest: wireBytes(snapshot.digest),
@@ -281,6 +284,14 @@ function report(node: SyncNode, root: SyncRoot, result: PullResult | undefined, 
     });
   }
   refusePartial(node, root, result, options);
+  for (const path of result?.leftOut ?? []) {
+    options.emit({
+      type: 'note',
+      level: 'warning',
+      text: `${node.name}: ${root.name}: ${displayPath(path)} is left out: another file mount lies there`,
+      hint: 'ignore it (.gitignore); or, if that mount is not wanted any more, remove its directory on the node',
+    });
+  }
   const count = result?.conflicts.length ?? 0;
   if (count === 0) return;
   const [first] = result?.conflicts ?? [];

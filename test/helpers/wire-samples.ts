@@ -53,6 +53,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
   'pull.run': {
     params: {
       dest,
+      others: [dest],
       source: 'laptop:/home/ann/project',
       snapshot: 's-1f',
       digest,
@@ -71,6 +72,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       placed: 5,
       removed: 1,
       conflicts: [{ id: 'k-1', path, reason: 'changed' }],
+      leftOut: [path],
       problems: [{ path, code: 'permission-denied', message: 'cannot be read' }],
       problemCount: 1,
     },
