@@ -81,6 +81,5 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
     },
     life,
   );
-  current?.close(new TowError('link-lost', 'the agent stops', { retryable: true }));
   log.line('agent stops');
 }

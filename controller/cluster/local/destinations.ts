@@ -2,7 +2,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../protocol/base/errors.ts';
-import type { LocalNodeOptions } from './local-node.ts';
 
 const fileOf = (home: string): string => join(home, '.destinations');
 
@@ -20,9 +19,4 @@ export async function writeDestinations(home: string, destinations: readonly str
   const temp = `${fileOf(home)}.new`;
   await writeFile(temp, `${destinations.join('\n')}\n`);
   await rename(temp, fileOf(home));
-}
-
-/** Whether a destination has nothing to do with where Towline's own files are: what lies there, or around it, the agent refuses. */
-export function isBesideHome(dest: string, { home, bundle }: LocalNodeOptions): boolean {
-  return !dest.startsWith(`${home}/`) && ![home, bundle].some((own) => own === dest || own.startsWith(`${dest}/`));
 }

@@ -1,8 +1,9 @@
 import { lstat, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { CommandContext } from '../../daemon/context.ts';
 import type { NodeCarrier } from '../cluster-node.ts';
 import type { NodeState } from '../cluster-state.ts';
-import { isBesideHome, readDestinations, writeDestinations } from './destinations.ts';
+import { readDestinations, writeDestinations } from './destinations.ts';
 import { type LocalNodeOptions, startLocalAgent, startLocalNode, stopLocalAgent } from './local-node.ts';
 import { privatePaths } from './private-root.ts';
 
@@ -25,9 +26,9 @@ export function localCarrier(
     },
     reserve: async (destinations, context) => {
       const known = await readDestinations(home);
-      const all = [...new Set([...known, ...destinations.filter((dest) => isBesideHome(dest, options))])];
+      const all = [...new Set([...known, ...destinations])];
       if (all.length === known.length) return false;
-      if (!(await showsMore(known, all))) {
+      if (!(await showsMore(known, all, [home, dirname(bundle)]))) {
         await writeDestinations(home, all);
         return false;
       }
@@ -48,9 +49,13 @@ export function localCarrier(
 }
 
 /** Whether the machine has something at a path that is not to be shown, and so far is. */
-async function showsMore(known: readonly string[], all: readonly string[]): Promise<boolean> {
-  const hidden = new Set((await privatePaths(known)).own);
-  const more = (await privatePaths(all)).own.filter((path) => !hidden.has(path));
+async function showsMore(
+  known: readonly string[],
+  all: readonly string[],
+  needed: readonly string[],
+): Promise<boolean> {
+  const hidden = new Set((await privatePaths(known, needed)).own);
+  const more = (await privatePaths(all, needed)).own.filter((path) => !hidden.has(path));
   const there = await Promise.all(
     more.map(async (path) => {
       try {

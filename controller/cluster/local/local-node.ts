@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { enrolReplyMarker, enrolReplySchema, type NodeIdentity } from '../../../protocol/wire/enrol.ts';
@@ -54,7 +54,7 @@ export async function startLocalAgent(
   signal: AbortSignal,
 ): Promise<{ readonly privateRoot: boolean }> {
   await mkdir(join(home, '.tmp'), { recursive: true, mode: 0o700 });
-  const paths = await privatePaths(await readDestinations(home));
+  const paths = await privatePaths(await readDestinations(home), [home, dirname(bundle)]);
   const wrapper = await namespaceCommand({ home, bundle, paths }, signal);
   const [program, ...args] = [...(wrapper ?? []), process.execPath, bundle, 'daemon', identity.machine ?? ''];
   if (program === undefined) throw new TowError('internal', 'no program to start');

@@ -3,8 +3,9 @@
  * bind mount. What is made beside those entries lies in the node's home, and is nobody else's. Directories above a
  * destination are made the same way, one level after the other, so that the destination itself is not the machine's.
  */
-import { lstat, realpath } from 'node:fs/promises';
+import { lstat, readdir, realpath } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { isSharedDirectory, systemDirectoryOf } from '../../../protocol/base/system-directory.ts';
 
 /** What of the machine's tree is not simply shown. */
 export interface PrivatePaths {
@@ -14,12 +15,22 @@ export interface PrivatePaths {
   readonly own: readonly string[];
 }
 
-/** What must be private for these absolute destinations, as the machine is now. */
-export async function privatePaths(destinations: readonly string[]): Promise<PrivatePaths> {
+/** Entries of a directory that are shown one by one at most: each is a mount, and takes a millisecond at every start. */
+const maxEntries = 500;
+
+/**
+ * What must be private for these absolute destinations, as the machine is now. Those that the agent refuses are left out,
+ * lest the system, or what is in `needed` (absolute), be hidden for them; and those in a directory with too many entries.
+ */
+export async function privatePaths(destinations: readonly string[], needed: readonly string[]): Promise<PrivatePaths> {
   const open = new Set<string>();
   const own = new Set<string>(['/tmp']);
+  const around = await Promise.all(needed.map(throughSymlinks));
   for (const dest of destinations) {
     const path = await throughSymlinks(dest);
+    if (systemDirectoryOf(path) !== undefined || isSharedDirectory(path)) continue;
+    if (around.some((one) => one === path || one.startsWith(`${path}/`) || path.startsWith(`${one}/`))) continue;
+    if (await isCrowded(posix.dirname(path))) continue;
     for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1)) {
       const above = path.slice(0, end);
       own.add(above);
@@ -28,6 +39,15 @@ export async function privatePaths(destinations: readonly string[]): Promise<Pri
     own.add(path);
   }
   return { open: [...open].sort(), own: [...own] };
+}
+
+/** Whether a directory or one above it has too many entries. */
+async function isCrowded(directory: string): Promise<boolean> {
+  // The root is always shown, /tmp never is.
+  if (directory === '/' || directory === '/tmp') return false;
+  // What cannot be read has none to show.
+  const entries = await readdir(directory).catch(() => []);
+  return entries.length > maxEntries || (await isCrowded(posix.dirname(directory)));
 }
 
 /** The path with symlinks above its last name resolved, as far as there is something. */

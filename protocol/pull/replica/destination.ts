@@ -2,7 +2,7 @@ import { realpathSync, statfsSync } from 'node:fs';
 import { posix } from 'node:path';
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { displayPath, isSafeName } from '../../base/root-path.ts';
-import { systemDirectoryOf } from '../../base/system-directory.ts';
+import { isSharedDirectory, systemDirectoryOf } from '../../base/system-directory.ts';
 import { makeDirectory } from './make-directory.ts';
 import { mountPointOf } from './mount-table.ts';
 import { look } from './print.ts';
@@ -57,10 +57,11 @@ export function resolveDestination(dest: string, { home, reach }: DestinationRul
     const own = `${inHome}/.towline`;
     if (at === own || at.startsWith(`${own}/`)) throw refuse("it is Towline's own directory on the node");
     if (at.startsWith(`${inHome}/`)) return;
+    if (isSharedDirectory(at))
+      throw refuse('it is there on every machine for many to use', `name a directory in it: ${displayPath(at)}/NAME`);
     const system = systemDirectoryOf(at);
-    if (system === at)
-      throw refuse(`${system} is the system's`, `name a directory of your own, such as /mnt/data or ~/data`);
-    if (system !== undefined) throw refuse(`${system} is the system's`);
+    if (system !== undefined)
+      throw refuse(`${system} is the system's`, 'choose a destination such as /mnt/data or ~/data');
   }
 
   function refuseBeyond(there: Buffer): void {

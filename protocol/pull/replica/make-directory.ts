@@ -48,14 +48,15 @@ export function makeDirectory(path: string, dest: string, sudo: boolean): void {
 
 /** Not `mkdir -p` and not `install -d`: these take what is there already, and `install` would change its owner. */
 function makeWithSudo(missing: readonly string[], dest: string): void {
-  const { uid, gid, username } = userInfo();
+  const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+  const username = accountName(uid);
   const names = missing.map((path) => Buffer.from(path, 'latin1').toString());
   const shown = names.map(quoted).join(' ');
   try {
     run('mkdir', '-m', '755', '--', ...names);
     try {
       // The innermost first: until its parent is the account's too, nobody else can put something in its place.
-      run('chown', '-h', `${uid}:${gid}`, '--', ...names.toReversed());
+      run('chown', '-h', '--', `${uid}:${gid}`, ...names.toReversed());
     } catch (error) {
       run('rmdir', '--', ...names.toReversed());
       throw error;
@@ -66,9 +67,18 @@ function makeWithSudo(missing: readonly string[], dest: string): void {
       `cannot sync to ${displayPath(dest)}: ${username} may not make ${displayPath(missing[0] ?? '')}, and sudo does not let it without a password`,
       {
         cause: new Error(reasonOf(error)),
-        hint: `on the node: sudo mkdir -- ${shown} && sudo chown ${username}: -- ${shown}`,
+        hint: `on the node: sudo mkdir -- ${shown} && sudo chown -- ${username}: ${shown}`,
       },
     );
+  }
+}
+
+function accountName(uid: number): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // It may have no entry in the account list.
+    return String(uid);
   }
 }
 

@@ -95,7 +95,6 @@ export class Session {
     }
     const { dest, rules, otherRoots, otherDestinations } = options;
     this.#root = resolveDestination(dest, rules);
-    rememberRoot(options.stateDir, this.#root);
     const named = otherDestinations.map((other) => absoluteDestination(other, rules.home));
     this.#inner = new Set([
       ...pathsInside(this.#root, otherRoots),
@@ -260,6 +259,7 @@ export class Session {
     if (stage.appears && look(absolutePath(this.#root, '')) !== undefined)
       throw new TowError('source-changed', `${displayPath(this.#root)} appeared on the node meanwhile`);
     this.#diskFull(() => {
+      rememberRoot(options.stateDir, this.#root);
       stageLinks(stage, this.#root, plan.placements);
       finishTrees(stage, manifest, plan);
       syncStage(stage.directory);
@@ -292,6 +292,7 @@ export class Session {
   settle(): void {
     const { manifest, options, plan } = this.#known();
     assert(plan !== undefined, 'settle before stage');
+    rememberRoot(options.stateDir, this.#root);
     for (const op of plan.restores) applyMeta(this.#root, op);
     const fresh = [...this.#observation].some(([, seen]) => seen.state === 'touched');
     const digest = this.#trimmed === undefined ? options.digest : manifestDigest(manifest);
