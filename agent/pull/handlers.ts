@@ -8,7 +8,6 @@ import { otherRoots, rootKey } from '../../protocol/pull/replica/inner-roots.ts'
 import { recoverAllRoots } from '../../protocol/pull/replica/recover-all.ts';
 import { Replica } from '../../protocol/pull/replica/replica.ts';
 import type { RootGate } from '../../protocol/pull/replica/root-gate.ts';
-
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { AgentPaths } from '../paths.ts';

@@ -73,7 +73,8 @@ export class ClusterNode {
 
   /** See `NodeCarrier.reserve`. Ends when the agent has dialled again, if it had to be started. */
   async reserve(destinations: readonly string[], context: CommandContext): Promise<void> {
-    await this.#reviving;
+    // What became of that is for whoever asked for it.
+    while (this.#reviving !== undefined) await this.#reviving.catch(() => undefined);
     const reserving = this.#carrier.reserve(destinations, context);
     // Who wants a link meanwhile does not start a second agent.
     this.#reviving = reserving

@@ -31,8 +31,8 @@ beforeEach(() => {
   host.runAsRoot('rm -rf /srv/* /etc/sudoers.d/*');
 });
 
-function allowSudo(): void {
-  const tools = ['mkdir', 'chown', 'rmdir'].map((tool) => `/usr/bin/${tool}`).join(', ');
+function allowSudo(names = ['mkdir', 'chown', 'rmdir']): void {
+  const tools = names.map((tool) => `/usr/bin/${tool}`).join(', ');
   host.runAsRoot(`echo '${host.user} ALL=(root) NOPASSWD: ${tools}' >/etc/sudoers.d/tow`);
 }
 
@@ -90,6 +90,16 @@ test.each([
   host.runAsRoot(command);
   expect(launch({ [dest]: source }).code).toBe(0);
   expect(host.run(`find ${dest} -type f -exec cat {} +`)).toBe(source === './set' ? 'a1\n' : 'c1\n');
+});
+
+test('sudo that may make directories and not give them away: none is left behind', () => {
+  allowSudo(['mkdir', 'rmdir']);
+  const { code, stderr } = launch({ '/srv/new/deep/set': './set' });
+  expect([code, stderr]).toEqual([
+    247,
+    expect.stringContaining('hint: on the node: sudo mkdir -- /srv/new /srv/new/deep'),
+  ]);
+  expect(host.runAsRoot('ls -A /srv')).toBe('');
 });
 
 test('a directory of somebody else is used where the account may write, and never given away', () => {
