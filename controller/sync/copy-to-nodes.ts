@@ -52,7 +52,7 @@ export async function copyToNodes(
 
   async function copyToNode(
     node: SyncNode,
-    { name, dest, from, prefix, mayBeEmpty }: BucketRoot,
+    { name, dest, from, prefix, others, mayBeEmpty }: BucketRoot,
     offer: string,
     { allowDelete, verify }: SyncOptions,
     inner: AbortSignal,
@@ -63,7 +63,16 @@ export async function copyToNodes(
       try {
         return await link.call(
           'copy.run',
-          { dest: wireBytes(dest), access, offer, prefix, mayBeEmpty, allowDelete, verify },
+          {
+            dest: wireBytes(dest),
+            access,
+            offer,
+            prefix,
+            others: others.map(wireBytes),
+            mayBeEmpty,
+            allowDelete,
+            verify,
+          },
           { onEvent: (event) => options.emit({ type: 'progress', node: node.name, root: name, ...event }) },
           inner,
         );

@@ -30,6 +30,8 @@ export const limits = {
   packBytes: 8 << 20,
   /** A job's script. */
   scriptBytes: 512 << 10,
+  /** Roots of one task, named in a call. */
+  rootsNamed: 1000,
   /** Problems named in one result; the rest are counted. */
   problemsNamed: 100,
 } as const;

@@ -55,6 +55,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       access,
       offer: 'o-1f',
       prefix: 'images/träin',
+      others: [dest],
       mayBeEmpty: false,
       allowDelete: true,
       verify: false,
@@ -67,6 +68,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       placed: 1,
       removed: 2,
       conflicts: [{ id: 'copy-1', path, reason: 'changed' }],
+      leftOut: [path],
       problems: [{ path, code: 'unsafe-key', message: 'it has the name ..' }],
       problemCount: 1,
     },
@@ -91,6 +93,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
   'pull.run': {
     params: {
       dest,
+      others: [dest],
       source: 'laptop:/home/ann/project',
       snapshot: 's-1f',
       digest,
@@ -109,6 +112,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       placed: 5,
       removed: 1,
       conflicts: [{ id: 'k-1', path, reason: 'changed' }],
+      leftOut: [path],
       problems: [{ path, code: 'permission-denied', message: 'cannot be read' }],
       problemCount: 1,
     },

@@ -75,6 +75,11 @@ export async function syncCluster(
       link: (signal) => node.link(context, signal),
     }),
   );
+  const absolute = roots
+    .map(({ dest }) => Buffer.from(dest, 'latin1').toString())
+    .filter((dest) => dest.startsWith('/'));
+  const beyond = absolute.filter((dest) => !dest.startsWith('/tmp/'));
+  if (beyond.length > 0) await Promise.all(cluster.nodes.map((node) => node.reserve(beyond, context)));
   const { verify, allowDelete, allowPartial } = options;
   const summary = await syncRoots(
     nodes,

@@ -8,7 +8,8 @@ import { serveWorker, type TaskHandlers } from '../../base/worker-server.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import { KeptVersions } from './kept-versions.ts';
 import { recoverRoot } from './recover.ts';
-import { type Remembered, Session, type SessionOptions, type StagedTotals } from './session.ts';
+import { type Remembered, Session } from './session.ts';
+import type { SessionOptions, StagedTotals } from './session-options.ts';
 
 export interface FileStep {
   readonly bytes: number;
