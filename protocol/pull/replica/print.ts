@@ -36,6 +36,11 @@ export function printInode(print: Print): string {
   return print.slice(8, 16);
 }
 
+/** What of a print a rename leaves as it is: inode, mtime and size. */
+export function printIdentity(print: Print): string {
+  return print.slice(8, 32);
+}
+
 /** The number of names inside a print. */
 export function printLinks(print: Print): number {
   return Buffer.from(print.slice(40, 44), 'latin1').readUInt32LE(0);

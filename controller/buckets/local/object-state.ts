@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { type Print, printIdentity, printOf } from '../../../protocol/pull/replica/print.ts';
+import type { BucketIndex } from './bucket-index.ts';
+import type { ByteKey } from './bucket-key.ts';
+import type { IndexEntry, Place } from './index-record.ts';
+
+/**
+ * What an object is, from what stat says of its file and what the index says of its key. A file that the index does not
+ * know as it is was written by the user: it is a version of its own, named after its print, without a type. Whoever only
+ * touched its mode or its names keeps the metadata.
+ *
+ * Undefined if the index may have changed since stat looked: look again.
+ */
+export function knownState(index: BucketIndex, key: ByteKey, place: Place, print: Print): IndexEntry | undefined {
+  const known = index.get(key);
+  if (known?.place === place && known.print === print) return known;
+  const next = index.placing(key);
+  if (next?.place === place && printIdentity(next.print) === printIdentity(print)) return { ...next, print };
+  return undefined;
+}
+
+export function userState(index: BucketIndex, key: ByteKey, place: Place, stats: BigIntStats): IndexEntry {
+  const print = printOf(stats);
+  const known = index.get(key);
+  const touched = known?.place === place && printIdentity(known.print) === printIdentity(print);
+  return {
+    key,
+    place,
+    version: `u${createHash('sha256').update(print, 'latin1').digest('hex').slice(0, 24)}`,
+    size: Number(stats.size),
+    modifiedMs: Number(stats.mtimeNs / 1_000_000n),
+    contentType: touched ? known.contentType : undefined,
+    metadata: touched ? known.metadata : {},
+    md5: undefined,
+    temp: '',
+    print,
+  };
+}
