@@ -1,6 +1,8 @@
 /** What the daemon has for as long as it lives, and what commands work with. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BucketGrants } from '../buckets/local/bucket-grants.ts';
+import { LocalBuckets } from '../buckets/local/local-buckets.ts';
 import { controllerIdentity } from '../cluster/controller-identity.ts';
 import { listenForAgents } from '../cluster/link-listener.ts';
 import { Registry } from '../cluster/registry.ts';
@@ -30,6 +32,8 @@ export class Controller implements AsyncDisposable {
   readonly jobs: Jobs;
   readonly sources: SourceStore;
   readonly offers: SnapshotOffers;
+  readonly buckets: LocalBuckets;
+  readonly grants: BucketGrants;
   readonly held = new HeldRoots();
   readonly #listener: AsyncDisposable;
   readonly #life: AbortController;
@@ -40,6 +44,8 @@ export class Controller implements AsyncDisposable {
     jobs: Jobs;
     sources: SourceStore;
     offers: SnapshotOffers;
+    buckets: LocalBuckets;
+    grants: BucketGrants;
     listener: AsyncDisposable;
     life: AbortController;
   }) {
@@ -48,6 +54,8 @@ export class Controller implements AsyncDisposable {
     this.jobs = parts.jobs;
     this.sources = parts.sources;
     this.offers = parts.offers;
+    this.buckets = parts.buckets;
+    this.grants = parts.grants;
     this.#listener = parts.listener;
     this.#life = parts.life;
   }
@@ -65,6 +73,8 @@ export class Controller implements AsyncDisposable {
       log,
     });
     const offers = new SnapshotOffers();
+    const buckets = await LocalBuckets.open({ directory: join(base, 'buckets'), log });
+    const grants = new BucketGrants(buckets);
     const sources = new SourceStore({ script, directory: join(directory, 'index'), threads: sourceThreads });
     const life = new AbortController();
     const listener = await listenForAgents(
@@ -72,7 +82,7 @@ export class Controller implements AsyncDisposable {
         directory,
         build,
         secretOf: (keyId) => registry.secretOf(keyId),
-        handlersFor: (keyId) => offers.handlersFor(keyId),
+        handlersFor: (keyId) => ({ ...offers.handlersFor(keyId), ...grants.handlersFor(keyId) }),
         onLink: (link) => registry.onLink(link),
         log,
       },
@@ -96,7 +106,7 @@ export class Controller implements AsyncDisposable {
       },
     });
     for (const cluster of registry.clusters) await jobs.load(cluster);
-    return new Controller({ home, registry, jobs, sources, offers, listener, life });
+    return new Controller({ home, registry, jobs, sources, offers, buckets, grants, listener, life });
   }
 
   /** Nodes and their jobs go on; links and sources are let go. */
@@ -106,5 +116,6 @@ export class Controller implements AsyncDisposable {
     await this.registry.dispose();
     await this.#listener[Symbol.asyncDispose]();
     await this.sources[Symbol.asyncDispose]();
+    await this.buckets[Symbol.asyncDispose]();
   }
 }

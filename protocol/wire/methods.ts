@@ -2,6 +2,19 @@ import { conflictsList, conflictsPrune, conflictsRestore } from './conflict.ts';
 import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
 import { pullChunks, pullClassify, pullManifest, pullRun } from './pull.ts';
+import {
+  storeAbort,
+  storeComplete,
+  storeCopy,
+  storeCopyPart,
+  storeDelete,
+  storeGet,
+  storeHead,
+  storeList,
+  storePart,
+  storePut,
+  storeStartUpload,
+} from './store.ts';
 
 /** What an agent serves to its controller. */
 export const agentMethods = {
@@ -24,6 +37,17 @@ export const controllerMethods = {
   'pull.manifest': pullManifest,
   'pull.chunks': pullChunks,
   'pull.classify': pullClassify,
+  'store.list': storeList,
+  'store.head': storeHead,
+  'store.get': storeGet,
+  'store.put': storePut,
+  'store.startUpload': storeStartUpload,
+  'store.part': storePart,
+  'store.copyPart': storeCopyPart,
+  'store.complete': storeComplete,
+  'store.abort': storeAbort,
+  'store.copy': storeCopy,
+  'store.delete': storeDelete,
 } as const;
 
 export type AgentMethods = typeof agentMethods;

@@ -53,21 +53,22 @@ async function imageOf(store: LocalStore): Promise<Image> {
   return image;
 }
 
-/** A store that stops for good before the n-th time it comes to a step, as if the process was killed there. */
-function stoppingStore(step: BucketStep): { readonly store: LocalStore; readonly stopped: Promise<void> } {
-  let stop: () => void = () => undefined;
+/**
+ * A store that stops for good before a step, and before any other step from then on, as if the process was killed there.
+ * `all`: so did another change that was under way.
+ */
+function stoppingStore(step: BucketStep) {
+  const events: (() => void)[] = [];
+  const event = async (): Promise<void> => await new Promise((resolve) => events.push(resolve));
+  const [stopped, all] = [event(), event()];
   let dead = false;
-  const stopped = new Promise<void>((resolve) => {
-    stop = resolve;
-  });
   const store = openStore(async (now) => {
-    if (now === step || dead) {
-      dead = true;
-      stop();
-      await new Promise(() => undefined);
-    }
+    if (now !== step && !dead) return;
+    dead = true;
+    events.shift()?.();
+    await new Promise(() => undefined);
   });
-  return { store, stopped };
+  return { store, stopped, all };
 }
 
 /** No file but those of objects, when nothing is under way. */
@@ -293,11 +294,10 @@ describe('a checkpoint', () => {
       await using store = openStore();
       await store.createBucket(never);
     }
-    const { store, stopped } = stoppingStore(step);
+    const { store, stopped, all } = stoppingStore(step);
     const filling = fill(store);
     await stopped;
-    // Writes that came to no step since are not stopped.
-    await Promise.race([filling, new Promise((resolve) => setTimeout(resolve, 0))]);
+    await Promise.race([filling, all]);
     await using next = openStore();
     const found = await imageOf(next);
     expect(Object.keys(found).length).toBeGreaterThan(100);

@@ -2,7 +2,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BucketGrants } from '../../controller/buckets/local/bucket-grants.ts';
+import { LocalBuckets } from '../../controller/buckets/local/local-buckets.ts';
 import { LocalStore } from '../../controller/buckets/local/local-store.ts';
+import { SnapshotOffers } from '../../controller/sync/snapshot-offers.ts';
+import { Slots } from '../../protocol/base/slots.ts';
+import type { Link } from '../../protocol/link/link.ts';
+import { acceptLink, openLink } from '../../protocol/link/open-link.ts';
+import { LinkStore } from '../../protocol/store/link/link-store.ts';
+import { payloadSlots } from '../../protocol/store/link/store-calls.ts';
+import { type ControllerMethods, controllerMethods } from '../../protocol/wire/methods.ts';
+import { never, secret, secretOf } from './link-pair.ts';
+import { socketPair } from './socket-pair.ts';
 
 export interface OpenedStore<S> extends AsyncDisposable {
   readonly store: S;
@@ -15,12 +26,54 @@ export async function openLocalStore(): Promise<OpenedStore<LocalStore>> {
   const top = mkdtempSync(join(tmpdir(), 'bucket-'));
   const directory = join(top, 'buckets', 'data');
   const store = new LocalStore({ directory, log: () => undefined });
-  await store.createBucket(new AbortController().signal);
+  await store.createBucket(never);
   return {
     store,
     directory,
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]();
+      rmSync(top, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface OpenedLinkStore extends OpenedStore<LinkStore> {
+  readonly buckets: LocalBuckets;
+  readonly grants: BucketGrants;
+  /** The node's end. */
+  readonly link: Link<ControllerMethods>;
+}
+
+/** The bucket `data` of a controller, opened for the node at the other end of a link. */
+export async function openLinkStore(): Promise<OpenedLinkStore> {
+  const top = mkdtempSync(join(tmpdir(), 'buckets-'));
+  const buckets = await LocalBuckets.open({ directory: top, log: () => undefined });
+  await buckets.create('data', never);
+  const grants = new BucketGrants(buckets);
+  grants.open('key', 'data', 'write');
+  const sockets = await socketPair();
+  const handlers = { ...new SnapshotOffers().handlersFor('key'), ...grants.handlersFor('key') };
+  const [link] = await Promise.all([
+    openLink(
+      sockets.dialler,
+      { local: {}, handlers: {}, remote: controllerMethods, keyId: 'key', secret, build: 'b1' },
+      never,
+    ),
+    acceptLink(
+      sockets.listener,
+      { secretOf, build: 'b2', partsFor: () => ({ local: controllerMethods, handlers, remote: {} }) },
+      never,
+    ),
+  ]);
+  return {
+    store: new LinkStore({ link: () => link, bucket: 'data', slots: new Slots(payloadSlots) }),
+    directory: join(top, 'data'),
+    buckets,
+    grants,
+    link,
+    [Symbol.asyncDispose]: async () => {
+      await sockets[Symbol.asyncDispose]();
+      await buckets[Symbol.asyncDispose]();
       rmSync(top, { recursive: true, force: true });
     },
   };

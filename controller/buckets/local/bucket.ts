@@ -61,6 +61,15 @@ export class Bucket {
 
   /** The object as it is now, user's edits seen; undefined when there is none. */
   async look(key: ByteKey): Promise<IndexEntry | undefined> {
+    return await this.#adopted(key, await this.#look(key));
+  }
+
+  /** The object whose file is at a path, which has only directories above; undefined if there is no file. */
+  async lookAt(key: ByteKey, place: Place): Promise<IndexEntry | undefined> {
+    return await this.#adopted(key, await this.#stateOf(key, place, this.files.pathOf(place, key)));
+  }
+
+  async #look(key: ByteKey): Promise<IndexEntry | undefined> {
     const plain = this.files.plainPath(key);
     for (let tries = 0; tries < patience; tries += 1) {
       const known = this.index.get(key);
@@ -80,11 +89,6 @@ export class Bucket {
     throw new TowError('object-changed', `${keyOf(key)} changes all the time`, { retryable: true });
   }
 
-  /** The object whose file is at a path, which has only directories above; undefined if there is no file. */
-  async lookAt(key: ByteKey, place: Place): Promise<IndexEntry | undefined> {
-    return await this.#stateOf(key, place, this.files.pathOf(place, key));
-  }
-
   /** Puts a staged file in the key's place, durably; its memory and name go with it. Once recorded, `signal` means nothing. */
   async write(
     key: ByteKey,
@@ -97,7 +101,7 @@ export class Bucket {
       key,
       async () => {
         this.#mustBeOpen();
-        const now = await this.look(key);
+        const now = await this.#look(key);
         checkCondition(key, now, condition);
         const entry: IndexEntry = {
           ...made,
@@ -127,7 +131,7 @@ export class Bucket {
       key,
       async () => {
         this.#mustBeOpen();
-        const now = await this.look(key);
+        const now = await this.#look(key);
         if (now === undefined) return undefined;
         checkCondition(key, now, condition);
         const entry = { ...now, ...made, version: randomBytes(12).toString('hex'), modifiedMs: Date.now() };
@@ -142,7 +146,7 @@ export class Bucket {
       key,
       async () => {
         this.#mustBeOpen();
-        const now = await this.look(key);
+        const now = await this.#look(key);
         if (now !== undefined) await this.#track(this.#remove(now));
       },
       signal,
@@ -178,6 +182,19 @@ export class Bucket {
       await this.#settler.settle();
     };
     await this.index.checkpoint(settle, this.#before);
+  }
+
+  /** A file that the user made where an object's key had had no room takes that object's place for good. */
+  async #adopted(key: ByteKey, state: IndexEntry | undefined): Promise<IndexEntry | undefined> {
+    if (state?.place !== 'files' || this.index.get(key)?.place !== 'odd' || this.#closed) return state;
+    const adopt = async (): Promise<void> => {
+      const now = await this.#look(key);
+      if (now?.place !== 'files' || this.index.get(key)?.place !== 'odd') return;
+      await this.#record(now, now);
+      await rm(this.files.oddPath(key), { force: true });
+    };
+    await this.#track(this.#locks.run(key, adopt, new AbortController().signal)).catch(() => undefined);
+    return state;
   }
 
   async #stateOf(key: ByteKey, place: Place, path: string): Promise<IndexEntry | undefined> {
@@ -247,8 +264,8 @@ export class Bucket {
     const path = this.files.pathOf(place, key);
     await this.#before('record');
     await this.index.remove(key, place === 'files' ? printIdentity(now.print) : '');
-    await this.#before('unlink');
     try {
+      await this.#before('unlink');
       await unlink(path);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') {

@@ -53,7 +53,7 @@ export interface BucketSummary {
 export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly traits = localTraits;
   readonly #options: LocalStoreOptions;
-  readonly #uploads = new Set<LocalUpload>();
+  readonly #uploads = new Map<string, LocalUpload>();
   #names = new DirectoryNames();
   #opening: Promise<Bucket> | undefined;
   #disposed = false;
@@ -161,10 +161,17 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
       await this.#abortUploads(({ touchedAt }) => touchedAt < now - uploadLifeMs);
       if (this.#uploads.size >= maxUploads)
         throw new TowError('store-throttled', `${this.#uploads.size} uploads are under way`, { retryable: true });
-      const upload = await LocalUpload.open(bucket, writableKey(key), options, (over) => this.#uploads.delete(over));
-      this.#uploads.add(upload);
+      const upload = await LocalUpload.open(bucket, writableKey(key), options, ({ id }) => this.#uploads.delete(id));
+      this.#uploads.set(upload.id, upload);
       return upload;
     });
+  }
+
+  /** One that is under way. Throws `store-failed` if there is none: it was given up, or the controller was started anew. */
+  upload(id: string): LocalUpload {
+    const upload = this.#uploads.get(id);
+    if (upload === undefined) throw new TowError('store-failed', `there is no upload ${id} any more`);
+    return upload;
   }
 
   async copy(
@@ -240,8 +247,10 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   /** What was promised is on the disk; no call works any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
+    const opened = this.#opening;
+    this.#opening = undefined;
     await this.#abortUploads(() => true);
-    await (await this.#opening?.catch(() => undefined))?.close();
+    await (await opened?.catch(() => undefined))?.close();
   }
 
   async #write(
@@ -291,7 +300,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   }
 
   async #abortUploads(which: (upload: LocalUpload) => boolean): Promise<void> {
-    await Promise.all([...this.#uploads].filter(which).map((upload) => upload.abort()));
+    await Promise.all([...this.#uploads.values()].filter(which).map((upload) => upload.abort()));
   }
 
   async #do<T>(doing: string, work: () => Promise<T>): Promise<T> {

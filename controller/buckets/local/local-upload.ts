@@ -21,15 +21,18 @@ export class LocalUpload implements Upload {
   readonly #parts: UploadParts;
   readonly #onOver: () => void;
   #over = false;
+  readonly id: string;
   touchedAt = Date.now();
 
   private constructor(
+    id: string,
     bucket: Bucket,
     key: ByteKey,
     options: WriteOptions,
     parts: UploadParts,
     onOver: (upload: LocalUpload) => void,
   ) {
+    this.id = id;
     this.#bucket = bucket;
     this.#key = key;
     this.#options = options;
@@ -43,8 +46,9 @@ export class LocalUpload implements Upload {
     options: WriteOptions,
     onOver: (upload: LocalUpload) => void,
   ): Promise<LocalUpload> {
-    const parts = await UploadParts.open(`${bucket.files.uploads}/${randomBytes(12).toString('hex')}`);
-    return new LocalUpload(bucket, key, options, parts, onOver);
+    const id = randomBytes(12).toString('hex');
+    const parts = await UploadParts.open(`${bucket.files.uploads}/${id}`);
+    return new LocalUpload(id, bucket, key, options, parts, onOver);
   }
 
   async part(number: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {

@@ -145,6 +145,7 @@ describe('keys that no directory holds', () => {
     'nul\0nul',
     'x'.repeat(256),
     `${'ü'.repeat(128)}/y`,
+    'd/'.repeat(200) + 'e',
     '/',
     '//',
   ];
