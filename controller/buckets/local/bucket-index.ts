@@ -25,6 +25,8 @@ export class BucketIndex {
   #journalBytes: number;
   #journals: number;
   #checkpointBytes: number;
+  /** A checkpoint that failed is tried again when the journals are longer than this. */
+  #patientUntil = 0;
 
   private constructor(directory: string, loaded: LoadedIndex, journal: IndexJournal) {
     this.#directory = directory;
@@ -117,7 +119,8 @@ export class BucketIndex {
 
   get wantsCheckpoint(): boolean {
     const bytes = this.#journalBytes + this.#journal.length;
-    return this.#journals > manyJournals || bytes > Math.max(smallJournalBytes, this.#checkpointBytes / 2);
+    const long = bytes > Math.max(smallJournalBytes, this.#checkpointBytes / 2);
+    return bytes >= this.#patientUntil && (long || this.#journals > manyJournals);
   }
 
   /**
@@ -125,6 +128,7 @@ export class BucketIndex {
    * that had been recorded when it was called is in its place, durably. `before` is called before each step.
    */
   async checkpoint(settle: () => Promise<void>, before: (step: CheckpointStep) => Promise<void>): Promise<void> {
+    this.#patientUntil = this.#journalBytes + this.#journal.length + smallJournalBytes;
     const number = this.#number + 1;
     await before('rotate');
     const file = await newJournal(this.#directory, number);
@@ -142,7 +146,7 @@ export class BucketIndex {
     await rename(temp, path);
     await syncDirectories([this.#directory]);
     this.#journalBytes -= older;
-    this.#journals = 1;
+    [this.#journals, this.#patientUntil] = [1, 0];
     await before('drop');
     const { checkpoints, journals } = await indexFiles(this.#directory);
     for (const old of journals) if (old < number) await rm(`${this.#directory}/${journalName(old)}`, { force: true });
@@ -193,7 +197,12 @@ function isOdd({ place }: IndexEntry): boolean {
 }
 
 async function newJournal(directory: string, number: number) {
-  const file = await open(`${directory}/${journalName(number)}`, 'wx', 0o600);
-  await syncDirectories([directory]);
-  return file;
+  const file = await open(`${directory}/${journalName(number)}`, 'w', 0o600);
+  try {
+    await syncDirectories([directory]);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }

@@ -10,12 +10,12 @@ import { BucketIndex, type CheckpointStep } from './bucket-index.ts';
 import { type ByteKey, keyOf } from './bucket-key.ts';
 import type { IndexEntry, Place } from './index-record.ts';
 import { KeyLocks } from './key-locks.ts';
-import { knownState, userState } from './object-state.ts';
-import { lookAtFile, prepare, prune, statOf } from './plain-place.ts';
+import { ObjectLookup } from './object-lookup.ts';
+import { prepare, prune, statOf } from './plain-place.ts';
 import { recover } from './recover.ts';
 import { Settler } from './settler.ts';
 import { SharedRun } from './shared-run.ts';
-import type { StagedFile } from './staged-file.ts';
+import { discard, type StagedFile } from './staged-file.ts';
 import { syncDirectories } from './sync-directory.ts';
 
 /** Where a test may stop a bucket, as a crash would: before each. */
@@ -25,12 +25,13 @@ export type BeforeStep = (step: BucketStep) => Promise<void>;
 type Condition = WriteOptions['condition'];
 export type NewEntry = Pick<IndexEntry, 'contentType' | 'metadata'>;
 
-/** How often something is looked at again that a user changes meanwhile. */
+/** How often room is made again for a file that a user takes meanwhile. */
 const patience = 8;
 
 export class Bucket {
   readonly files: BucketFiles;
   readonly index: BucketIndex;
+  readonly #lookup: ObjectLookup;
   readonly #before: BeforeStep;
   readonly #locks = new KeyLocks();
   readonly #settler: Settler;
@@ -42,6 +43,7 @@ export class Bucket {
   private constructor(files: BucketFiles, index: BucketIndex, before: BeforeStep) {
     this.files = files;
     this.index = index;
+    this.#lookup = new ObjectLookup(files, index);
     this.#before = before;
     this.#settler = new Settler(async (done) => {
       await before('settle');
@@ -61,35 +63,15 @@ export class Bucket {
 
   /** The object as it is now, user's edits seen; undefined when there is none. */
   async look(key: ByteKey): Promise<IndexEntry | undefined> {
-    return await this.#adopted(key, await this.#look(key));
+    return await this.#adopted(key, await this.#lookup.look(key));
   }
 
   /** The object whose file is at a path, which has only directories above; undefined if there is no file. */
   async lookAt(key: ByteKey, place: Place): Promise<IndexEntry | undefined> {
-    return await this.#adopted(key, await this.#stateOf(key, place, this.files.pathOf(place, key)));
+    return await this.#adopted(key, await this.#lookup.at(key, place));
   }
 
-  async #look(key: ByteKey): Promise<IndexEntry | undefined> {
-    const plain = this.files.plainPath(key);
-    for (let tries = 0; tries < patience; tries += 1) {
-      const known = this.index.get(key);
-      const stats = plain === undefined ? undefined : await lookAtFile(this.files, plain);
-      if (stats !== undefined) {
-        const state = await this.#stateOf(key, 'files', plain ?? '');
-        if (state !== undefined) return state;
-        continue;
-      }
-      if (known?.place === 'odd' || this.index.placing(key)?.place === 'odd') {
-        const state = await this.#stateOf(key, 'odd', this.files.oddPath(key));
-        if (state !== undefined) return state;
-      }
-      // It may have gone from one place to the other while we looked.
-      if (known === this.index.get(key)) return undefined;
-    }
-    throw new TowError('object-changed', `${keyOf(key)} changes all the time`, { retryable: true });
-  }
-
-  /** Puts a staged file in the key's place, durably; its memory and name go with it. Once recorded, `signal` means nothing. */
+  /** Puts a staged file in the key's place, durably, or removes it. Once that has begun, `signal` means nothing. */
   async write(
     key: ByteKey,
     staged: StagedFile,
@@ -97,27 +79,29 @@ export class Bucket {
     condition: Condition,
     signal: AbortSignal,
   ): Promise<IndexEntry> {
-    return await this.#locks.run(
-      key,
-      async () => {
-        this.#mustBeOpen();
-        const now = await this.#look(key);
-        checkCondition(key, now, condition);
-        const entry: IndexEntry = {
-          ...made,
-          key,
-          place: 'files',
-          version: randomBytes(12).toString('hex'),
-          size: staged.size,
-          modifiedMs: Date.now(),
-          md5: staged.md5,
-          temp: staged.name,
-          print: staged.print,
-        };
-        return await this.#track(this.#place(entry, now));
-      },
-      signal,
-    );
+    const put = async (): Promise<IndexEntry> => {
+      this.#mustBeOpen();
+      const now = await this.#lookup.look(key);
+      checkCondition(key, now, condition);
+      const entry: IndexEntry = {
+        ...made,
+        key,
+        place: 'files',
+        version: newVersion(),
+        size: staged.size,
+        modifiedMs: Date.now(),
+        md5: staged.md5,
+        temp: staged.name,
+        print: staged.print,
+      };
+      return await this.#track(this.#place(entry, now));
+    };
+    try {
+      return await this.#locks.run(key, put, signal);
+    } catch (error) {
+      await discard(this.files, staged);
+      throw error;
+    }
   }
 
   /** The same bytes with another type and metadata, as a new version. */
@@ -131,10 +115,10 @@ export class Bucket {
       key,
       async () => {
         this.#mustBeOpen();
-        const now = await this.#look(key);
+        const now = await this.#lookup.look(key);
         if (now === undefined) return undefined;
         checkCondition(key, now, condition);
-        const entry = { ...now, ...made, version: randomBytes(12).toString('hex'), modifiedMs: Date.now() };
+        const entry = { ...now, ...made, version: newVersion(), modifiedMs: Date.now() };
         return await this.#track(this.#record(entry, now));
       },
       signal,
@@ -146,7 +130,7 @@ export class Bucket {
       key,
       async () => {
         this.#mustBeOpen();
-        const now = await this.#look(key);
+        const now = await this.#lookup.look(key);
         if (now !== undefined) await this.#track(this.#remove(now));
       },
       signal,
@@ -188,28 +172,13 @@ export class Bucket {
   async #adopted(key: ByteKey, state: IndexEntry | undefined): Promise<IndexEntry | undefined> {
     if (state?.place !== 'files' || this.index.get(key)?.place !== 'odd' || this.#closed) return state;
     const adopt = async (): Promise<void> => {
-      const now = await this.#look(key);
+      const now = await this.#lookup.look(key);
       if (now?.place !== 'files' || this.index.get(key)?.place !== 'odd') return;
       await this.#record(now, now);
       await rm(this.files.oddPath(key), { force: true });
     };
     await this.#track(this.#locks.run(key, adopt, new AbortController().signal)).catch(() => undefined);
     return state;
-  }
-
-  async #stateOf(key: ByteKey, place: Place, path: string): Promise<IndexEntry | undefined> {
-    for (let tries = 0; tries < patience; tries += 1) {
-      const stats = await statOf(path);
-      if (stats?.isFile() !== true) return undefined;
-      const print = printOf(stats);
-      const state = knownState(this.index, key, place, print);
-      if (state !== undefined) return state;
-      // Not known: unless it was replaced between the look at it and at the index.
-      const again = await statOf(path);
-      if (again !== undefined && printOf(again) === print)
-        return knownState(this.index, key, place, print) ?? userState(this.index, key, place, again);
-    }
-    return undefined;
   }
 
   async #place(entry: IndexEntry, now: IndexEntry | undefined): Promise<IndexEntry> {
@@ -276,6 +245,10 @@ export class Bucket {
     this.index.removed(key);
     this.#settler.add(key, '', place === 'files' ? await prune(this.files, path) : [this.files.odd]);
   }
+}
+
+function newVersion(): string {
+  return randomBytes(12).toString('hex');
 }
 
 function checkCondition(key: ByteKey, now: IndexEntry | undefined, condition: Condition): void {

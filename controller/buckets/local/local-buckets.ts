@@ -3,7 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { bucketNameProblem } from '../../task/bucket-uri.ts';
-import { type BucketSummary, LocalStore } from './local-store.ts';
+import { type BucketSummary, deletedPrefix, LocalStore } from './local-store.ts';
 
 export interface NamedBucket extends BucketSummary {
   readonly name: string;
@@ -29,7 +29,7 @@ export class LocalBuckets implements AsyncDisposable {
   }): Promise<LocalBuckets> {
     const { directory, log } = options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const left = (await readdir(directory)).filter((name) => name.startsWith('.deleted-'));
+    const left = (await readdir(directory)).filter((name) => name.startsWith(deletedPrefix));
     return new LocalBuckets(directory, log, left);
   }
 

@@ -1,5 +1,6 @@
 /** A bucket under the controller: plain files a user can open and edit, and what they cannot say in an index beside them. */
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { throwIfAborted } from '../../../protocol/base/abort.ts';
 import { errnoOf, TowError } from '../../../protocol/base/errors.ts';
@@ -16,28 +17,24 @@ import type {
   WriteOptions,
 } from '../../../protocol/store/object-store.ts';
 import { limits } from '../../../protocol/wire/limits.ts';
-import { type BeforeStep, Bucket } from './bucket.ts';
-import { BucketFiles } from './bucket-files.ts';
+import type { Bucket } from './bucket.ts';
 import { type ByteKey, byteKeyOf, bytesOf, keyOf } from './bucket-key.ts';
 import { DirectoryNames } from './directory-names.ts';
 import { headOfEntry, statOfEntry } from './entry-stat.ts';
 import { KeyWalk } from './key-walk.ts';
+import { LazyBucket, type LazyBucketOptions } from './lazy-bucket.ts';
 import { listPage } from './list-page.ts';
 import { LocalUpload, uploadLifeMs } from './local-upload.ts';
 import { openObject, readObject } from './read-object.ts';
-import { discard, stageBytes } from './staged-file.ts';
+import { stageBytes } from './staged-file.ts';
 import { storeError } from './store-error.ts';
 
 /** Uploads of one bucket at a time: each has a file open. */
 const maxUploads = 256;
+const deletesAtOnce = 64;
 
-export interface LocalStoreOptions {
-  /** `~/.towline/buckets/NAME`. */
-  readonly directory: string;
-  readonly log: (line: string) => void;
-  /** For tests: called before each step of what changes the disk. */
-  readonly before?: BeforeStep;
-}
+/** Names of buckets that are being removed begin with it. */
+export const deletedPrefix = '.deleted-';
 
 /** What a bucket holds. */
 export interface BucketSummary {
@@ -52,14 +49,14 @@ export interface BucketSummary {
 /** One instance a bucket, in one process: it is the bucket's only writer but for the user's own hands. */
 export class LocalStore implements ObjectStore, AsyncDisposable {
   readonly traits = localTraits;
-  readonly #options: LocalStoreOptions;
+  readonly #directory: string;
   readonly #uploads = new Map<string, LocalUpload>();
   #names = new DirectoryNames();
-  #opening: Promise<Bucket> | undefined;
-  #disposed = false;
+  readonly #lazy: LazyBucket;
 
-  constructor(options: LocalStoreOptions) {
-    this.#options = options;
+  constructor(options: LazyBucketOptions) {
+    this.#directory = options.directory;
+    this.#lazy = new LazyBucket(options);
   }
 
   async bucketExists(signal: AbortSignal): Promise<boolean> {
@@ -76,7 +73,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   async createBucket(signal: AbortSignal): Promise<void> {
     throwIfAborted(signal);
     await this.#do('making a bucket', async () => {
-      await mkdir(this.#options.directory, { recursive: true, mode: 0o700 });
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
       await this.#bucket();
     });
   }
@@ -84,27 +81,36 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   async deleteBucket(signal: AbortSignal): Promise<void> {
     if (!(await this.bucketExists(signal))) return;
     const { objects } = await this.list({ prefix: '', limit: 1 }, signal);
-    if (objects.length > 0) throw new TowError('store-failed', 'the bucket is not empty');
-    await this.destroy();
+    if (objects.length > 0) throw notEmpty();
+    await this.#do('deleting a bucket', async () => {
+      const doomed = await this.#withdraw();
+      // What was written since was promised to somebody.
+      if (doomed === undefined || !(await holdsFiles(doomed))) return await discardTree(doomed);
+      await rename(doomed, this.#directory);
+      throw notEmpty();
+    });
   }
 
-  /** Removes the bucket with all that is in it. Calls under way end with `bucket-missing`, or did what they were to do. */
+  /** Removes the bucket with all that is in it. What is under way fails, or did what it was to do. */
   async destroy(): Promise<void> {
-    const opened = this.#opening;
-    this.#opening = undefined;
+    await this.#do('deleting a bucket', async () => await discardTree(await this.#withdraw()));
+  }
+
+  /** The bucket is gone at once for whoever looks, however long removing it takes. Returns where it is; undefined if it was gone. */
+  async #withdraw(): Promise<string | undefined> {
+    const doomed = `${dirname(this.#directory)}/${deletedPrefix}${randomBytes(8).toString('hex')}`;
+    const there = await rename(this.#directory, doomed).then(
+      () => true,
+      (error: unknown) => {
+        if (errnoOf(error) === 'ENOENT') return false;
+        throw error;
+      },
+    );
     this.#names = new DirectoryNames();
     await this.#abortUploads(() => true);
-    await (await opened?.catch(() => undefined))?.close();
-    const { directory } = this.#options;
-    // Gone at once for whoever looks, however long removing it takes.
-    const doomed = `${dirname(directory)}/.deleted-${Date.now()}`;
-    try {
-      await rename(directory, doomed);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return;
-      throw error;
-    }
-    await rm(doomed, { recursive: true, force: true });
+    // What cannot be written any more need not be.
+    await this.#lazy.close().catch(() => undefined);
+    return there ? doomed : undefined;
   }
 
   async list(options: ListOptions, signal: AbortSignal): Promise<ListPage> {
@@ -217,11 +223,18 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   async deleteMany(keys: readonly string[], signal: AbortSignal): Promise<readonly DeleteFailure[]> {
     throwIfAborted(signal);
     await this.#do('deleting', async () => await this.#bucket());
-    const results = await Promise.allSettled(keys.map((key) => this.delete(key, signal)));
+    const failures: DeleteFailure[] = [];
+    const left = keys.values();
+    const worker = async (): Promise<void> => {
+      for (const key of left) {
+        await this.delete(key, signal).catch((error: unknown) =>
+          failures.push({ key, message: storeError(error, 'deleting').message }),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: deletesAtOnce }, worker));
     throwIfAborted(signal);
-    return results.flatMap((result, at) =>
-      result.status === 'fulfilled' ? [] : [{ key: keys[at] ?? '', message: storeError(result.reason, '').message }],
-    );
+    return failures;
   }
 
   /** Looks at every file. */
@@ -246,11 +259,8 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
 
   /** What was promised is on the disk; no call works any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed = true;
-    const opened = this.#opening;
-    this.#opening = undefined;
     await this.#abortUploads(() => true);
-    await (await opened?.catch(() => undefined))?.close();
+    await this.#lazy.end();
   }
 
   async #write(
@@ -263,12 +273,8 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     checkMetadata(options);
     const metadata = options.metadata ?? {};
     const staged = await stageBytes(bucket.files, chunks, metadata, signal);
-    try {
-      const made = { contentType: options.contentType, metadata };
-      return statOfEntry(await bucket.write(key, staged, made, options.condition, signal));
-    } finally {
-      await discard(bucket.files, staged);
-    }
+    const made = { contentType: options.contentType, metadata };
+    return statOfEntry(await bucket.write(key, staged, made, options.condition, signal));
   }
 
   #walk(bucket: Bucket): KeyWalk {
@@ -276,27 +282,7 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
   }
 
   async #bucket(): Promise<Bucket> {
-    if (this.#disposed) throw new TowError('bucket-missing', 'the bucket was closed');
-    this.#opening ??= this.#open();
-    const opening = this.#opening;
-    try {
-      return await opening;
-    } catch (error) {
-      if (this.#opening === opening) this.#opening = undefined;
-      throw error;
-    }
-  }
-
-  async #open(): Promise<Bucket> {
-    const { directory, log, before } = this.#options;
-    let files: BucketFiles;
-    try {
-      files = await BucketFiles.open(directory);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') throw new TowError('bucket-missing', `there is no bucket at ${directory}`);
-      throw error;
-    }
-    return await Bucket.open(files, log, before ?? (async () => undefined));
+    return await this.#lazy.get();
   }
 
   async #abortUploads(which: (upload: LocalUpload) => boolean): Promise<void> {
@@ -310,6 +296,22 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
       throw storeError(error, doing);
     }
   }
+}
+
+async function holdsFiles(directory: string): Promise<boolean> {
+  for (const name of ['files', 'odd']) {
+    const entries = await readdir(`${directory}/${name}`, { recursive: true, withFileTypes: true });
+    if (entries.some((entry) => entry.isFile())) return true;
+  }
+  return false;
+}
+
+async function discardTree(path: string | undefined): Promise<void> {
+  if (path !== undefined) await rm(path, { recursive: true, force: true });
+}
+
+function notEmpty(): TowError {
+  return new TowError('store-failed', 'the bucket is not empty');
 }
 
 function writableKey(key: string): ByteKey {

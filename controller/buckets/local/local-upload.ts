@@ -6,7 +6,7 @@ import type { ByteKey } from './bucket-key.ts';
 import { byteKeyOf } from './bucket-key.ts';
 import { statOfEntry } from './entry-stat.ts';
 import { openObject, type Range, readObject } from './read-object.ts';
-import { discard, stageFile } from './staged-file.ts';
+import { stageFile } from './staged-file.ts';
 import { storeError } from './store-error.ts';
 import { UploadParts } from './upload-parts.ts';
 
@@ -92,12 +92,8 @@ export class LocalUpload implements Upload {
         const metadata = this.#options.metadata ?? {};
         const file = await this.#parts.join(signal);
         const staged = await stageFile(this.#bucket.files, file, this.#parts.path, metadata);
-        try {
-          const made = { contentType: this.#options.contentType, metadata };
-          return statOfEntry(await this.#bucket.write(this.#key, staged, made, this.#options.condition, signal));
-        } finally {
-          await discard(this.#bucket.files, staged);
-        }
+        const made = { contentType: this.#options.contentType, metadata };
+        return statOfEntry(await this.#bucket.write(this.#key, staged, made, this.#options.condition, signal));
       });
     } finally {
       await this.#end();

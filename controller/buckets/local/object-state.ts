@@ -29,7 +29,7 @@ export function userState(index: BucketIndex, key: ByteKey, place: Place, stats:
     place,
     version: `u${createHash('sha256').update(print, 'latin1').digest('hex').slice(0, 24)}`,
     size: Number(stats.size),
-    modifiedMs: Number(stats.mtimeNs / 1_000_000n),
+    modifiedMs: Math.max(0, Number(stats.mtimeNs / 1_000_000n)),
     contentType: touched ? known.contentType : undefined,
     metadata: touched ? known.metadata : {},
     md5: undefined,

@@ -1,4 +1,5 @@
 /** A bucket that lies under the controller, as a node has it: over the link. */
+import { cancelled, throwIfAborted } from '../../base/abort.ts';
 import { TowError } from '../../base/errors.ts';
 import { limits } from '../../wire/limits.ts';
 import type { StoreHead } from '../../wire/store.ts';
@@ -81,8 +82,11 @@ export class LinkStore implements ObjectStore {
     const params = { bucket: this.#bucket, key, start: range?.start ?? 0, end: range?.end, ifVersion };
     const received = new ReceivedBytes();
     const stop = new AbortController();
-    const onAbort = (): void => stop.abort(signal.reason);
-    if (signal.aborted) onAbort();
+    throwIfAborted(signal);
+    const onAbort = (): void => {
+      stop.abort(signal.reason);
+      received.fail(cancelled());
+    };
     signal.addEventListener('abort', onAbort, { once: true });
     const head = await new Promise<ObjectHead>((resolve, reject) => {
       const calling = this.#calls.call('store.get', params, stop.signal, {

@@ -22,9 +22,10 @@ export class ReceivedBytes {
     this.#wake?.();
   }
 
-  /** What was received before is lost. */
+  /** What was received and not read is lost. */
   fail(error: unknown): void {
     this.#failure ??= { error };
+    this.#close();
     this.#wake?.();
   }
 
@@ -50,9 +51,13 @@ export class ReceivedBytes {
       if (bytes !== expected)
         throw new TowError('store-unreachable', `${bytes} bytes came of ${expected}`, { retryable: true });
     } finally {
-      this.#closed = true;
-      for (const { taken } of this.#frames.splice(0)) taken();
+      this.#close();
       onLeave();
     }
+  }
+
+  #close(): void {
+    this.#closed = true;
+    for (const { taken } of this.#frames.splice(0)) taken();
   }
 }

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LocalBuckets } from '../../../controller/buckets/local/local-buckets.ts';
 import type { LocalStore } from '../../../controller/buckets/local/local-store.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 import { never } from '../../helpers/link-pair.ts';
@@ -365,4 +366,51 @@ test('pages, with and without a delimiter, whatever the limit', async () => {
       expect(got, `${prefix} ${limit}`).toEqual({ objects, prefixes: [...prefixes] });
     }
   }
+});
+
+test('buckets by name: made, counted, deleted with all that is in them, and what was left of a deletion goes', async () => {
+  const top = join(opened.directory, '..', 'more');
+  mkdirSync(join(top, '.deleted-0011/files'), { recursive: true });
+  writeFileSync(join(top, '.deleted-0011/files/a'), '1');
+  mkdirSync(join(top, 'No Bucket'));
+  await using buckets = await LocalBuckets.open({ directory: top, log: () => undefined });
+  const one = await buckets.create('one', never);
+  expect(await buckets.create('one', never)).toBe(one);
+  await buckets.create('two', never);
+  await one.put('a', Buffer.from('12'), {}, never);
+  await one.put('a/', Buffer.from('3'), {}, never);
+  symlinkSync('/etc/passwd', join(top, 'one/files/link'));
+  expect(await buckets.list(never)).toEqual([
+    { name: 'one', objects: 2, bytes: 3, odd: 1, others: 1 },
+    { name: 'two', objects: 0, bytes: 0, odd: 0, others: 0 },
+  ]);
+  await buckets.delete('one', never);
+  expect(await codeOf(buckets.delete('one', never))).toBe('bucket-missing');
+  expect(await buckets.names()).toEqual(['two']);
+  for (const name of ['../two', 'x', 'No Bucket', '.deleted-0011'])
+    expect(await codeOf((async () => buckets.get(name))())).toBe('bucket-missing');
+  await buckets[Symbol.asyncDispose]();
+  expect(readdirSync(top).sort()).toEqual(['No Bucket', 'two']);
+});
+
+test('deleting an empty bucket while it is written to loses nothing that was promised', async () => {
+  const promised = new Set<string>();
+  let writing = true;
+  const writer = (async () => {
+    for (let n = 0; writing; n += 1) {
+      const code = await codeOf(put(`k${n}`, 'x'));
+      if (code === 'no error') promised.add(`k${n}`);
+    }
+  })();
+  for (let n = 0; n < 30; n += 1) {
+    const code = await codeOf(store.deleteBucket(never));
+    expect(['no error', 'store-failed', 'object-changed']).toContain(code);
+    if (code === 'no error') expect(promised.size).toBe(0);
+    await store.createBucket(never);
+    for (const key of promised) expect(await text(key)).toBe('x');
+    await store.deleteMany([...promised], never);
+    promised.clear();
+  }
+  writing = false;
+  await writer;
 });
