@@ -1,9 +1,8 @@
+/** Buckets under the controller, as it serves them to nodes that they were opened for. See store/object-store.ts. */
 import * as v from 'valibot';
 import { limits } from './limits.ts';
 import { method } from './method.ts';
 import { countSchema, idSchema, textSchema } from './schema.ts';
-
-/** Buckets under the controller, as it serves them to nodes that they were opened for. See store/object-store.ts. */
 
 const bucketSchema = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/));
 const prefixSchema = v.pipe(v.string(), v.maxBytes(limits.keyBytes));

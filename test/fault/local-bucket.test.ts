@@ -101,7 +101,7 @@ const without = (...keys: string[]): Image =>
 
 const changes: readonly {
   readonly name: string;
-  change(store: LocalStore): Promise<unknown>;
+  readonly change: (store: LocalStore) => Promise<unknown>;
   readonly after: Image;
 }[] = [
   {

@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LocalStore } from '../../controller/buckets/local/local-store.ts';
 import type { ObjectStore } from '../../protocol/store/object-store.ts';

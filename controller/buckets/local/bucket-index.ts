@@ -176,7 +176,9 @@ export class BucketIndex {
         bytes += frames.length;
         await file.writeFile(frames);
       };
-      for (const entry of [...this.#entries.values()]) {
+      // Those there are now: while it is written the map goes on changing.
+      const entries = [...this.#entries.values()];
+      for (const entry of entries) {
         records.push(encodeRecord({ type: 'entry', entry }));
         if (records.length >= entriesAtOnce) await flush();
         if (turns.over) await turns.next();

@@ -183,16 +183,23 @@ export class Bucket {
 
   async #place(entry: IndexEntry, now: IndexEntry | undefined): Promise<IndexEntry> {
     const plain = this.files.plainPath(entry.key);
-    for (let tries = 0; plain !== undefined && tries < patience; tries += 1) {
-      const touched = await prepare(this.files, plain);
-      if (touched === false) break;
-      this.#settler.touched(touched);
-      const placed = await this.#placeAt(plain, { ...entry, place: 'files' }, now);
-      if (placed !== undefined) return placed;
-    }
-    const placed = await this.#placeAt(this.files.oddPath(entry.key), { ...entry, place: 'odd' }, now);
+    const placed =
+      (plain === undefined ? undefined : await this.#placePlain(plain, entry, now)) ??
+      (await this.#placeAt(this.files.oddPath(entry.key), { ...entry, place: 'odd' }, now));
     if (placed === undefined) throw new TowError('store-failed', `${keyOf(entry.key)} cannot be put in its place`);
     return placed;
+  }
+
+  /** Undefined when there is no room in `files/`. */
+  async #placePlain(path: string, entry: IndexEntry, now: IndexEntry | undefined): Promise<IndexEntry | undefined> {
+    for (let tries = 0; tries < patience; tries += 1) {
+      const touched = await prepare(this.files, path);
+      if (touched === false) return undefined;
+      this.#settler.touched(touched);
+      const placed = await this.#placeAt(path, { ...entry, place: 'files' }, now);
+      if (placed !== undefined) return placed;
+    }
+    return undefined;
   }
 
   /** Undefined when something is in the way at the path. */

@@ -6,11 +6,8 @@ import type { ByteKey } from './bucket-key.ts';
 import type { IndexEntry, Place } from './index-record.ts';
 
 /**
- * What an object is, from what stat says of its file and what the index says of its key. A file that the index does not
- * know as it is was written by the user: it is a version of its own, named after its print, without a type. Whoever only
- * touched its mode or its names keeps the metadata.
- *
- * Undefined if the index may have changed since stat looked: look again.
+ * What the index says of a file with this print: its entry, or the one that is just put in its place. Undefined when it
+ * does not know such a file, or was behind the look at it.
  */
 export function knownState(index: BucketIndex, key: ByteKey, place: Place, print: Print): IndexEntry | undefined {
   const known = index.get(key);
@@ -20,6 +17,10 @@ export function knownState(index: BucketIndex, key: ByteKey, place: Place, print
   return undefined;
 }
 
+/**
+ * Of a file that the index does not know as it is: the user wrote it. It is a version of its own, named after its print,
+ * without a type. Whoever only touched its mode or its names keeps the metadata.
+ */
 export function userState(index: BucketIndex, key: ByteKey, place: Place, stats: BigIntStats): IndexEntry {
   const print = printOf(stats);
   const known = index.get(key);

@@ -19,7 +19,7 @@ export async function statOf(path: string | Buffer): Promise<BigIntStats | undef
   try {
     return await lstat(path, { bigint: true });
   } catch (error) {
-    return absent(error, undefined);
+    return unlessAbsent(error);
   }
 }
 
@@ -77,12 +77,12 @@ async function realPath(path: string): Promise<string | undefined> {
   try {
     return await realpath(path);
   } catch (error) {
-    return absent(error, undefined);
+    return unlessAbsent(error);
   }
 }
 
-function absent<T>(error: unknown, value: T): T {
+function unlessAbsent(error: unknown): undefined {
   const errno = errnoOf(error);
-  if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP' || errno === 'ENAMETOOLONG') return value;
+  if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP' || errno === 'ENAMETOOLONG') return undefined;
   throw error;
 }

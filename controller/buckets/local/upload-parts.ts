@@ -11,9 +11,14 @@ interface Part {
   readonly size: number;
   /** In a file of its own: it came before it was known where it goes. */
   readonly own: boolean;
-  /** Bytes that are there, by their offset. */
-  readonly pieces: Map<number, number>;
+  /** Bytes that are there, by their offset; undefined once all are. */
+  pieces: Map<number, number> | undefined;
+  /** Of all pieces, also where they overlap. */
+  bytes: number;
 }
+
+/** Pieces of parts that are not whole, all together. */
+const maxLoosePieces = 4096;
 
 /**
  * The parts of one upload, in `uploads/ID/`. All but the last have one size, the first one's: so a part's place in the
@@ -24,6 +29,7 @@ export class UploadParts {
   readonly #file: FileHandle;
   readonly #parts = new Map<number, Part>();
   #partBytes: number | undefined;
+  #loosePieces = 0;
 
   private constructor(directory: string, file: FileHandle) {
     this.#directory = directory;
@@ -49,7 +55,7 @@ export class UploadParts {
     const own = part.own ? await open(this.#ownPath(number), constants.O_WRONLY | constants.O_CREAT, 0o600) : undefined;
     if (own === undefined) await writeAll(this.#file, bytes, start + offset);
     else await this.#writeOwn(own, bytes, offset);
-    part.pieces.set(offset, bytes.length);
+    this.#arrived(part, offset, bytes.length);
   }
 
   /** All parts joined: closes over gaps with an error. The caller closes the file, or takes it over. */
@@ -61,7 +67,7 @@ export class UploadParts {
     for (let number = 1; number <= count; number += 1) {
       const part = this.#parts.get(number);
       if (part === undefined) throw refused(`part ${number} of ${count} is missing`);
-      if (!isWhole(part)) throw refused(`part ${number} of ${count} is not whole`);
+      if (part.pieces !== undefined) throw refused(`part ${number} of ${count} is not whole`);
       if (part.size > partBytes || (part.size < partBytes && number < count))
         throw refused(`part ${number} of ${count} has ${part.size} bytes, the first has ${partBytes}`);
       if (part.own) await this.#copyIn(number, part.size, (number - 1) * partBytes, signal);
@@ -88,9 +94,24 @@ export class UploadParts {
     if (number === 1) this.#partBytes = size;
     else if (this.#partBytes !== undefined && size > this.#partBytes)
       throw refused(`part ${number} has ${size} bytes, the first has ${this.#partBytes}`);
-    const part = { size, own: this.#partBytes === undefined, pieces: new Map<number, number>() };
+    this.#loosePieces -= known?.pieces?.size ?? 0;
+    const part: Part = { size, own: this.#partBytes === undefined, pieces: new Map(), bytes: 0 };
     this.#parts.set(number, part);
     return part;
+  }
+
+  #arrived(part: Part, offset: number, length: number): void {
+    const { pieces } = part;
+    if (pieces === undefined) return;
+    const before = pieces.get(offset);
+    if (before === undefined) this.#loosePieces += 1;
+    pieces.set(offset, length);
+    part.bytes += length - (before ?? 0);
+    if (part.bytes >= part.size && isWhole(part.size, pieces)) {
+      this.#loosePieces -= pieces.size;
+      part.pieces = undefined;
+    }
+    if (this.#loosePieces > maxLoosePieces) throw refused(`${this.#loosePieces} pieces of parts that are not whole`);
   }
 
   #ownPath(number: number): string {
@@ -122,13 +143,13 @@ export class UploadParts {
   }
 }
 
-function isWhole({ size, pieces }: Part): boolean {
+function isWhole(size: number, pieces: ReadonlyMap<number, number>): boolean {
   let at = 0;
   for (const [offset, length] of [...pieces].sort(([a], [b]) => a - b)) {
     if (offset > at) return false;
     at = Math.max(at, offset + length);
   }
-  return at >= size && pieces.size > 0;
+  return at >= size;
 }
 
 function refused(why: string): TowError {

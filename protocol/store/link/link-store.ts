@@ -110,6 +110,8 @@ export class LinkStore implements ObjectStore {
   async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat> {
     if (bytes.length <= limits.callPayloadBytes)
       return await this.#calls.send('store.put', this.#written(key, options), bytes, signal);
+    if (bytes.length > this.traits.putBytes)
+      throw new TowError('store-failed', `${bytes.length} bytes, at most ${this.traits.putBytes} go in one put`);
     const upload = await this.startUpload(key, options, signal);
     try {
       await upload.part(1, bytes, signal);

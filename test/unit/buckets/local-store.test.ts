@@ -232,10 +232,10 @@ test('a file that is written to while it is read fails the read; one that is rep
 test('many writers of one key: one of the values is there, whole, and every reader saw a whole one', async () => {
   const value = (n: number): Buffer => Buffer.alloc(200_000 + n, n);
   await store.put('k', value(0), {}, never);
-  let writing = true;
+  const writing = new AbortController();
   const seen = new Map<string, number>();
   const reader = (async () => {
-    while (writing) {
+    while (!writing.signal.aborted) {
       const { head, bytes } = await store.get('k', {}, never);
       const chunks: Uint8Array[] = [];
       for await (const chunk of bytes) chunks.push(chunk);
@@ -250,7 +250,7 @@ test('many writers of one key: one of the values is there, whole, and every read
   const versions = await Promise.all(
     Array.from({ length: 20 }, (_, n) => store.put('k', value(n + 1), { metadata: { n: String(n + 1) } }, never)),
   );
-  writing = false;
+  writing.abort();
   await reader;
   expect(new Set(versions.map(({ version }) => version)).size).toBe(20);
   const last = await store.head('k', never);
@@ -296,6 +296,20 @@ test('uploads that lack a part, or have parts of several sizes, are refused; abo
   expect(await codeOf(aborted.part(2, Buffer.alloc(5), never))).toBe('store-failed');
   expect(await store.head('k', never)).toBeUndefined();
   expect(readdirSync(join(opened.directory, 'uploads'))).toEqual([]);
+});
+
+test('a part may come in pieces, but not in any number of them', async () => {
+  const pieces = await store.startUpload('k', {}, never);
+  for (const at of [4, 0, 8, 4]) await pieces.piece(1, 10, at, Buffer.from('0123456789').subarray(at, at + 4), never);
+  await pieces.complete(never);
+  expect(await text('k')).toBe('0123456789');
+  const hole = await store.startUpload('k', {}, never);
+  for (const at of [0, 6, 6]) await hole.piece(1, 10, at, Buffer.alloc(4), never);
+  expect(await codeOf(hole.complete(never))).toBe('store-failed');
+  const crumbs = await store.startUpload('k', {}, never);
+  for (let at = 0; at < 4096; at += 1) await crumbs.piece(1, 10_000, 2 * at, Buffer.of(1), never);
+  expect(await codeOf(crumbs.piece(1, 10_000, 9999, Buffer.of(1), never))).toBe('store-failed');
+  expect(await codeOf(crumbs.piece(1, 10, 8, Buffer.alloc(4), never))).toBe('store-failed');
 });
 
 test('a part from an object of the bucket', async () => {
@@ -395,9 +409,9 @@ test('buckets by name: made, counted, deleted with all that is in them, and what
 
 test('deleting an empty bucket while it is written to loses nothing that was promised', async () => {
   const promised = new Set<string>();
-  let writing = true;
+  const writing = new AbortController();
   const writer = (async () => {
-    for (let n = 0; writing; n += 1) {
+    for (let n = 0; !writing.signal.aborted; n += 1) {
       const code = await codeOf(put(`k${n}`, 'x'));
       if (code === 'no error') promised.add(`k${n}`);
     }
@@ -411,6 +425,6 @@ test('deleting an empty bucket while it is written to loses nothing that was pro
     await store.deleteMany([...promised], never);
     promised.clear();
   }
-  writing = false;
+  writing.abort();
   await writer;
 });
