@@ -1,6 +1,8 @@
 /** What the daemon has for as long as it lives, and what commands work with. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BucketGrants } from '../buckets/local/bucket-grants.ts';
+import { LocalBuckets } from '../buckets/local/local-buckets.ts';
 import { controllerIdentity } from '../cluster/controller-identity.ts';
 import { listenForAgents } from '../cluster/link-listener.ts';
 import { Registry } from '../cluster/registry.ts';
@@ -31,9 +33,11 @@ export class Controller implements AsyncDisposable {
   readonly jobs: Jobs;
   readonly sources: SourceStore;
   readonly offers: SnapshotOffers;
-  readonly buckets: BucketOffers;
+  readonly bucketOffers: BucketOffers;
   /** Bundle that this daemon's threads run. */
   readonly script: string;
+  readonly buckets: LocalBuckets;
+  readonly grants: BucketGrants;
   readonly held = new HeldRoots();
   readonly #listener: AsyncDisposable;
   readonly #life: AbortController;
@@ -44,8 +48,10 @@ export class Controller implements AsyncDisposable {
     jobs: Jobs;
     sources: SourceStore;
     offers: SnapshotOffers;
-    buckets: BucketOffers;
+    bucketOffers: BucketOffers;
     script: string;
+    buckets: LocalBuckets;
+    grants: BucketGrants;
     listener: AsyncDisposable;
     life: AbortController;
   }) {
@@ -55,7 +61,9 @@ export class Controller implements AsyncDisposable {
     this.sources = parts.sources;
     this.offers = parts.offers;
     this.buckets = parts.buckets;
+    this.bucketOffers = parts.bucketOffers;
     this.script = parts.script;
+    this.grants = parts.grants;
     this.#listener = parts.listener;
     this.#life = parts.life;
   }
@@ -73,7 +81,9 @@ export class Controller implements AsyncDisposable {
       log,
     });
     const offers = new SnapshotOffers();
-    const buckets = new BucketOffers();
+    const bucketOffers = new BucketOffers();
+    const buckets = await LocalBuckets.open({ directory: join(base, 'buckets'), log });
+    const grants = new BucketGrants(buckets);
     const sources = new SourceStore({ script, directory: join(directory, 'index'), threads: sourceThreads });
     const life = new AbortController();
     const listener = await listenForAgents(
@@ -81,7 +91,11 @@ export class Controller implements AsyncDisposable {
         directory,
         build,
         secretOf: (keyId) => registry.secretOf(keyId),
-        handlersFor: (keyId) => ({ ...offers.handlersFor(keyId), ...buckets.handlersFor(keyId) }),
+        handlersFor: (keyId) => ({
+          ...offers.handlersFor(keyId),
+          ...bucketOffers.handlersFor(keyId),
+          ...grants.handlersFor(keyId),
+        }),
         onLink: (link) => registry.onLink(link),
         log,
       },
@@ -105,7 +119,19 @@ export class Controller implements AsyncDisposable {
       },
     });
     for (const cluster of registry.clusters) await jobs.load(cluster);
-    return new Controller({ home, registry, jobs, sources, offers, buckets, script, listener, life });
+    return new Controller({
+      home,
+      registry,
+      jobs,
+      sources,
+      offers,
+      bucketOffers,
+      script,
+      buckets,
+      grants,
+      listener,
+      life,
+    });
   }
 
   /** Nodes and their jobs go on; links and sources are let go. */
@@ -115,5 +141,6 @@ export class Controller implements AsyncDisposable {
     await this.registry.dispose();
     await this.#listener[Symbol.asyncDispose]();
     await this.sources[Symbol.asyncDispose]();
+    await this.buckets[Symbol.asyncDispose]();
   }
 }

@@ -4,7 +4,8 @@
  *
  * Every call is cancelled by its signal, and rejects with a TowError: `bucket-missing`, `object-missing`,
  * `store-forbidden`, `credentials-missing`, `credentials-expired`, `object-changed` (a condition did not hold),
- * `store-throttled` and `store-unreachable` (both retryable), `store-failed`. None retries by itself: see retry.ts.
+ * `store-throttled` and `store-unreachable` (both retryable), `no-space` (the disk of a bucket under the controller),
+ * `store-failed`. None retries by itself: see retry.ts.
  */
 import type { StoreTraits } from './store-traits.ts';
 

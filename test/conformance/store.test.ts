@@ -1,6 +1,7 @@
-/** What object-store.ts promises, over every service there is. A further one is a line in this table. */
+/** What object-store.ts promises, over every service there is but for S3, which needs a gateway (integration/store-s3). */
 import { openGcsStore } from '../../protocol/store/gcs/gcs-store.ts';
 import { startGcsServer } from '../helpers/gcs-server.ts';
+import { openLinkService, openLocalService } from '../helpers/local-bucket.ts';
 import { type StoreCase, storeSuite } from '../helpers/store-suite.ts';
 
 const gcs: StoreCase = {
@@ -21,4 +22,7 @@ const gcs: StoreCase = {
   },
 };
 
-for (const service of [gcs]) storeSuite(service);
+const local: StoreCase = { name: 'local', open: openLocalService };
+const link: StoreCase = { name: 'local, over the link', open: openLinkService };
+
+for (const service of [gcs, local, link]) storeSuite(service);

@@ -89,7 +89,7 @@ export async function syncCluster(
       allowDelete,
       allowPartial,
       offers: controller.offers,
-      buckets: controller.buckets,
+      buckets: controller.bucketOffers,
       held: controller.held,
       ...(ahead === undefined ? {} : { ahead }),
       emit: (event) => context.emit(event),
