@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { TowError } from '../protocol/base/errors.ts';
 import type { Handlers, Link } from '../protocol/link/link.ts';
 import { openLink } from '../protocol/link/open-link.ts';
+import type { Reach } from '../protocol/pull/replica/destination.ts';
 import { RootGate } from '../protocol/pull/replica/root-gate.ts';
 import {
   type AgentMethods,
@@ -26,8 +27,7 @@ export interface DaemonOptions {
   readonly home: string;
   /** Given to nodes that share their machine. */
   readonly machine: string | undefined;
-  /** Whether `/tmp` is this node's own. */
-  readonly privateTmp: boolean;
+  readonly reach: Reach;
 }
 
 /** Runs until `signal` aborts. Rejects with `node-taken` when another agent runs for the account. */
@@ -51,7 +51,7 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
   const pulls = pullHandlers({
     paths,
     script: bundleFile,
-    privateTmp: options.privateTmp,
+    reach: options.reach,
     gate,
     link: () => current,
     log: (line) => log.line(line),
@@ -72,7 +72,7 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
     ...copyHandlers({
       paths,
       script: bundleFile,
-      privateTmp: options.privateTmp,
+      reach: options.reach,
       link: () => current,
       log: (line) => log.line(line),
     }),
@@ -96,6 +96,5 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
     },
     life,
   );
-  current?.close(new TowError('link-lost', 'the agent stops', { retryable: true }));
   log.line('agent stops');
 }

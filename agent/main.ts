@@ -19,7 +19,7 @@ async function main(): Promise<void> {
     case 'daemon':
       process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
       await (await import('./daemon.ts')).runAgent(
-        { home, machine: argument, privateTmp: argument === undefined || process.env['TOWLINE_PRIVATE_TMP'] === '1' },
+        { home, machine: argument, reach: argument === undefined ? 'machine' : localReach() },
         stop.signal,
       );
       return;
@@ -43,6 +43,11 @@ async function main(): Promise<void> {
       process.stderr.write('usage: agent.mjs daemon|start|stop|enrol|bridge|runner|version\n');
       process.exitCode = 2;
   }
+}
+
+/** What whoever started this local node says of its mount namespace. */
+function localReach(): 'namespace' | 'home' {
+  return process.env['TOWLINE_REACH'] === 'namespace' ? 'namespace' : 'home';
 }
 
 async function pathsOf(home: string, machine: string | undefined): Promise<AgentPaths> {

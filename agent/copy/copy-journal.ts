@@ -9,7 +9,7 @@ import { ByteWriter } from '../../protocol/base/byte-writer.ts';
 import { errnoOf, TowError } from '../../protocol/base/errors.ts';
 import { absolutePath, bytesOf, type RootPath } from '../../protocol/base/root-path.ts';
 import { frameRecord, unframeRecords } from '../../protocol/pull/replica/framed-record.ts';
-import { look, type Print, printBeforeRename, printOf } from '../../protocol/pull/replica/print.ts';
+import { look, type Print, printIdentity, printOf } from '../../protocol/pull/replica/print.ts';
 import type { CopyLedger } from './copy-ledger.ts';
 
 export interface Placing {
@@ -36,30 +36,34 @@ export class CopyJournal {
     for (const { path, version, print } of batch) {
       writer.text(path);
       writer.text(bytesOf(version));
-      writer.text(printBeforeRename(print));
+      writer.text(printIdentity(print));
     }
     this.#fd ??= openSync(this.#path, 'a', 0o600);
     appendFileSync(this.#fd, frameRecord(writer.bytes()));
   }
 
-  /** Tells the ledger of the files that a run before placed and did not live to note. Blocking. */
-  recover(root: string, ledger: CopyLedger): void {
+  /** Tells the ledger of the files that a run before placed and did not live to note; returns how many. Blocking. */
+  recover(root: string, ledger: CopyLedger): number {
     let bytes: Buffer;
     try {
       bytes = readFileSync(this.#path);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return;
+      if (errnoOf(error) === 'ENOENT') return 0;
       throw error;
     }
+    let recovered = 0;
     try {
-      for (const payload of unframeRecords(bytes).payloads) this.#recoverBatch(new ByteReader(payload), root, ledger);
+      for (const payload of unframeRecords(bytes).payloads)
+        recovered += this.#recoverBatch(new ByteReader(payload), root, ledger);
     } catch (error) {
       // Whole records that make no sense were not written by this program: no file is ours for their sake.
       if (!(error instanceof TowError)) throw error;
     }
+    return recovered;
   }
 
-  #recoverBatch(reader: ByteReader, root: string, ledger: CopyLedger): void {
+  #recoverBatch(reader: ByteReader, root: string, ledger: CopyLedger): number {
+    let recovered = 0;
     const boot = reader.text();
     const sameBoot = boot !== '' && boot === bytesOf(this.#boot);
     for (let left = reader.u32(); left > 0; left -= 1) {
@@ -69,11 +73,13 @@ export class CopyJournal {
       const stats = look(absolutePath(root, path));
       if (stats === undefined) continue;
       const print = printOf(stats);
-      if (printBeforeRename(print) !== staged) continue;
+      if (printIdentity(print) !== staged) continue;
       const known = ledger.files.get(path);
       if (known?.print === print) continue;
       ledger.files.set(path, { version: sameBoot ? version : '', print });
+      recovered += 1;
     }
+    return recovered;
   }
 
   /** The ledger has it all. Blocking. */

@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { errnoOf, type Problem, TowError } from '../../protocol/base/errors.ts';
 import { absolutePath, displayPath, type RootPath } from '../../protocol/base/root-path.ts';
 import { syncStage } from '../../protocol/pull/replica/barrier.ts';
-import { type DestinationRules, resolveDestination, stageDirectory } from '../../protocol/pull/replica/destination.ts';
+import { claimRoot } from '../../protocol/pull/replica/claim-root.ts';
+import { type DestinationRules, resolveDestination } from '../../protocol/pull/replica/destination.ts';
 import { checkSpace, explainDiskFull } from '../../protocol/pull/replica/disk-full.ts';
+import { pathsInside, rememberRoot } from '../../protocol/pull/replica/inner-roots.ts';
 import { KeptVersions } from '../../protocol/pull/replica/kept-versions.ts';
 import { look, printOf } from '../../protocol/pull/replica/print.ts';
+import { stageDirectory } from '../../protocol/pull/replica/stage-directory.ts';
 import { listAll } from '../../protocol/store/list-all.ts';
 import type { ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
@@ -28,6 +31,10 @@ export interface CopyOptions {
   readonly stateDir: string;
   readonly conflictsDir: string;
   readonly rules: DestinationRules;
+  /** `roots/KEY` of the agent, where other roots look for where this one lies. */
+  readonly rootDir: string;
+  /** Where the node's other roots lie (absolute, latin1): what lies there is theirs. */
+  readonly otherRoots: readonly string[];
   /** Key of one object, or what keys begin with, without a slash at its end; '' is the whole bucket. */
   readonly prefix: string;
   /** Whether nothing below the prefix is as good as something: of a bucket that was just made. */
@@ -44,6 +51,8 @@ export interface CopyResult {
   readonly placed: number;
   readonly removed: number;
   readonly conflicts: readonly Conflict[];
+  /** Paths that other roots have. */
+  readonly leftOut: readonly RootPath[];
   readonly problems: readonly Problem[];
 }
 
@@ -68,7 +77,8 @@ export async function copyRoot(
   const read = readCopyLedger(ledgerPath);
   const ledger = read ?? emptyLedger();
   const journal = new CopyJournal(join(stateDir, 'journal'));
-  journal.recover(root, ledger);
+  const recovered = journal.recover(root, ledger);
+  const hadDirectories = ledger.directories.size;
 
   const report = reporter(onEvent);
   const wanted = await listWanted(store, prefix, report, signal);
@@ -76,12 +86,23 @@ export async function copyRoot(
     throw new TowError('object-missing', `the bucket has nothing at ${prefix === '' ? 'all' : prefix}`, {
       hint: 'correct the URI, or put something there first',
     });
+  const leftOut = wanted.leaveOut(pathsInside(root, options.otherRoots));
   const plan = planCopy(root, wanted, ledger, options);
   checkCopyDeletes(dest, ledger, wanted.files.size, plan.removals.length, options.allowDelete);
 
   const totals = { files: plan.fetches.length, bytes: plan.fetches.reduce((sum, { object }) => sum + object.size, 0) };
   const isDirectory = !wanted.files.has('');
+  claimRoot({
+    root,
+    dest,
+    kind: isDirectory ? 'dir' : 'file',
+    ours: ledger.files.size === 0 ? undefined : ledger.files.has('') ? 'file' : 'dir',
+    inHome: root.startsWith(`${options.rules.home}/`),
+    sudo: options.rules.reach === 'machine',
+  });
   if (isDirectory) makeRoot(root);
+  mkdirSync(options.rootDir, { recursive: true, mode: 0o700 });
+  rememberRoot(options.rootDir, root);
   const stagePath = stageDirectory(Buffer.from(stateDir).toString('latin1'), root, key);
   const stage = new CopyStage(stagePath);
   const placer = new Placer({
@@ -124,7 +145,8 @@ export async function copyRoot(
     placer.flush();
     placer.removeDirectories([...ledger.directories].filter((path) => path !== '' && !wanted.directories.has(path)));
     if (totals.files > 0) reportFetch(true);
-    if (placer.placed + placer.removed > 0 || plan.adopted > 0 || read === undefined) {
+    const changed = placer.placed + placer.removed + plan.adopted + recovered > 0;
+    if (changed || read === undefined || ledger.directories.size !== hadDirectories) {
       syncStage(stagePath);
       writeCopyLedger(ledgerPath, ledger);
     }
@@ -140,6 +162,7 @@ export async function copyRoot(
     placed: placer.placed,
     removed: placer.removed,
     conflicts: placer.conflicts,
+    leftOut,
     problems: [...problems, ...placer.problems],
   };
 }

@@ -102,7 +102,7 @@ async function fetchOne(
     return;
   }
   if (object.size <= smallBytes) {
-    const kind = await slots.run(() => fetchSmall(store, object, where, signal));
+    const kind = await slots.run(() => fetchSmall(store, object, where, signal), signal);
     events.bytes(object.size);
     if (kind === 'file') events.staged(wanted, where);
     else events.directory(path);
@@ -117,9 +117,8 @@ async function fetchOne(
     group.run(async (inner) => {
       for (const index of queue)
         await slots.run(async () => {
-          throwIfAborted(inner);
           await ranged.fetch(index, (bytes) => events.bytes(bytes), inner);
-        });
+        }, inner);
     });
   }
   await group.wait();

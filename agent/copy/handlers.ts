@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { TowError } from '../../protocol/base/errors.ts';
 import { bytesOf, displayPath } from '../../protocol/base/root-path.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
-import { rootKey } from '../../protocol/pull/replica/session.ts';
+import { absoluteDestination, type Reach } from '../../protocol/pull/replica/destination.ts';
+import { otherRoots, rootKey } from '../../protocol/pull/replica/inner-roots.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
@@ -13,8 +14,7 @@ export interface CopyHandlersOptions {
   readonly paths: AgentPaths;
   /** Bundle that serves the role 'copy'. */
   readonly script: string;
-  /** Whether `/tmp` is this node's own. */
-  readonly privateTmp: boolean;
+  readonly reach: Reach;
   link(): Link<ControllerMethods> | undefined;
   log(line: string): void;
 }
@@ -39,6 +39,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
       return {
         ...result,
         conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
+        leftOut: result.leftOut.slice(0, limits.rootsNamed).map((path) => wireBytes(path)),
         problems: result.problems.slice(0, limits.problemsNamed).map((problem) => ({
           ...problem,
           path: wireBytes(problem.path),
@@ -48,7 +49,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
       };
 
       function copy(rootKeyOf: string) {
-        const { dest, access, offer, prefix, mayBeEmpty, allowDelete, verify } = params;
+        const { dest, access, offer, prefix, others, mayBeEmpty, allowDelete, verify } = params;
         return runCopy(
           script,
           {
@@ -59,7 +60,12 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
               key: rootKeyOf,
               stateDir: join(paths.base, 'copies', rootKeyOf),
               conflictsDir: paths.conflicts,
-              rules: { home: bytesOf(paths.home), tmp: options.privateTmp },
+              rules: { home: bytesOf(paths.home), reach: options.reach },
+              rootDir: join(paths.roots, rootKeyOf),
+              otherRoots: [
+                ...otherRoots(paths.roots, rootKeyOf),
+                ...others.map((other) => absoluteDestination(other, bytesOf(paths.home))),
+              ],
               prefix,
               mayBeEmpty,
               allowDelete,

@@ -21,6 +21,7 @@ export interface RootsRequest {
 
 export async function rootsOf(request: RootsRequest, sources: SourceStore): Promise<SyncRoot[]> {
   const { sendGit, home, xdgConfigHome } = request;
+  const destinations = request.mounts.map(({ dest }) => bytesOf(dest));
   const open = async (name: string, from: string, dest: string, level: number): Promise<SourceRoot> => {
     const root = bytesOf(await realpath(from));
     return {
@@ -28,6 +29,7 @@ export async function rootsOf(request: RootsRequest, sources: SourceStore): Prom
       name,
       from: root,
       dest: bytesOf(dest),
+      others: destinations.filter((other) => other !== bytesOf(dest)),
       level,
       guardSource: name === 'workdir',
       source: await sources.open({ root, sendGit, home, xdgConfigHome }),
@@ -37,12 +39,17 @@ export async function rootsOf(request: RootsRequest, sources: SourceStore): Prom
   if (request.workdir !== undefined) roots.push(await open('workdir', request.workdir, workdirDestination, 0));
   for (const mount of request.mounts) {
     if (mount.type === 'local') roots.push(await open(mount.dest, mount.source, mount.dest, mount.level));
-    if (mount.type === 'bucket') roots.push(bucketRoot(mount.dest, mount.level, mount.uri, request.access));
+    if (mount.type === 'bucket') roots.push(bucketRoot(mount, mount.uri, destinations, request.access));
   }
   return roots;
 }
 
-function bucketRoot(dest: string, level: number, uri: BucketUri, request: AccessRequest): BucketRoot {
+function bucketRoot(
+  { dest, level }: { readonly dest: string; readonly level: number },
+  uri: BucketUri,
+  destinations: readonly string[],
+  request: AccessRequest,
+): BucketRoot {
   const { store, bucket, region, prefix } = uri;
   if (store === 'local') throw new TowError('internal', 'a URI of a local bucket');
   return {
@@ -50,6 +57,7 @@ function bucketRoot(dest: string, level: number, uri: BucketUri, request: Access
     name: dest,
     dest: bytesOf(dest),
     level,
+    others: destinations.filter((other) => other !== bytesOf(dest)),
     from: showBucketUri(uri),
     prefix,
     mayBeEmpty: false,

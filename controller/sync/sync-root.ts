@@ -17,6 +17,8 @@ interface Root {
   readonly dest: string;
   /** How many other roots it lies in: it is synced after those. */
   readonly level: number;
+  /** Destinations of the task's other roots. */
+  readonly others: readonly string[];
 }
 
 /** A directory or file of this machine. */

@@ -248,6 +248,7 @@ async function pullOnNode(
           'pull.run',
           {
             dest: wireBytes(root.dest),
+            others: root.others.map((dest) => wireBytes(dest)),
             source: root.guardSource ? `${hostname()}:${displayPath(root.from)}` : '',
             snapshot: snapshot.id,
             digest: wireBytes(snapshot.digest),

@@ -82,6 +82,11 @@ export function refuseUnbuilt(task: Task): void {
       hint: 'clone it here and name the directory',
     });
   }
+  if (task.sync.fetch === 'head' && task.fileMounts.some(({ type }) => type !== 'local')) {
+    throw new TowError('not-supported', 'sync: {fetch: head}: workers cannot fetch from the head yet', {
+      hint: 'leave it out: every node asks the bucket itself',
+    });
+  }
   const storage = task.fileMounts.find(({ type }) => type === 'storage');
   if (storage === undefined) return;
   throw new TowError('not-supported', `${storage.dest}: storages are not built yet`, {

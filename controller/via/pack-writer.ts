@@ -82,7 +82,7 @@ export class PackWriter {
           await this.#slots.run(async () => {
             begun();
             await this.#put(pack, bytes, blocks, signal);
-          });
+          }, signal);
         } finally {
           begun();
         }

@@ -126,7 +126,7 @@ export class Via {
       this.#publishedBytes += putBytes;
       await cache.publish(snapshot.digest, { catalogue, at });
       return catalogue;
-    });
+    }, signal);
   }
 
   /** Takes a node's report. Returns a sentence for the user when chunks came from here that should have come from there. */

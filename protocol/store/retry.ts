@@ -10,10 +10,10 @@ import type {
   ListOptions,
   ObjectBody,
   ObjectHead,
-  ObjectStat,
   ObjectStore,
   Upload,
   WriteOptions,
+  Written,
 } from './object-store.ts';
 
 export interface RetryOptions {
@@ -122,9 +122,9 @@ async function ifDoneBefore(
   key: string,
   size: number,
   { condition }: WriteOptions,
-  write: () => Promise<ObjectStat>,
+  write: () => Promise<Written>,
   signal: AbortSignal,
-): Promise<ObjectStat> {
+): Promise<Written> {
   try {
     return await write();
   } catch (error) {

@@ -69,6 +69,8 @@ export const pullResultSchema = v.object({
   placed: countSchema,
   removed: countSchema,
   conflicts: v.array(conflictSchema),
+  /** Paths of the source that were not placed, because another root of the node lies there. */
+  leftOut: v.optional(v.array(rootPathSchema), []),
   problems: v.array(problemSchema),
   problemCount: countSchema,
   /** Of a pull with `via` that lacked chunks. */
@@ -85,6 +87,8 @@ export const pullRun = method(
   v.object({
     /** Destination as the task writes it: absolute, `~`, or `~/…`; bytes. */
     dest: latin1(limits.pathBytes),
+    /** Destinations of the task's other roots: what lies in one of them is left out here. */
+    others: v.optional(v.pipe(v.array(latin1(limits.pathBytes)), v.maxLength(limits.rootsNamed)), []),
     /** Which source this is (host and absolute path): a root fed by another one is refused without `allowDelete`. */
     source: textSchema,
     snapshot: idSchema,

@@ -90,6 +90,11 @@ export async function syncCluster(
       link: (signal) => node.link(context, signal),
     }),
   );
+  const absolute = roots
+    .map(({ dest }) => Buffer.from(dest, 'latin1').toString())
+    .filter((dest) => dest.startsWith('/'));
+  const beyond = absolute.filter((dest) => !dest.startsWith('/tmp/'));
+  if (beyond.length > 0) await Promise.all(cluster.nodes.map((node) => node.reserve(beyond, context)));
   const { verify, allowDelete, allowPartial } = options;
   const summary = await syncRoots(
     nodes,
@@ -99,7 +104,7 @@ export async function syncCluster(
       allowDelete,
       allowPartial,
       offers: controller.offers,
-      buckets: controller.buckets,
+      buckets: controller.bucketOffers,
       held: controller.held,
       via,
       ...(ahead === undefined ? {} : { ahead }),

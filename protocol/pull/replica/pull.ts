@@ -10,7 +10,7 @@ import { wireBytes } from '../../wire/schema.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { RootGate } from './root-gate.ts';
 import type { RootWatch } from './root-watch.ts';
-import type { SessionOptions } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
 import type { ReplicaTasks } from './worker.ts';
 
 export interface PullOptions {
@@ -102,7 +102,7 @@ export class Pull {
   }
 
   async #result(): Promise<PullResult> {
-    const { problems, conflicts, newDirectories, pushedBytes, ...rest } = await this.#thread.run(
+    const { problems, conflicts, leftOut, newDirectories, pushedBytes, ...rest } = await this.#thread.run(
       'finish',
       undefined,
       new AbortController().signal,
@@ -114,6 +114,7 @@ export class Pull {
       fetchedBytes: this.#fetchedBytes + pushedBytes,
       sentBytes: this.#sentBytes,
       conflicts: [...conflicts],
+      leftOut: [...leftOut],
       problems: problems.slice(0, limits.problemsNamed),
       problemCount: problems.length,
       ...(this.#via === undefined ? {} : { via: this.#via }),

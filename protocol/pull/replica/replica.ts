@@ -10,7 +10,7 @@ import type { PullResult } from '../../wire/pull.ts';
 import { openSession, Pull, type PullOptions, type PullTools } from './pull.ts';
 import type { RootGate } from './root-gate.ts';
 import { RootWatch } from './root-watch.ts';
-import type { SessionOptions } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
 import type { ReplicaTasks } from './worker.ts';
 
 /** How long a thread outlives its last pull, in ms: it holds the ledger in memory. */

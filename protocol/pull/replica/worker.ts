@@ -9,7 +9,8 @@ import type { Digest } from '../../chunk/digest.ts';
 import type { CataloguedBlock } from './chunk-store.ts';
 import { KeptVersions } from './kept-versions.ts';
 import { recoverRoot } from './recover.ts';
-import { type Remembered, Session, type SessionOptions, type StagedTotals } from './session.ts';
+import { Session } from './session.ts';
+import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
 import type { StoredStep } from './stored-chunks.ts';
 
 export interface FileStep {

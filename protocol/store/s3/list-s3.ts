@@ -56,7 +56,9 @@ function pageOf(
 function statOf({ Key: key, Size: size, ETag: etag, LastModified: modified }: S3Object, encoded: boolean): ObjectStat {
   if (key === undefined || size === undefined || !Number.isSafeInteger(size) || size < 0)
     throw new TowError('store-failed', 'a listing has an object without a key or a size');
-  return { key: decoded(key, encoded), size, version: versionOf(etag), modifiedMs: modified?.getTime() ?? 0 };
+  // Whole seconds, which is all that a HEAD says.
+  const modifiedMs = Math.floor((modified?.getTime() ?? 0) / 1000) * 1000;
+  return { key: decoded(key, encoded), size, version: versionOf(etag), modifiedMs };
 }
 
 /** As S3 encodes keys for XML: of a query string. */

@@ -9,10 +9,10 @@ import type {
   ListPage,
   ObjectBody,
   ObjectHead,
-  ObjectStat,
   ObjectStore,
   Upload,
   WriteOptions,
+  Written,
 } from '../object-store.ts';
 import type { StoreTraits } from '../store-traits.ts';
 import { listS3 } from './list-s3.ts';
@@ -111,7 +111,7 @@ export class S3Store implements ObjectStore {
     return { head: this.#headOf(key, output, total), bytes: checkedBody(body, wanted, this.#name(key), signal) };
   }
 
-  async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat> {
+  async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<Written> {
     const { sdk, client, bucket, provider } = this.#s3;
     try {
       const output = await client.send(
@@ -125,7 +125,7 @@ export class S3Store implements ObjectStore {
         }),
         { abortSignal: signal },
       );
-      return { key, size: bytes.byteLength, version: versionOf(output.ETag), modifiedMs: Date.now() };
+      return { key, size: bytes.byteLength, version: versionOf(output.ETag) };
     } catch (error) {
       throw this.#failure(error, key);
     }
@@ -139,7 +139,12 @@ export class S3Store implements ObjectStore {
         { abortSignal: signal },
       );
       if (id === undefined) throw new TowError('store-failed', `${this.#name(key)}: the service gave no upload id`);
-      return new S3Upload(this.#s3, { key, id, condition: conditionOf(options) }, (error) => this.#failure(error, key));
+      return new S3Upload(
+        this.#s3,
+        { key, id, condition: conditionOf(options) },
+        (error) => this.#failure(error, key),
+        (from, version, during) => this.#expectVersion(from, version, during),
+      );
     } catch (error) {
       throw this.#failure(error, key);
     }
@@ -150,9 +155,10 @@ export class S3Store implements ObjectStore {
     to: string,
     options: { readonly ifVersion?: string; readonly replace?: Pick<WriteOptions, 'contentType' | 'metadata'> },
     signal: AbortSignal,
-  ): Promise<ObjectStat> {
-    const { sdk, client, bucket } = this.#s3;
+  ): Promise<Written> {
+    const { sdk, client, bucket, provider } = this.#s3;
     const { ifVersion, replace } = options;
+    if (ifVersion !== undefined && !provider.checksCopySource) await this.#expectVersion(from, ifVersion, signal);
     try {
       const output = await client.send(
         new sdk.CopyObjectCommand({
@@ -204,11 +210,15 @@ export class S3Store implements ObjectStore {
 
   /** A range that begins at the object's end or beyond it. */
   async #nothingOf(key: string, ifVersion: string | undefined, signal: AbortSignal): Promise<ObjectBody> {
+    return { head: await this.#expectVersion(key, ifVersion, signal), bytes: Readable.from([]) };
+  }
+
+  async #expectVersion(key: string, version: string | undefined, signal: AbortSignal): Promise<ObjectHead> {
     const head = await this.head(key, signal);
     if (head === undefined) throw new TowError('object-missing', `${this.#name(key)}: there is no such object`);
-    if (ifVersion !== undefined && head.version !== ifVersion)
+    if (version !== undefined && head.version !== version)
       throw new TowError('object-changed', `${this.#name(key)}: the object was replaced meanwhile`);
-    return { head, bytes: Readable.from([]) };
+    return head;
   }
 
   #headOf(

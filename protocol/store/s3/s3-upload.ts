@@ -1,6 +1,9 @@
 import { TowError } from '../../base/errors.ts';
-import type { ObjectStat, Upload } from '../object-store.ts';
+import type { Upload, Written } from '../object-store.ts';
 import { copySource, guard, type S3Bucket, type S3Condition, versionOf } from './s3-bucket.ts';
+
+/** Rejects with `object-changed` when an object has another version. */
+type ExpectVersion = (key: string, version: string, signal: AbortSignal) => Promise<unknown>;
 
 /** A multipart upload. */
 export class S3Upload implements Upload {
@@ -9,18 +12,21 @@ export class S3Upload implements Upload {
   readonly #id: string;
   readonly #condition: S3Condition;
   readonly #failure: (error: unknown) => TowError;
+  readonly #expect: ExpectVersion;
   readonly #parts = new Map<number, { readonly etag: string; readonly size: number }>();
 
   constructor(
     s3: S3Bucket,
     upload: { readonly key: string; readonly id: string; readonly condition: S3Condition },
     failure: (error: unknown) => TowError,
+    expect: ExpectVersion,
   ) {
     this.#s3 = s3;
     this.#key = upload.key;
     this.#id = upload.id;
     this.#condition = upload.condition;
     this.#failure = failure;
+    this.#expect = expect;
   }
 
   async part(number: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
@@ -43,7 +49,8 @@ export class S3Upload implements Upload {
     ifVersion: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { sdk, client, bucket } = this.#s3;
+    const { sdk, client, bucket, provider } = this.#s3;
+    if (!provider.checksCopySource) await this.#expect(from, ifVersion, signal);
     try {
       const { CopyPartResult: result } = await client.send(
         new sdk.UploadPartCopyCommand({
@@ -60,7 +67,7 @@ export class S3Upload implements Upload {
     }
   }
 
-  async complete(signal: AbortSignal): Promise<ObjectStat> {
+  async complete(signal: AbortSignal): Promise<Written> {
     const { sdk, client, bucket } = this.#s3;
     const parts = [...this.#parts].sort(([a], [b]) => a - b);
     if (parts.length === 0) throw new TowError('internal', `${this.#key}: an upload without parts`);
@@ -79,7 +86,7 @@ export class S3Upload implements Upload {
       );
       const size = parts.reduce((sum, [, part]) => sum + part.size, 0);
       const version = versionOf(etag);
-      if (version !== '') return { key: this.#key, size, version, modifiedMs: Date.now() };
+      if (version !== '') return { key: this.#key, size, version };
       // Ceph's gateway leaves it out here.
       return await this.#look(size, signal);
     } catch (error) {
@@ -87,14 +94,14 @@ export class S3Upload implements Upload {
     }
   }
 
-  async #look(size: number, signal: AbortSignal): Promise<ObjectStat> {
+  async #look(size: number, signal: AbortSignal): Promise<Written> {
     const { sdk, client, bucket } = this.#s3;
     const head = await client.send(new sdk.HeadObjectCommand({ Bucket: bucket, Key: this.#key }), {
       abortSignal: signal,
     });
     if (head.ContentLength !== size)
       throw new TowError('object-changed', `${this.#key}: the object was replaced as soon as it was written`);
-    return { key: this.#key, size, version: versionOf(head.ETag), modifiedMs: head.LastModified?.getTime() ?? 0 };
+    return { key: this.#key, size, version: versionOf(head.ETag) };
   }
 
   async abort(): Promise<void> {
