@@ -1,4 +1,5 @@
 /** Publishes one snapshot's chunks. docs/decisions/0007 has the layout, and why no order of events loses anything. */
+import { throwIfAborted } from '../../protocol/base/abort.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
 import { type Digest, digestOf } from '../../protocol/chunk/digest.ts';
@@ -103,8 +104,11 @@ export class Publication {
     return { ranges: this.#placement.missing, bytes: this.#placement.missingBytes };
   }
 
-  /** Takes a pack of the source (chunk/pack.ts): its header, and its body for its own. Waits for the uplink. */
-  async add(header: Uint8Array, body: Uint8Array): Promise<void> {
+  /**
+   * Takes a pack of the source (chunk/pack.ts): its header, and its body for its own. Waits for the uplink. Returns how many
+   * bytes its chunks have.
+   */
+  async add(header: Uint8Array, body: Uint8Array): Promise<number> {
     if (body.length > maxBlockBytes) throw new TowError('internal', `a block of ${body.length} bytes is published`);
     const frame = Buffer.concat([header, body]);
     const { codec, rawLength, runs } = decodePackHeader(frame, limits.packBytes);
@@ -117,6 +121,7 @@ export class Publication {
       }
     }
     await this.#writer.add({ length: body.length, codec, rawLength, chunks }, body);
+    return rawLength;
   }
 
   /** Puts the catalogue, and lets go of the leases. */
@@ -126,8 +131,14 @@ export class Publication {
     if (!this.#placement.complete)
       throw new TowError('internal', `${this.#placement.missingBytes} bytes were not sent to be published`);
     const catalogue = this.#complete ?? (await this.#put());
-    for (const lease of this.#leases)
-      if (lease !== catalogue) await store.delete(viaKey(prefix, 'snapshots', lease), this.#signal);
+    const leases = this.#leases.filter((lease) => lease !== catalogue);
+    try {
+      for (const lease of leases) await store.delete(viaKey(prefix, 'snapshots', lease), this.#signal);
+    } catch (error) {
+      throwIfAborted(this.#signal);
+      // Who may put may not be one who may delete; gc takes them in time.
+      if (!(error instanceof TowError)) throw error;
+    }
     return { catalogue, putBytes: this.#putBytes + this.#writer.putBytes };
   }
 

@@ -23,7 +23,7 @@ export type ViaTasks = {
   readonly add: {
     readonly input: { readonly header: Uint8Array; readonly body: Uint8Array };
     readonly event: never;
-    readonly output: undefined;
+    readonly output: number;
   };
   readonly finish: { readonly input: undefined; readonly event: never; readonly output: PublishResult };
   readonly collect: { readonly input: { readonly days: number }; readonly event: never; readonly output: Collected };

@@ -50,10 +50,7 @@ const handlers: TaskHandlers<ViaTasks> = {
     publication = new Publication(records, { ...open(), salt: randomBytes(saltBytes), now: Date.now }, signal);
     return { output: await publication.plan() };
   },
-  add: async ({ header, body }) => {
-    await current().add(header, body);
-    return { output: undefined };
-  },
+  add: async ({ header, body }) => ({ output: await current().add(header, body) }),
   finish: async () => ({ output: await current().finish() }),
   collect: async ({ days }) => {
     const { store, prefix } = open();

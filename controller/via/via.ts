@@ -11,6 +11,7 @@ import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import { type AccessRequest, resolveAccess } from '../buckets/resolve-access.ts';
 import { type BucketUri, isUri, parseBucketUri, showBucketUri } from '../task/bucket-uri.ts';
 import { chunkRecords } from './chunk-records.ts';
+import type { Collected } from './collect.ts';
 import { IndexCache } from './index-cache.ts';
 import { SharedAccess } from './shared-access.ts';
 import { ViaThread } from './via-thread.ts';
@@ -111,8 +112,7 @@ export class Via {
       const send = async (header: Uint8Array, body: Uint8Array): Promise<void> => {
         // The sender uses its own again.
         const copy = Uint8Array.from(body);
-        await thread.run('add', { header, body: copy }, { transfer: [copy.buffer] });
-        sent += body.length;
+        sent += await thread.run('add', { header, body: copy }, { transfer: [copy.buffer] });
         onBytes(sent, bytes);
       };
       if (ranges.length > 0)
@@ -157,7 +157,7 @@ export class Via {
   }
 
   /** Removes what no snapshot of the last days needs. */
-  async collect(days: number) {
+  async collect(days: number): Promise<Collected> {
     await using thread = await this.#open(this.#signal);
     return await thread.run('collect', { days });
   }

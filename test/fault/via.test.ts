@@ -96,6 +96,19 @@ describe('publishing', () => {
     expect(await pulled(file, (await publish(file, controller())).catalogue)).toMatchObject({ missedBytes: 0 });
   });
 
+  test('who may put and not delete publishes all the same', async () => {
+    await publish(plainSnapshot(source), controller());
+    write('sub/new', noise(70, 900));
+    const after = plainSnapshot(source);
+    store.before = (call) => {
+      if (call === 'delete') throw new TowError('store-forbidden', 'no');
+    };
+    const { catalogue } = await publish(after, controller());
+    expect(await pulled(after, catalogue)).toMatchObject({ missedBytes: 0 });
+    // Two catalogues, and the lease.
+    expect(store.keys('/snapshots/').length).toBe(3);
+  });
+
   test('two controllers share what either put', async () => {
     const first = plainSnapshot(source);
     await publish(first, controller('ann'));
