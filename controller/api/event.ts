@@ -1,9 +1,12 @@
 import type { PullEvent } from '../../protocol/wire/pull.ts';
 import type { ErrorBody } from '../../protocol/wire/schema.ts';
 
+/** How far a root is, on a node or, with no node, here. */
+type ProgressCounts = Omit<PullEvent, 'phase'> & { readonly phase: PullEvent['phase'] | 'upload' };
+
 /** What the daemon sends the CLI, one JSON object a line. The CLI renders it; `--json` prints it (docs/cli.md lists the fields). */
 export type ApiEvent =
-  | ({ readonly type: 'progress'; readonly node: string; readonly root: string } & PullEvent)
+  | ({ readonly type: 'progress'; readonly node: string; readonly root: string } & ProgressCounts)
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly text: string; readonly hint?: string }
   /** Whole lines of a job's output. `prefix` is `(head, rank=0, pid=17)`; text is as the job wrote it. */
   | {
@@ -79,6 +82,21 @@ export type ApiData =
       readonly ok: boolean;
       readonly detail: string;
       readonly hint?: string;
+    }
+  /** A storage that Towline made. */
+  | {
+      readonly kind: 'storage';
+      readonly name: string;
+      readonly store: string;
+      readonly place: string;
+      readonly state: string;
+      /** Of the last upload; absent when nothing was uploaded. */
+      readonly objects?: number;
+      readonly bytes?: number;
+      readonly createdAt: number;
+      readonly persistent: boolean;
+      /** Names of clusters. */
+      readonly usedBy: readonly string[];
     }
   /** One root a `--dryrun` would sync. */
   | {

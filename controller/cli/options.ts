@@ -145,6 +145,20 @@ export const commandSpecs: readonly CommandSpec[] = [
     options: [{ name: 'all', help: 'all of them' }],
   },
   {
+    words: ['storage', 'ls'],
+    usage: '',
+    help: 'list the storages that tow made',
+    operands: { min: 0, max: 0 },
+    options: [],
+  },
+  {
+    words: ['storage', 'delete'],
+    usage: 'NAME… | --all',
+    help: 'delete storages that tow made, with all that is in their buckets',
+    operands: { min: 0, max: 1000 },
+    options: [{ name: 'all', help: 'all that tow storage ls shows' }],
+  },
+  {
     words: ['ls-files'],
     usage: '[DIR] [--explain PATH]',
     help: 'list what would be sent',
@@ -168,13 +182,4 @@ export const commandSpecs: readonly CommandSpec[] = [
 ];
 
 /** Commands of the plan that this build does not have yet. */
-export const plannedCommands: readonly string[] = [
-  'watch',
-  'get',
-  'put',
-  'queue',
-  'ssh',
-  'proxy',
-  'storage',
-  'bugreport',
-];
+export const plannedCommands: readonly string[] = ['watch', 'get', 'put', 'queue', 'ssh', 'proxy', 'bugreport'];

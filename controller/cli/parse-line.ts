@@ -225,6 +225,11 @@ function toCommand(spec: CommandSpec, words: readonly string[], values: Values):
       return { command: 'conflicts-restore', cluster: first, ids: words.slice(1) };
     case 'conflicts prune':
       return { command: 'conflicts-prune', cluster: first, ids: words.slice(1), all: flag('all') };
+    case 'storage ls':
+      return { command: 'storage-ls' };
+    case 'storage delete':
+      if (words.length === 0 && !flag('all')) throw usage('say which storages: NAME…, or --all', spec);
+      return { command: 'storage-delete', names: words, all: flag('all') };
     case 'ls-files':
       return { command: 'ls-files', directory: words[0], explain: text(values, 'explain') };
     case 'check':

@@ -54,6 +54,8 @@ const command = v.variant('command', [
   v.object({ command: v.literal('conflicts-ls'), cluster: text }),
   v.object({ command: v.literal('conflicts-restore'), cluster: text, ids: texts }),
   v.object({ command: v.literal('conflicts-prune'), cluster: text, ids: texts, all: v.boolean() }),
+  v.object({ command: v.literal('storage-ls') }),
+  v.object({ command: v.literal('storage-delete'), names: texts, all: v.boolean() }),
   v.object({ command: v.literal('ls-files'), directory: optional, explain: optional }),
   v.object({ command: v.literal('check'), cluster: optional }),
   v.object({ command: v.literal('stop') }),
@@ -105,6 +107,8 @@ function withUndefined(loose: Loose): Strict {
     case 'conflicts-ls':
     case 'conflicts-restore':
     case 'conflicts-prune':
+    case 'storage-ls':
+    case 'storage-delete':
     case 'stop':
       return loose;
   }

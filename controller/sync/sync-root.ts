@@ -5,6 +5,7 @@ import type { Source } from '../../protocol/pull/source/source.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { ApiEvent } from '../api/event.ts';
+import type { PrepareOptions } from '../buckets/storage/prepare-storage.ts';
 import type { BucketOffers } from './bucket-offers.ts';
 import type { HeldRoots } from './held-roots.ts';
 import type { SnapshotOffers } from './snapshot-offers.ts';
@@ -38,6 +39,8 @@ export interface BucketRoot extends Root {
   /** Without a slash at its end. */
   readonly prefix: string;
   readonly mayBeEmpty: boolean;
+  /** Makes and fills the bucket first, if it is a storage. */
+  readonly prepare: ((options: PrepareOptions, signal: AbortSignal) => Promise<void>) | undefined;
   /** What opens it, asked for anew each time. */
   access(signal: AbortSignal): Promise<StoreAccess>;
 }
@@ -54,6 +57,8 @@ export interface SyncNode {
 }
 
 export interface SyncOptions {
+  /** Name of the nodes' cluster. */
+  readonly cluster: string;
   readonly verify: boolean;
   readonly allowDelete: boolean;
   readonly allowPartial: boolean;

@@ -4,6 +4,7 @@ import { displayPath } from '../../../protocol/base/root-path.ts';
 import type { FirstLevel } from '../../../protocol/pull/source/compression.ts';
 import type { TaskOptions } from '../../api/command.ts';
 import type { ApiSummary, SyncSummary } from '../../api/event.ts';
+import type { AccessRequest } from '../../buckets/resolve-access.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Turn } from '../../jobs/cluster-queue.ts';
 import { followJob } from '../../jobs/follow-job.ts';
@@ -22,6 +23,15 @@ const farMs = 5;
 
 export function homeOf(context: CommandContext, controller: Controller): string {
   return context.env['HOME'] ?? controller.home;
+}
+
+/** How clouds are asked for credentials: as the CLI's own surroundings have it. */
+export function accessRequest(
+  credentials: AccessRequest['credentials'],
+  context: CommandContext,
+  controller: Controller,
+): AccessRequest {
+  return { script: controller.script, env: context.env, home: homeOf(context, controller), credentials };
 }
 
 /** The workdir that is synced: the task's, else the cluster's last one; undefined when none is wanted. */
@@ -44,9 +54,10 @@ export async function openRoots(
         ...request,
         home,
         xdgConfigHome: context.env['XDG_CONFIG_HOME'],
-        access: { script: controller.script, env: context.env, home, credentials: request.credentials },
+        access: accessRequest(request.credentials, context, controller),
       },
-      controller.sources,
+      controller,
+      context.signal,
     );
   } catch (error) {
     if (error instanceof TowError) throw error;
@@ -85,6 +96,7 @@ export async function syncCluster(
     nodes,
     roots,
     {
+      cluster: cluster.name,
       verify,
       allowDelete,
       allowPartial,
