@@ -5,7 +5,7 @@ import { errnoOf, TowError } from '../../../protocol/base/errors.ts';
 import { displayPath } from '../../../protocol/base/root-path.ts';
 import { Slots } from '../../../protocol/base/slots.ts';
 import { TaskGroup } from '../../../protocol/base/task-group.ts';
-import { Grain } from '../../../protocol/pull/source/grain.ts';
+import type { Grain } from '../../../protocol/pull/source/grain.ts';
 import type { ObjectStat, ObjectStore, Upload, WriteOptions } from '../../../protocol/store/object-store.ts';
 import type { StoreTraits } from '../../../protocol/store/store-traits.ts';
 import type { ByteBudget } from './byte-budget.ts';
@@ -23,6 +23,7 @@ const pauseMs = 50;
 export interface SendContext {
   readonly store: Pick<ObjectStore, 'traits' | 'put' | 'startUpload'>;
   readonly budget: ByteBudget;
+  readonly grain: Grain;
   /** Told of bytes as they arrive; negative when they must be sent again. */
   onBytes(count: number): void;
 }
@@ -94,7 +95,7 @@ async function sendOpen(
       : await sendParts(entry, fd, stats, options, context, signal);
   if (sent === undefined) return undefined;
   const ageNs = BigInt(readAtMs) * 1_000_000n - stats.ctimeNs;
-  const proves = ageNs > new Grain().of(stats, Buffer.from(entry.where, 'latin1'));
+  const proves = ageNs > context.grain.of(stats, Buffer.from(entry.where, 'latin1'));
   return { ...stampOf(entry), ctimeNs: proves ? stats.ctimeNs : -1n, ...sent, ours: true };
 }
 

@@ -6,6 +6,7 @@
 import { throwIfAborted } from '../../../protocol/base/abort.ts';
 import { type Problem, TowError } from '../../../protocol/base/errors.ts';
 import { TaskGroup } from '../../../protocol/base/task-group.ts';
+import { Grain } from '../../../protocol/pull/source/grain.ts';
 import { listAll } from '../../../protocol/store/list-all.ts';
 import type { ObjectStat, ObjectStore } from '../../../protocol/store/object-store.ts';
 import { ByteBudget } from './byte-budget.ts';
@@ -140,8 +141,7 @@ async function resolveUnknown(
       });
     const wanted = objectMetadata(entry).metadata;
     const ours = head.metadata['mode'] === wanted['mode'] && head.metadata['mtime'] === wanted['mtime'];
-    const found = head.md5 ?? (store.traits.versionIsMd5 ? undefined : '');
-    if (md5 !== '' && found === md5) {
+    if (md5 !== '' && head.md5 === md5) {
       index.set(entry.key, { ...stampOf(entry), md5, version: object.version, ours });
       plan.unchanged += 1;
     } else (ours ? plan.sends : plan.foreign).push({ entry, over: object });
@@ -191,7 +191,7 @@ async function sendAll(
     bytes += count;
     report();
   };
-  const context = { store, budget: new ByteBudget(budgetBytes), onBytes };
+  const context = { store, budget: new ByteBudget(budgetBytes), grain: new Grain(), onBytes };
   await eachAtOnce(plan.describes, signal, async (same, inner) => await describe(store, same, index, inner));
   await eachAtOnce(plan.sends, signal, async (send: Send, inner) => {
     try {
