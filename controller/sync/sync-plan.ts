@@ -70,6 +70,7 @@ function bucketRoot(
     from: showBucketUri(uri),
     prefix,
     mayBeEmpty: false,
+    local: undefined,
     prepare: undefined,
     access: (signal) => resolveAccess({ store, bucket, region, endpoint: undefined }, request, signal),
   };

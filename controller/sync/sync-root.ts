@@ -5,6 +5,7 @@ import type { Source } from '../../protocol/pull/source/source.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { ApiEvent } from '../api/event.ts';
+import type { BucketGrants } from '../buckets/local/bucket-grants.ts';
 import type { PrepareOptions } from '../buckets/storage/prepare-storage.ts';
 import type { BucketOffers } from './bucket-offers.ts';
 import type { HeldRoots } from './held-roots.ts';
@@ -39,6 +40,8 @@ export interface BucketRoot extends Root {
   /** Without a slash at its end. */
   readonly prefix: string;
   readonly mayBeEmpty: boolean;
+  /** Name of a bucket under this controller, which serves it to the nodes; undefined for a cloud's. */
+  readonly local: string | undefined;
   /** Makes and fills the bucket first, if it is a storage. */
   readonly prepare: ((options: PrepareOptions, signal: AbortSignal) => Promise<void>) | undefined;
   /** What opens it, asked for anew each time. */
@@ -64,6 +67,7 @@ export interface SyncOptions {
   readonly allowPartial: boolean;
   readonly offers: SnapshotOffers;
   readonly buckets: BucketOffers;
+  readonly grants: BucketGrants;
   readonly held: HeldRoots;
   /** Snapshots that this command has begun to take (`lookAhead`). */
   readonly ahead?: ReadonlyMap<SourceRoot, Promise<Snapshot>>;

@@ -39,7 +39,7 @@ export class StorageBench implements Disposable {
     return new Storages({
       directory: this.directory,
       script: this.#script,
-      local: { bucket: (name) => this.bucket(name) },
+      local: { get: (name) => this.bucket(name) },
     });
   }
 

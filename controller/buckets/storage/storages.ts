@@ -35,6 +35,8 @@ export interface OpenStorage {
   readonly shown: string;
   readonly prefix: string;
   readonly mayBeEmpty: boolean;
+  /** Name of a bucket of this machine. */
+  readonly local: string | undefined;
   /** How the nodes open it. */
   access(signal: AbortSignal): Promise<StoreAccess>;
   /** Makes the bucket if it is missing, and uploads what the task says. One at a time for each storage. */
@@ -91,6 +93,7 @@ export class Storages {
       shown: showPlace(place),
       prefix: '',
       mayBeEmpty: true,
+      local: store === 'local' ? name : undefined,
       access: async (during) => await this.#accessForNodes(place, request.access, during),
       prepare: async (options, during) => {
         await this.#inTurn(name, during, async () => {
@@ -219,6 +222,7 @@ export class Storages {
       shown,
       prefix,
       mayBeEmpty: prefix === '',
+      local: undefined,
       access: async (during) => await this.#accessForNodes(place, request, during),
       prepare: async () => undefined,
     };

@@ -102,6 +102,7 @@ export async function syncCluster(
       allowPartial,
       offers: controller.offers,
       buckets: controller.bucketOffers,
+      grants: controller.grants,
       held: controller.held,
       ...(ahead === undefined ? {} : { ahead }),
       emit: (event) => context.emit(event),
