@@ -105,7 +105,7 @@ function judge(
   const sameSize = object.size === entry.size;
   const md5 = couldBe || (sameSize && tellsMd5) ? md5OfEntry(entry) : '';
   if (couldBe && known.md5 === md5) {
-    index.set(entry.key, { ...known, ...stampOf(entry), mode: known.mode });
+    index.set(entry.key, { ...known, ...stampOf(entry), mode: known.ours ? known.mode : entry.mode });
     if (!asLeft) plan.kept.push(entry.key);
     else if (known.ours && known.mode !== entry.mode) plan.describes.push({ entry, object, md5 });
     else plan.unchanged += 1;
@@ -126,8 +126,8 @@ function isAsRead(entry: UploadEntry, known: IndexEntry): boolean {
   if (entry.kind !== known.kind || entry.size !== known.size) return false;
   if (entry.kind !== 'file')
     return md5OfEntry(entry) === known.md5 && (entry.kind === 'symlink' || entry.mode === known.mode);
-  const { mtimeNs, ctimeNs, ino } = entry;
-  return mtimeNs === known.mtimeNs && ctimeNs === known.ctimeNs && ino === known.ino;
+  const { mode, mtimeNs, ctimeNs, ino } = entry;
+  return mode === known.mode && mtimeNs === known.mtimeNs && ctimeNs === known.ctimeNs && ino === known.ino;
 }
 
 export function stampOf(entry: UploadEntry): Omit<IndexEntry, 'md5' | 'version' | 'ours'> {
