@@ -76,7 +76,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
               verify,
             },
           },
-          (bucket) => new LinkStore({ bucket, link: options.link, slots }),
+          (bucket) => new LinkStore({ bucket, link: () => options.link(), slots }),
           {
             event: (event) => context.emit(event),
             note: (text) => options.log(`${displayPath(dest)}: ${text}`),

@@ -3,6 +3,7 @@ import { systemClock } from '../../protocol/base/clock.ts';
 import { serveWorker } from '../../protocol/base/worker-server.ts';
 import type { ObjectStore } from '../../protocol/store/object-store.ts';
 import { openStore } from '../../protocol/store/open-store.ts';
+import { paced } from '../../protocol/store/paced.ts';
 import { PortStore } from '../../protocol/store/port/port-store.ts';
 import { retrying } from '../../protocol/store/retry.ts';
 import type { BucketHandle, BucketInput, BucketTasks } from './bucket-tasks.ts';
@@ -58,5 +59,10 @@ async function open(bucket: BucketHandle, signal: AbortSignal): Promise<ObjectSt
   const { access, place, request } = bucket;
   const refresh = async () => await resolveAccess(place, request, signal);
   const store = await openStore(access, { connections: uploadWidth, refresh });
-  return retrying(store, { clock: systemClock, tries, random: Math.random, onRetry: () => undefined });
+  return retrying(paced(store, uploadWidth), {
+    clock: systemClock,
+    tries,
+    random: Math.random,
+    onRetry: () => undefined,
+  });
 }

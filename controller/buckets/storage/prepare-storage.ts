@@ -30,7 +30,7 @@ export interface PrepareOptions {
   readonly verify: boolean;
   readonly allowPartial: boolean;
   readonly allowDelete: boolean;
-  emit(event: ApiEvent): void;
+  readonly emit: (event: ApiEvent) => void;
 }
 
 interface Means {

@@ -281,7 +281,8 @@ function sourcesOf(source: StorageSource | undefined): readonly UploadSource[] {
       return [{ root: bytesOf(source.path), name: '' }];
     case 'list':
       return source.paths.map((path) => ({ root: bytesOf(path), name: bytesOf(basename(path)) }));
-    default:
+    case 'bucket':
+    case undefined:
       return [];
   }
 }

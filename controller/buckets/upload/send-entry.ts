@@ -106,16 +106,16 @@ async function sendWhole(
   fd: number,
   stats: BigIntStats,
   options: WriteOptions,
-  { store, budget, onBytes }: SendContext,
+  context: SendContext,
   signal: AbortSignal,
 ): Promise<Sent | undefined> {
-  const giveBack = await budget.take(size);
+  const giveBack = await context.budget.take(size);
   try {
     throwIfAborted(signal);
     const bytes = Buffer.allocUnsafe(size);
     if (!readFully(fd, bytes, 0) || isChanged(fd, stats)) return undefined;
-    const { version } = await store.put(key, bytes, options, signal);
-    onBytes(size);
+    const { version } = await context.store.put(key, bytes, options, signal);
+    context.onBytes(size);
     return { md5: createHash('md5').update(bytes).digest('hex'), version };
   } finally {
     giveBack();
@@ -156,15 +156,15 @@ async function sendAllParts(
   upload: Upload,
   fd: number,
   size: number,
-  { store, budget, onBytes }: SendContext,
+  context: SendContext,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const each = partBytesFor(size, store.traits);
+  const each = partBytesFor(size, context.store.traits);
   const hash = createHash('md5');
   const group = new TaskGroup(signal);
   const slots = new Slots(partsAtOnce);
-  let short = false;
-  for (let [at, number] = [0, 1]; at < size && !short && !group.signal.aborted; at += each, number += 1) {
+  const file = { short: false };
+  for (let [at, number] = [0, 1]; at < size && !file.short && !group.signal.aborted; at += each, number += 1) {
     const length = Math.min(each, size - at);
     const partNumber = number;
     const from = at;
@@ -176,16 +176,16 @@ async function sendAllParts(
     group.run((inner) =>
       slots
         .run(async () => {
-          const giveBack = await budget.take(length);
+          const giveBack = await context.budget.take(length);
           try {
             throwIfAborted(inner);
             const bytes = Buffer.allocUnsafeSlow(length);
-            short ||= !readFully(fd, bytes, from);
+            file.short ||= !readFully(fd, bytes, from);
             hash.update(bytes);
             read();
-            if (short) return;
+            if (file.short) return;
             await upload.part(partNumber, bytes, inner);
-            onBytes(length);
+            context.onBytes(length);
           } finally {
             giveBack();
           }
@@ -196,7 +196,7 @@ async function sendAllParts(
   }
   await group.wait();
   throwIfAborted(signal);
-  return short ? undefined : hash.digest('hex');
+  return file.short ? undefined : hash.digest('hex');
 }
 
 /** Equal parts, as large as it takes to have no more of them than the service lets one have. */

@@ -34,7 +34,6 @@ export class UploadIndex {
   readonly #path: string;
   readonly #place: string;
   readonly #entries: Map<string, IndexEntry>;
-  #lines: number;
   #pending: string[] = [];
   #fd: number | undefined;
 
@@ -42,7 +41,6 @@ export class UploadIndex {
     this.#path = path;
     this.#place = place;
     this.#entries = loaded.entries;
-    this.#lines = loaded.lines;
   }
 
   /** An index of another place, or one that is damaged, is as good as none. */
@@ -87,7 +85,6 @@ export class UploadIndex {
   }
 
   #append(line: string): void {
-    this.#lines += 1;
     this.#pending.push(line);
     if (this.#pending.length >= flushLines) this.#flush();
   }
@@ -103,7 +100,6 @@ export class UploadIndex {
     const lines = [`${JSON.stringify([format, this.#place])}\n`];
     for (const [key, entry] of this.#entries) lines.push(lineOf(key, entry));
     replaceFile(this.#path, Buffer.from(lines.join('')));
-    this.#lines = this.#entries.size;
   }
 }
 
