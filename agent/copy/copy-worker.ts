@@ -3,6 +3,7 @@ import { systemClock } from '../../protocol/base/clock.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import { fromWorkerError, toWorkerError } from '../../protocol/base/worker-message.ts';
 import { openStore } from '../../protocol/store/open-store.ts';
+import { PortStore } from '../../protocol/store/port/port-store.ts';
 import { retrying } from '../../protocol/store/retry.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import { copyRoot } from './copy-root.ts';
@@ -28,7 +29,10 @@ export async function serveCopyWorker(): Promise<void> {
     });
   const { signal } = new AbortController();
   try {
-    const bucket = await openStore(input.access, { connections: fetchWidth, refresh });
+    const bucket =
+      input.port === undefined
+        ? await openStore(input.access, { connections: fetchWidth, refresh })
+        : await PortStore.open(input.port);
     const store = retrying(bucket, {
       clock: systemClock,
       tries,

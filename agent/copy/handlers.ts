@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { TowError } from '../../protocol/base/errors.ts';
 import { bytesOf, displayPath } from '../../protocol/base/root-path.ts';
+import { Slots } from '../../protocol/base/slots.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
 import { absoluteDestination, type Reach } from '../../protocol/pull/replica/destination.ts';
 import { otherRoots, rootKey } from '../../protocol/pull/replica/inner-roots.ts';
+import { LinkStore } from '../../protocol/store/link/link-store.ts';
+import { payloadSlots } from '../../protocol/store/link/store-calls.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
@@ -22,6 +25,7 @@ export interface CopyHandlersOptions {
 /** Serves copies of buckets. One at a time a destination: a second one waits for the first. */
 export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentMethods>, 'copy.run'> {
   const { paths, script } = options;
+  const slots = new Slots(payloadSlots);
   const turns = new Map<string, Promise<void>>();
   return {
     'copy.run': async (params, context) => {
@@ -72,6 +76,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
               verify,
             },
           },
+          (bucket) => new LinkStore({ bucket, link: () => options.link(), slots }),
           {
             event: (event) => context.emit(event),
             note: (text) => options.log(`${displayPath(dest)}: ${text}`),

@@ -75,6 +75,8 @@ export type Command =
       readonly ids: readonly string[];
       readonly all: boolean;
     }
+  | { readonly command: 'storage-ls' }
+  | { readonly command: 'storage-delete'; readonly names: readonly string[]; readonly all: boolean }
   | { readonly command: 'ls-files'; readonly directory: string | undefined; readonly explain: string | undefined }
   | { readonly command: 'check'; readonly cluster: string | undefined }
   /** What `--via` put there: removes what no snapshot of the last days needs. */

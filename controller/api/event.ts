@@ -27,7 +27,7 @@ export type ApiEvent =
 export interface ProgressEvent extends Omit<PullEvent, 'phase'> {
   readonly node: string;
   readonly root: string;
-  readonly phase: PullEvent['phase'] | 'publish';
+  readonly phase: PullEvent['phase'] | 'upload' | 'publish';
 }
 
 export const jobStates = [
@@ -86,6 +86,21 @@ export type ApiData =
       readonly ok: boolean;
       readonly detail: string;
       readonly hint?: string;
+    }
+  /** A storage that Towline made. */
+  | {
+      readonly kind: 'storage';
+      readonly name: string;
+      readonly store: string;
+      readonly place: string;
+      readonly state: string;
+      /** Of the last upload; absent when nothing was uploaded. */
+      readonly objects?: number;
+      readonly bytes?: number;
+      readonly createdAt: number;
+      readonly persistent: boolean;
+      /** Names of clusters. */
+      readonly usedBy: readonly string[];
     }
   /** One root a `--dryrun` would sync. */
   | {

@@ -146,6 +146,20 @@ export const commandSpecs: readonly CommandSpec[] = [
     options: [{ name: 'all', help: 'all of them' }],
   },
   {
+    words: ['storage', 'ls'],
+    usage: '',
+    help: 'list the storages that tow made',
+    operands: { min: 0, max: 0 },
+    options: [],
+  },
+  {
+    words: ['storage', 'delete'],
+    usage: 'NAME… | --all',
+    help: 'delete storages that tow made, with all that is in their buckets',
+    operands: { min: 0, max: 1000 },
+    options: [{ name: 'all', help: 'all that tow storage ls shows' }],
+  },
+  {
     words: ['storage', 'gc'],
     usage: 'URI [--days N]',
     help: 'remove what launch --via published there and no snapshot of the last N days needs',

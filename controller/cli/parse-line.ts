@@ -233,6 +233,11 @@ function toCommand(spec: CommandSpec, words: readonly string[], values: Values):
       if (days === 0) throw usage('--days takes a number from 1', spec);
       return { command: 'storage-gc', uri: first, days };
     }
+    case 'storage ls':
+      return { command: 'storage-ls' };
+    case 'storage delete':
+      if (words.length === 0 && !flag('all')) throw usage('say which storages: NAME…, or --all', spec);
+      return { command: 'storage-delete', names: words, all: flag('all') };
     case 'ls-files':
       return { command: 'ls-files', directory: words[0], explain: text(values, 'explain') };
     case 'check':

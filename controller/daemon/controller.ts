@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BucketGrants } from '../buckets/local/bucket-grants.ts';
 import { LocalBuckets } from '../buckets/local/local-buckets.ts';
+import { Storages } from '../buckets/storage/storages.ts';
 import { controllerIdentity } from '../cluster/controller-identity.ts';
 import { listenForAgents } from '../cluster/link-listener.ts';
 import { Registry } from '../cluster/registry.ts';
@@ -34,6 +35,7 @@ export class Controller implements AsyncDisposable {
   readonly sources: SourceStore;
   readonly offers: SnapshotOffers;
   readonly bucketOffers: BucketOffers;
+  readonly storages: Storages;
   /** Bundle that this daemon's threads run. */
   readonly script: string;
   /** What is remembered of the places that chunks were published to. */
@@ -51,6 +53,7 @@ export class Controller implements AsyncDisposable {
     sources: SourceStore;
     offers: SnapshotOffers;
     bucketOffers: BucketOffers;
+    storages: Storages;
     script: string;
     viaDirectory: string;
     buckets: LocalBuckets;
@@ -65,6 +68,7 @@ export class Controller implements AsyncDisposable {
     this.offers = parts.offers;
     this.buckets = parts.buckets;
     this.bucketOffers = parts.bucketOffers;
+    this.storages = parts.storages;
     this.script = parts.script;
     this.viaDirectory = parts.viaDirectory;
     this.grants = parts.grants;
@@ -89,6 +93,7 @@ export class Controller implements AsyncDisposable {
     const buckets = await LocalBuckets.open({ directory: join(base, 'buckets'), log });
     const grants = new BucketGrants(buckets);
     const sources = new SourceStore({ script, directory: join(directory, 'index'), threads: sourceThreads });
+    const storages = new Storages({ directory: join(directory, 'storages'), script, local: buckets });
     const life = new AbortController();
     const listener = await listenForAgents(
       {
@@ -130,6 +135,7 @@ export class Controller implements AsyncDisposable {
       sources,
       offers,
       bucketOffers,
+      storages,
       script,
       viaDirectory: join(directory, 'via'),
       buckets,

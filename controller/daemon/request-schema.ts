@@ -55,6 +55,8 @@ const command = v.variant('command', [
   v.object({ command: v.literal('conflicts-ls'), cluster: text }),
   v.object({ command: v.literal('conflicts-restore'), cluster: text, ids: texts }),
   v.object({ command: v.literal('conflicts-prune'), cluster: text, ids: texts, all: v.boolean() }),
+  v.object({ command: v.literal('storage-ls') }),
+  v.object({ command: v.literal('storage-delete'), names: texts, all: v.boolean() }),
   v.object({ command: v.literal('ls-files'), directory: optional, explain: optional }),
   v.object({ command: v.literal('check'), cluster: optional }),
   v.object({ command: v.literal('storage-gc'), uri: text, days: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
@@ -114,6 +116,8 @@ function withUndefined(loose: Loose): Strict {
     case 'conflicts-restore':
     case 'conflicts-prune':
     case 'storage-gc':
+    case 'storage-ls':
+    case 'storage-delete':
     case 'stop':
       return loose;
   }

@@ -24,16 +24,19 @@ export async function copyToNodes(
   options: SyncOptions,
   signal: AbortSignal,
 ): Promise<CopyTotals> {
+  await root.prepare?.({ ...options, root: root.name }, signal);
   const access = await root.access(signal);
   const results = new Map<string, CopyWireResult>();
   const group = new TaskGroup(signal);
   for (const node of nodes)
     group.run(async (inner) => {
+      const close = root.local === undefined ? undefined : options.grants.open(node.keyId, root.local, 'read');
       const offered = options.buckets.offer(node.keyId, (during) => root.access(during));
       try {
         results.set(node.name, await copyToNode(node, root, offered.id, options, inner));
       } finally {
         offered.withdraw();
+        close?.();
       }
     });
   await group.wait();

@@ -5,6 +5,8 @@ import type { Source } from '../../protocol/pull/source/source.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { ApiEvent } from '../api/event.ts';
+import type { BucketGrants } from '../buckets/local/bucket-grants.ts';
+import type { PrepareOptions } from '../buckets/storage/prepare-storage.ts';
 import type { Via } from '../via/via.ts';
 import type { BucketOffers } from './bucket-offers.ts';
 import type { HeldRoots } from './held-roots.ts';
@@ -39,6 +41,10 @@ export interface BucketRoot extends Root {
   /** Without a slash at its end. */
   readonly prefix: string;
   readonly mayBeEmpty: boolean;
+  /** Name of a bucket under this controller, which serves it to the nodes; undefined for a cloud's. */
+  readonly local: string | undefined;
+  /** Makes and fills the bucket first, if it is a storage. */
+  readonly prepare: ((options: PrepareOptions, signal: AbortSignal) => Promise<void>) | undefined;
   /** What opens it, asked for anew each time. */
   access(signal: AbortSignal): Promise<StoreAccess>;
 }
@@ -55,11 +61,14 @@ export interface SyncNode {
 }
 
 export interface SyncOptions {
+  /** Name of the nodes' cluster. */
+  readonly cluster: string;
   readonly verify: boolean;
   readonly allowDelete: boolean;
   readonly allowPartial: boolean;
   readonly offers: SnapshotOffers;
   readonly buckets: BucketOffers;
+  readonly grants: BucketGrants;
   readonly held: HeldRoots;
   /** Where chunks are published to, instead of being sent to each node. */
   readonly via: Via | undefined;

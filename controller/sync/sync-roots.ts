@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { throwIfAborted } from '../../protocol/base/abort.ts';
-import { type Problem, TowError } from '../../protocol/base/errors.ts';
+import { TowError } from '../../protocol/base/errors.ts';
 import { displayPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
 import type { Digest } from '../../protocol/chunk/digest.ts';
@@ -14,6 +14,7 @@ import type { PullResult } from '../../protocol/wire/pull.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { SyncSummary } from '../api/event.ts';
 import { copyToNodes } from './copy-to-nodes.ts';
+import { partialSource } from './partial-source.ts';
 import { publishRoot, reportVia } from './publish-root.ts';
 import { onNode, problemsShown, reportNode } from './report-node.ts';
 import { maxResumes, type SourceRoot, type SyncNode, type SyncOptions, type SyncRoot } from './sync-root.ts';
@@ -192,7 +193,7 @@ export async function takeSnapshot(
     });
   }
   if (snapshot.problems.length === 0) return snapshot;
-  if (!options.allowPartial) throw partialSource(root, snapshot.problems);
+  if (!options.allowPartial) throw partialSource(root.from, snapshot.problems);
   for (const problem of snapshot.problems.slice(0, problemsShown)) {
     options.emit({
       type: 'note',
@@ -201,23 +202,6 @@ export async function takeSnapshot(
     });
   }
   return snapshot;
-}
-
-function partialSource(root: SourceRoot, problems: readonly Problem[]): TowError {
-  const [first] = problems;
-  const unstable = problems.every(({ code }) => code === 'source-unstable');
-  const named = problems.slice(0, problemsShown).map(({ path, message }) => `${displayPath(path)}: ${message}`);
-  const more = problems.length > problemsShown ? [`and ${problems.length - problemsShown} more`] : [];
-  let cause: Error | undefined;
-  for (const line of [...named, ...more].toReversed()) cause = new Error(line, cause === undefined ? {} : { cause });
-  return new TowError(
-    unstable ? 'source-unstable' : 'partial-source',
-    `${displayPath(root.from)}: ${problems.length} of its paths cannot be read${first === undefined ? '' : `, the first is ${displayPath(first.path)}`}`,
-    {
-      cause,
-      hint: 'make them readable, ignore them (.gitignore), or sync without them: --allow-partial',
-    },
-  );
 }
 
 async function pullOnNode(

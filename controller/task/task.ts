@@ -87,9 +87,9 @@ export function refuseUnbuilt(task: Task): void {
       hint: 'leave it out: every node asks the bucket itself',
     });
   }
-  const storage = task.fileMounts.find(({ type }) => type === 'storage');
-  if (storage === undefined) return;
-  throw new TowError('not-supported', `${storage.dest}: storages are not built yet`, {
-    hint: 'mount a local path or a bucket (s3://…), or take this mount out of the task',
+  const storage = task.fileMounts.find((mount) => mount.type === 'storage' && mount.mode !== 'COPY');
+  if (storage?.type !== 'storage') return;
+  throw new TowError('not-supported', `${storage.dest}: mode ${storage.mode} of a storage is not built yet`, {
+    hint: 'use mode: COPY until then',
   });
 }

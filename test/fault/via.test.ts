@@ -12,9 +12,9 @@ import { type Digest, digestHex } from '../../protocol/chunk/digest.ts';
 import { encodeCatalogue } from '../../protocol/via/catalogue.ts';
 import { decodePackIndex, encodePackIndex } from '../../protocol/via/pack-index.ts';
 import { digestOfHex } from '../../protocol/via/via-keys.ts';
-import { MemoryStore } from '../helpers/memory-store.ts';
 import { noise } from '../helpers/noise.ts';
 import { type PlainSnapshot, plainSnapshot } from '../helpers/plain-source.ts';
+import { ScriptedStore } from '../helpers/scripted-store.ts';
 import { missingOrDifferent, readTree } from '../helpers/tree.ts';
 import { publish, pullVia, viaPrefix } from '../helpers/via-bench.ts';
 
@@ -23,13 +23,13 @@ const dayMs = 24 * 3600 * 1000;
 
 let top = '';
 let source = '';
-let store = new MemoryStore();
+let store = new ScriptedStore();
 let nodes = 0;
 
 beforeEach(() => {
   top = mkdtempSync(join(tmpdir(), 'via-'));
   source = join(top, 'source');
-  store = new MemoryStore();
+  store = new ScriptedStore();
   mkdirSync(join(source, 'sub'), { recursive: true });
   for (let at = 0; at < 12; at += 1) write(`sub/small-${at}`, noise(at + 1, 500 + 100 * at));
   write('sub/twin', noise(3, 700));
@@ -217,7 +217,7 @@ describe('gc', () => {
     const old = plainSnapshot(source);
     await fc.assert(
       fc.asyncProperty(fc.infiniteStream(fc.nat()), fc.boolean(), async (order, warm) => {
-        store = new MemoryStore();
+        store = new ScriptedStore();
         const name = `r${(nodes += 1)}`;
         await publish(old, controller(name));
         store.now += 40 * dayMs;

@@ -1,141 +1,194 @@
-/** A bucket in memory, consistent at once as S3 is, with a clock of its own. What the code under test asks can be held up or made to fail. */
-import { createHash } from 'node:crypto';
-import { throwIfAborted } from '../../protocol/base/abort.ts';
+import { createHash, randomUUID } from 'node:crypto';
 import { TowError } from '../../protocol/base/errors.ts';
 import type {
+  DeleteFailure,
+  GetOptions,
   ListOptions,
   ListPage,
+  ObjectBody,
   ObjectHead,
   ObjectStat,
   ObjectStore,
+  Upload,
   WriteOptions,
 } from '../../protocol/store/object-store.ts';
-import { s3Providers } from '../../protocol/store/s3/providers.ts';
+import type { StoreTraits } from '../../protocol/store/store-traits.ts';
 
-export type StoreCall = 'list' | 'head' | 'get' | 'put' | 'delete';
-
-interface Stored {
+export interface MemoryObject extends ObjectHead {
   readonly bytes: Buffer;
-  readonly modifiedMs: number;
 }
 
-export class MemoryStore implements ObjectStore {
-  readonly traits = s3Providers.other.traits;
-  readonly objects = new Map<string, Stored>();
-  /** What was asked, as `call key`. */
-  readonly calls: string[] = [];
-  now = 1_800_000_000_000;
-  /** Called before each request is done: a throw is its failure, a promise holds it up. */
-  before: (call: StoreCall, key: string) => Promise<void> | void = () => undefined;
-  /** Objects on a page. */
-  pageSize = 1000;
+const mib = 1 << 20;
 
-  async list({ prefix, cursor }: ListOptions, signal: AbortSignal): Promise<ListPage> {
-    await this.#ask('list', prefix, signal);
-    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > (cursor ?? '')).sort();
-    const page = keys.slice(0, this.pageSize);
-    return {
-      objects: page.map((key) => this.#stat(key)).filter((stat) => stat !== undefined),
-      prefixes: [],
-      next: keys.length > page.length ? page.at(-1) : undefined,
+/** A bucket in memory, in the plainest way. `fail` is asked before each call; `writes` counts what was asked of it. */
+export class MemoryStore implements ObjectStore {
+  readonly traits: StoreTraits;
+  readonly objects = new Map<string, MemoryObject>();
+  exists = true;
+  /** Uploads in parts that are neither complete nor aborted. */
+  openUploads = 0;
+  /** `put KEY`, `part KEY NUMBER`, `copy KEY`, `delete KEY`, `head KEY`, in order. */
+  readonly calls: string[] = [];
+  fail: (call: string) => Promise<void> | void = () => undefined;
+
+  constructor(traits: Partial<StoreTraits> = {}) {
+    this.traits = {
+      putBytes: 5 * mib * 1024,
+      minPartBytes: 5 * mib,
+      maxPartBytes: 5 * mib * 1024,
+      maxParts: 10_000,
+      partMultiple: 1,
+      equalParts: true,
+      partCopy: false,
+      conditions: ['absent', 'version'],
+      copyBytes: 5 * mib * 1024,
+      versionIsMd5: true,
+      ...traits,
     };
   }
 
-  async head(key: string, signal: AbortSignal): Promise<ObjectHead | undefined> {
-    await this.#ask('head', key, signal);
-    return this.#head(key);
+  /** As somebody else would. */
+  write(key: string, text: string | Buffer, options: WriteOptions = {}): MemoryObject {
+    const bytes = Buffer.from(text);
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    const object = {
+      key,
+      bytes,
+      size: bytes.length,
+      version: this.traits.versionIsMd5 ? md5 : randomUUID(),
+      modifiedMs: Date.now(),
+      contentType: options.contentType,
+      metadata: options.metadata ?? {},
+      md5,
+    };
+    this.objects.set(key, object);
+    return object;
   }
 
-  async get(
-    key: string,
-    { range }: { readonly range?: { readonly start: number; readonly end: number } },
-    signal: AbortSignal,
-  ) {
-    await this.#ask('get', key, signal);
-    const head = this.#head(key);
-    const bytes = this.objects.get(key)?.bytes.subarray(range?.start, range?.end);
-    if (head === undefined || bytes === undefined)
-      throw new TowError('object-missing', `${key}: there is no such object`);
-    return { head, bytes: pieces(bytes) };
-  }
-
-  async put(key: string, bytes: Uint8Array, _: WriteOptions, signal: AbortSignal): Promise<ObjectStat> {
-    const copy = Buffer.from(bytes);
-    await this.#ask('put', key, signal);
-    this.objects.set(key, { bytes: copy, modifiedMs: this.now });
-    return { key, size: copy.length, version: '', modifiedMs: this.now };
-  }
-
-  async delete(key: string, signal: AbortSignal): Promise<void> {
-    await this.#ask('delete', key, signal);
-    this.objects.delete(key);
-  }
-
-  async deleteMany(keys: readonly string[], signal: AbortSignal) {
-    for (const key of keys) await this.delete(key, signal);
-    return [];
+  text(key: string): string | undefined {
+    return this.objects.get(key)?.bytes.toString();
   }
 
   async bucketExists(): Promise<boolean> {
-    return true;
+    return this.exists;
   }
 
   async createBucket(): Promise<void> {
-    throw unused();
+    await this.#called('createBucket');
+    this.exists = true;
   }
 
   async deleteBucket(): Promise<void> {
-    throw unused();
+    if (this.objects.size > 0) throw new TowError('store-failed', 'the bucket is not empty');
+    this.exists = false;
   }
 
-  async startUpload(): Promise<never> {
-    throw unused();
+  /** Pages of two, so that all that lists has more than one. */
+  async list({ prefix, cursor = '' }: ListOptions): Promise<ListPage> {
+    this.#mustExist();
+    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > cursor).sort();
+    const page = keys.slice(0, 2);
+    const objects = page.map((key) => this.#get(key));
+    return { objects, prefixes: [], next: keys.length > page.length ? page.at(-1) : undefined };
   }
 
-  async copy(): Promise<never> {
-    throw unused();
+  async head(key: string): Promise<ObjectHead | undefined> {
+    await this.#called(`head ${key}`);
+    return this.objects.get(key);
   }
 
-  /** Bytes of all objects below a prefix. */
-  sizeOf(prefix: string): number {
-    return [...this.objects].reduce((sum, [key, { bytes }]) => (key.startsWith(prefix) ? sum + bytes.length : sum), 0);
+  async get(key: string, _options: GetOptions): Promise<ObjectBody> {
+    const object = this.#get(key);
+    return {
+      head: object,
+      bytes: (async function* () {
+        yield object.bytes;
+      })(),
+    };
   }
 
-  keys(part: string): string[] {
-    return [...this.objects.keys()].filter((key) => key.includes(part)).sort();
+  async put(key: string, bytes: Uint8Array, options: WriteOptions): Promise<ObjectStat> {
+    await this.#called(`put ${key}`);
+    this.#check(key, options);
+    return this.write(key, Buffer.from(bytes), options);
   }
 
-  /** Changes an object's bytes behind everybody's back. */
-  damage(key: string, change: (bytes: Buffer) => Buffer): void {
-    const stored = this.objects.get(key);
-    if (stored === undefined) throw new Error(`there is no ${key}`);
-    this.objects.set(key, { ...stored, bytes: change(Buffer.from(stored.bytes)) });
+  async startUpload(key: string, options: WriteOptions): Promise<Upload> {
+    await this.#called(`upload ${key}`);
+    const parts: Buffer[] = [];
+    this.openUploads += 1;
+    let open = true;
+    const end = (): void => {
+      if (open) this.openUploads -= 1;
+      open = false;
+    };
+    return {
+      part: async (number, bytes) => {
+        await this.#called(`part ${key} ${number}`);
+        parts[number - 1] = Buffer.from(bytes);
+      },
+      copyPart: async () => {
+        throw new TowError('internal', 'no parts are copied');
+      },
+      complete: async () => {
+        await this.#called(`complete ${key}`);
+        this.#check(key, options);
+        const sizes = new Set(parts.slice(0, -1).map(({ length }) => length));
+        if (sizes.size > 1) throw new TowError('store-failed', 'parts of different sizes');
+        end();
+        const object = this.write(key, Buffer.concat(parts), options);
+        const whole = { ...object, version: `${object.version}-${parts.length}`, md5: undefined };
+        this.objects.set(key, whole);
+        return whole;
+      },
+      abort: async () => end(),
+    };
   }
 
-  async #ask(call: StoreCall, key: string, signal: AbortSignal): Promise<void> {
-    throwIfAborted(signal);
-    this.calls.push(`${call} ${key}`);
-    await this.before(call, key);
+  async copy(
+    from: string,
+    to: string,
+    { ifVersion, replace }: { readonly ifVersion?: string; readonly replace?: WriteOptions },
+  ): Promise<ObjectStat> {
+    await this.#called(`copy ${from}`);
+    const object = this.#get(from);
+    if (ifVersion !== undefined && object.version !== ifVersion) throw new TowError('object-changed', from);
+    const { contentType, metadata } = replace ?? object;
+    return this.write(to, object.bytes, {
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(metadata === undefined ? {} : { metadata }),
+    });
   }
 
-  #stat(key: string): ObjectStat | undefined {
-    const stored = this.objects.get(key);
-    if (stored === undefined) return undefined;
-    const version = createHash('md5').update(stored.bytes).digest('hex');
-    return { key, size: stored.bytes.length, version, modifiedMs: stored.modifiedMs };
+  async delete(key: string): Promise<void> {
+    await this.#called(`delete ${key}`);
+    this.objects.delete(key);
   }
 
-  #head(key: string): ObjectHead | undefined {
-    const stat = this.#stat(key);
-    return stat === undefined ? undefined : { ...stat, contentType: undefined, metadata: {}, md5: stat.version };
+  async deleteMany(keys: readonly string[]): Promise<readonly DeleteFailure[]> {
+    for (const key of keys) await this.delete(key);
+    return [];
   }
-}
 
-/** Nobody relies on a body that comes at once. */
-async function* pieces(bytes: Buffer): AsyncGenerator<Uint8Array, void, undefined> {
-  for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
-}
+  async #called(call: string): Promise<void> {
+    if (call !== 'createBucket') this.#mustExist();
+    this.calls.push(call);
+    await this.fail(call);
+  }
 
-function unused(): Error {
-  return new Error('not asked of this store');
+  #mustExist(): void {
+    if (!this.exists) throw new TowError('bucket-missing', 'there is no such bucket');
+  }
+
+  #get(key: string): MemoryObject {
+    const object = this.objects.get(key);
+    if (object === undefined) throw new TowError('object-missing', key);
+    return object;
+  }
+
+  #check(key: string, { condition }: WriteOptions): void {
+    const version = this.objects.get(key)?.version;
+    const holds = condition?.type === 'absent' ? version === undefined : condition?.version === version;
+    if (condition !== undefined && !holds) throw new TowError('object-changed', `${key}: the object was replaced`);
+  }
 }

@@ -38,6 +38,7 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
       workdir: workdirOf(task, command.task, undefined),
       mounts: task.fileMounts,
       sendGit: task.sync.git,
+      mirror: task.sync.mirror,
       credentials: task.sync.credentials,
     },
     context,

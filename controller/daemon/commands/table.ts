@@ -14,6 +14,7 @@ import { lsFiles } from './ls-files.ts';
 import { poolAdd, poolLs } from './pool.ts';
 import { push } from './push.ts';
 import { status } from './status.ts';
+import { storageDelete, storageLs } from './storage.ts';
 import { storageGc } from './storage-gc.ts';
 
 /** Runs a command. `stop` is the server's own. */
@@ -47,6 +48,10 @@ export async function runCommand(
       return await conflictsRestore(command, context, controller);
     case 'conflicts-prune':
       return await conflictsPrune(command, context, controller);
+    case 'storage-ls':
+      return await storageLs(command, context, controller);
+    case 'storage-delete':
+      return await storageDelete(command, context, controller);
     case 'ls-files':
       return await lsFiles(command, context, controller);
     case 'check':

@@ -4,6 +4,7 @@ import { displayPath } from '../../../protocol/base/root-path.ts';
 import type { FirstLevel } from '../../../protocol/pull/source/compression.ts';
 import type { TaskOptions } from '../../api/command.ts';
 import type { ApiSummary, SyncSummary } from '../../api/event.ts';
+import type { AccessRequest } from '../../buckets/resolve-access.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Turn } from '../../jobs/cluster-queue.ts';
 import { followJob } from '../../jobs/follow-job.ts';
@@ -26,6 +27,15 @@ export function homeOf(context: CommandContext, controller: Controller): string 
   return context.env['HOME'] ?? controller.home;
 }
 
+/** How clouds are asked for credentials: as the CLI's own surroundings have it. */
+export function accessRequest(
+  credentials: AccessRequest['credentials'],
+  context: CommandContext,
+  controller: Controller,
+): AccessRequest {
+  return { script: controller.script, env: context.env, home: homeOf(context, controller), credentials };
+}
+
 /** The workdir that is synced: the task's, else the cluster's last one; undefined when none is wanted. */
 export function workdirOf(task: Task, options: TaskOptions, cluster: Cluster | undefined): string | undefined {
   if (options.noWorkdir) return undefined;
@@ -46,9 +56,10 @@ export async function openRoots(
         ...request,
         home,
         xdgConfigHome: context.env['XDG_CONFIG_HOME'],
-        access: { script: controller.script, env: context.env, home, credentials: request.credentials },
+        access: accessRequest(request.credentials, context, controller),
       },
-      controller.sources,
+      controller,
+      context.signal,
     );
   } catch (error) {
     if (error instanceof TowError) throw error;
@@ -100,11 +111,13 @@ export async function syncCluster(
     nodes,
     roots,
     {
+      cluster: cluster.name,
       verify,
       allowDelete,
       allowPartial,
       offers: controller.offers,
       buckets: controller.bucketOffers,
+      grants: controller.grants,
       held: controller.held,
       via,
       ...(ahead === undefined ? {} : { ahead }),
