@@ -6,6 +6,7 @@ import { rootKey } from '../../protocol/pull/replica/session.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
+import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { AgentPaths } from '../paths.ts';
 import { runCopy } from './copy-thread.ts';
 
@@ -60,6 +61,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
               stateDir: join(paths.base, 'copies', rootKeyOf),
               conflictsDir: paths.conflicts,
               rules: { home: bytesOf(paths.home), tmp: options.privateTmp },
+              source: sourceOf(access, prefix),
               prefix,
               mayBeEmpty,
               allowDelete,
@@ -81,4 +83,9 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
       }
     },
   };
+}
+
+function sourceOf(access: StoreAccess, prefix: string): string {
+  const at = access.service === 's3' ? `${access.provider} ${access.endpoint ?? ''}` : '';
+  return `${access.service} ${at} ${access.bucket} ${prefix}`;
 }
