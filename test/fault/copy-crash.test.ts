@@ -151,7 +151,7 @@ test('killed before each change that it makes to the disk', { timeout: 240_000 }
 
 test('killed again and again, a few changes further each time, it gets there', { timeout: 120_000 }, async () => {
   const random = new Random(3);
-  for (let round = 0; round < 10; round += 1) {
+  for (let round = 0; round < 4; round += 1) {
     using on = await scene();
     let runs = 0;
     for (; ; runs += 1) {
