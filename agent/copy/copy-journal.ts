@@ -2,12 +2,12 @@
  * What is about to be placed: batches, each written before its files get their names, so that a run that is killed in
  * between leaves no file of which nobody knows whose it is.
  */
-import { appendFileSync, closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { bootId } from '../../protocol/base/boot-id.ts';
 import { ByteReader } from '../../protocol/base/byte-reader.ts';
 import { ByteWriter } from '../../protocol/base/byte-writer.ts';
 import { errnoOf, TowError } from '../../protocol/base/errors.ts';
-import { absolutePath, bytesOf, type RootPath } from '../../protocol/base/root-path.ts';
+import { absolutePath, bytesOf, parseRootPath, type RootPath } from '../../protocol/base/root-path.ts';
 import { frameRecord, unframeRecords } from '../../protocol/pull/replica/framed-record.ts';
 import { look, type Print, printIdentity, printOf } from '../../protocol/pull/replica/print.ts';
 import type { CopyLedger } from './copy-ledger.ts';
@@ -21,19 +21,24 @@ export interface Placing {
 
 export class CopyJournal {
   readonly #path: string;
-  readonly #boot = bootId() ?? '';
+  readonly #boot: string;
   #fd: number | undefined;
 
-  constructor(path: string) {
+  /** `boot`: names this run of the machine, '' where nobody knows it. */
+  constructor(path: string, boot = bootId() ?? '') {
     this.#path = path;
+    this.#boot = boot;
   }
 
-  /** Blocking. Not durable: after a power cut what it says is not believed anyway. */
-  append(batch: readonly Placing[]): void {
+  /** Files that come, and directories that are made. Blocking. Not durable: after a power cut what it says is not believed anyway. */
+  append(source: string, files: readonly Placing[], directories: readonly RootPath[]): void {
     const writer = new ByteWriter();
     writer.text(bytesOf(this.#boot));
-    writer.u32(batch.length);
-    for (const { path, version, print } of batch) {
+    writer.text(bytesOf(source));
+    writer.u32(directories.length);
+    for (const path of directories) writer.text(path);
+    writer.u32(files.length);
+    for (const { path, version, print } of files) {
       writer.text(path);
       writer.text(bytesOf(version));
       writer.text(printIdentity(print));
@@ -42,32 +47,38 @@ export class CopyJournal {
     appendFileSync(this.#fd, frameRecord(writer.bytes()));
   }
 
-  /** Tells the ledger of the files that a run before placed and did not live to note; returns how many. Blocking. */
-  recover(root: string, ledger: CopyLedger): number {
+  /** Tells the ledger of what a run before placed and did not live to note; returns whether there was any. Blocking. */
+  recover(root: string, ledger: CopyLedger): boolean {
     let bytes: Buffer;
     try {
       bytes = readFileSync(this.#path);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return 0;
+      if (errnoOf(error) === 'ENOENT') return false;
       throw error;
     }
-    let recovered = 0;
+    const { payloads, wholeBytes } = unframeRecords(bytes);
+    // What is appended from now on must not lie behind a torn record, where nobody would find it.
+    if (wholeBytes < bytes.length) truncateSync(this.#path, wholeBytes);
     try {
-      for (const payload of unframeRecords(bytes).payloads)
-        recovered += this.#recoverBatch(new ByteReader(payload), root, ledger);
+      for (const payload of payloads) this.#recoverBatch(new ByteReader(payload), root, ledger);
     } catch (error) {
       // Whole records that make no sense were not written by this program: no file is ours for their sake.
       if (!(error instanceof TowError)) throw error;
     }
-    return recovered;
+    return payloads.length > 0;
   }
 
-  #recoverBatch(reader: ByteReader, root: string, ledger: CopyLedger): number {
-    let recovered = 0;
+  #recoverBatch(reader: ByteReader, root: string, ledger: CopyLedger): void {
     const boot = reader.text();
-    const sameBoot = boot !== '' && boot === bytesOf(this.#boot);
+    const source = reader.text();
+    const believed = boot !== '' && boot === bytesOf(this.#boot) && source === bytesOf(ledger.source);
     for (let left = reader.u32(); left > 0; left -= 1) {
-      const path = reader.text();
+      const path = parseRootPath(reader.text());
+      if (!ledger.directories.has(path) && look(absolutePath(root, path))?.isDirectory() === true)
+        ledger.directories.set(path, '');
+    }
+    for (let left = reader.u32(); left > 0; left -= 1) {
+      const path = parseRootPath(reader.text());
       const version = Buffer.from(reader.text(), 'latin1').toString();
       const staged = reader.text();
       const stats = look(absolutePath(root, path));
@@ -76,10 +87,8 @@ export class CopyJournal {
       if (printIdentity(print) !== staged) continue;
       const known = ledger.files.get(path);
       if (known?.print === print) continue;
-      ledger.files.set(path, { version: sameBoot ? version : '', print });
-      recovered += 1;
+      ledger.files.set(path, { version: believed ? version : '', print });
     }
-    return recovered;
   }
 
   /** The ledger has it all. Blocking. */

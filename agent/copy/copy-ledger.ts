@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { ByteReader } from '../../protocol/base/byte-reader.ts';
 import { ByteWriter } from '../../protocol/base/byte-writer.ts';
 import { errnoOf, TowError } from '../../protocol/base/errors.ts';
-import { bytesOf, type RootPath } from '../../protocol/base/root-path.ts';
+import { bytesOf, parseRootPath, type RootPath } from '../../protocol/base/root-path.ts';
 import { replaceFile } from '../../protocol/pull/replica/durable-file.ts';
 import { frameRecord, unframeRecords } from '../../protocol/pull/replica/framed-record.ts';
 import type { Print } from '../../protocol/pull/replica/print.ts';
@@ -15,15 +15,27 @@ export interface CopiedFile {
 }
 
 export interface CopyLedger {
+  /** Names the place that the versions are of. */
+  readonly source: string;
   readonly files: Map<RootPath, CopiedFile>;
-  /** Directories that a copy made. */
-  readonly directories: Set<RootPath>;
+  /** Directories that a copy made, with the version of the object that says so by its metadata; '' for all others. */
+  readonly directories: Map<RootPath, string>;
 }
 
 const format = 1;
 
-export function emptyLedger(): CopyLedger {
-  return { files: new Map(), directories: new Set() };
+export function emptyLedger(source: string): CopyLedger {
+  return { source, files: new Map(), directories: new Map() };
+}
+
+/** The same files, of which it is not known what they are at another source: versions are compared within one alone. */
+export function atSource(ledger: CopyLedger, source: string): CopyLedger {
+  if (ledger.source === source) return ledger;
+  return {
+    source,
+    files: new Map([...ledger.files].map(([path, { print }]) => [path, { version: '', print }])),
+    directories: new Map([...ledger.directories.keys()].map((path) => [path, ''])),
+  };
 }
 
 /** Undefined when it is damaged: then what lies there is nobody's. Blocking. */
@@ -32,7 +44,7 @@ export function readCopyLedger(path: string): CopyLedger | undefined {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return emptyLedger();
+    if (errnoOf(error) === 'ENOENT') return emptyLedger('');
     throw error;
   }
   const { payloads, wholeBytes } = unframeRecords(bytes);
@@ -41,17 +53,21 @@ export function readCopyLedger(path: string): CopyLedger | undefined {
   try {
     return decode(payload);
   } catch (error) {
-    if (error instanceof TowError || error instanceof SyntaxError) return undefined;
+    if (error instanceof TowError) return undefined;
     throw error;
   }
 }
 
 /** Durable when it returns. Blocking. */
-export function writeCopyLedger(path: string, { files, directories }: CopyLedger): void {
+export function writeCopyLedger(path: string, { source, files, directories }: CopyLedger): void {
   const writer = new ByteWriter();
   writer.u8(format);
+  writer.text(bytesOf(source));
   writer.u32(directories.size);
-  for (const directory of directories) writer.text(directory);
+  for (const [name, version] of directories) {
+    writer.text(name);
+    writer.text(bytesOf(version));
+  }
   writer.u32(files.size);
   for (const [name, { version, print }] of files) {
     writer.text(name);
@@ -64,12 +80,15 @@ export function writeCopyLedger(path: string, { files, directories }: CopyLedger
 function decode(payload: Buffer): CopyLedger {
   const reader = new ByteReader(payload);
   if (reader.u8() !== format) throw new TowError('ledger-damaged', 'a ledger of another version');
-  const directories = new Set<RootPath>();
-  for (let left = reader.u32(); left > 0; left -= 1) directories.add(reader.text());
+  const utf8 = (): string => Buffer.from(reader.text(), 'latin1').toString();
+  const source = utf8();
+  const directories = new Map<RootPath, string>();
+  for (let left = reader.u32(); left > 0; left -= 1) directories.set(parseRootPath(reader.text()), utf8());
   const files = new Map<RootPath, CopiedFile>();
   for (let left = reader.u32(); left > 0; left -= 1) {
-    const name = reader.text();
-    files.set(name, { version: Buffer.from(reader.text(), 'latin1').toString(), print: reader.text() });
+    const name = parseRootPath(reader.text());
+    files.set(name, { version: utf8(), print: reader.text() });
   }
-  return { files, directories };
+  if (!reader.done) throw new TowError('ledger-damaged', 'a ledger with something behind it');
+  return { source, files, directories };
 }

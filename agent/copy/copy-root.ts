@@ -1,6 +1,6 @@
 /** One COPY of a bucket's prefix, or of one object, to this node: docs/decisions/0005-bucket-copies.md has its steps and why they are safe. */
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, type Problem, TowError } from '../../protocol/base/errors.ts';
 import { absolutePath, displayPath, type RootPath } from '../../protocol/base/root-path.ts';
@@ -16,9 +16,10 @@ import { listAll } from '../../protocol/store/list-all.ts';
 import type { ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
 import { CopyJournal } from './copy-journal.ts';
-import { type CopyLedger, emptyLedger, readCopyLedger, writeCopyLedger } from './copy-ledger.ts';
+import { atSource, type CopyLedger, emptyLedger, readCopyLedger, writeCopyLedger } from './copy-ledger.ts';
 import { CopyStage } from './copy-stage.ts';
 import { fetchAll, type WantedObject } from './fetcher.ts';
+import { isMd5, md5OfFile } from './md5.ts';
 import { type Conflict, Placer } from './placer.ts';
 import { checkCopyDeletes } from './safety.ts';
 import { Wanted } from './wanted.ts';
@@ -35,6 +36,8 @@ export interface CopyOptions {
   readonly rootDir: string;
   /** Where the node's other roots lie (absolute, latin1): what lies there is theirs. */
   readonly otherRoots: readonly string[];
+  /** Names the service, the bucket and the prefix: versions are of it alone. */
+  readonly source: string;
   /** Key of one object, or what keys begin with, without a slash at its end; '' is the whole bucket. */
   readonly prefix: string;
   /** Whether nothing below the prefix is as good as something: of a bucket that was just made. */
@@ -70,41 +73,36 @@ export async function copyRoot(
   onEvent: (event: PullEvent) => void,
   signal: AbortSignal,
 ): Promise<CopyResult> {
-  const { dest, key, stateDir, prefix } = options;
+  const { dest, key, stateDir, prefix, source } = options;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const root = resolveDestination(dest, options.rules);
   const ledgerPath = join(stateDir, 'ledger');
   const read = readCopyLedger(ledgerPath);
-  const ledger = read ?? emptyLedger();
+  const ledger = atSource(read ?? emptyLedger(source), source);
   const journal = new CopyJournal(join(stateDir, 'journal'));
   const recovered = journal.recover(root, ledger);
-  const hadDirectories = ledger.directories.size;
 
   const report = reporter(onEvent);
   const wanted = await listWanted(store, prefix, report, signal);
-  if (wanted.files.size + wanted.directories.size === 0 && wanted.problems.length === 0 && !options.mayBeEmpty)
+  const { files, directories } = wanted;
+  if (files.size + directories.size === 0 && !wanted.marked && wanted.problems.length === 0 && !options.mayBeEmpty)
     throw new TowError('object-missing', `the bucket has nothing at ${prefix === '' ? 'all' : prefix}`, {
       hint: 'correct the URI, or put something there first',
     });
   const leftOut = wanted.leaveOut(pathsInside(root, options.otherRoots));
-  const plan = planCopy(root, wanted, ledger, options);
-  checkCopyDeletes(dest, ledger, wanted.files.size, plan.removals.length, options.allowDelete);
+  const removals = [...ledger.files.keys()].filter((path) => !files.has(path));
+  checkCopyDeletes(dest, ledger, files.size, removals.length, options.allowDelete);
 
-  const totals = { files: plan.fetches.length, bytes: plan.fetches.reduce((sum, { object }) => sum + object.size, 0) };
-  const isDirectory = !wanted.files.has('');
   claimRoot({
     root,
     dest,
-    kind: isDirectory ? 'dir' : 'file',
+    kind: files.has('') ? 'file' : 'dir',
     ours: ledger.files.size === 0 ? undefined : ledger.files.has('') ? 'file' : 'dir',
     inHome: root.startsWith(`${options.rules.home}/`),
     sudo: options.rules.reach === 'machine',
   });
-  if (isDirectory) makeRoot(root);
   mkdirSync(options.rootDir, { recursive: true, mode: 0o700 });
   rememberRoot(options.rootDir, root);
-  const stagePath = stageDirectory(Buffer.from(stateDir).toString('latin1'), root, key);
-  const stage = new CopyStage(stagePath);
   const placer = new Placer({
     root,
     dest,
@@ -113,58 +111,76 @@ export async function copyRoot(
     kept: new KeptVersions(options.conflictsDir),
     id: `copy-${randomBytes(6).toString('hex')}`,
   });
-  const problems = [...wanted.problems];
-  let bytes = 0;
-  let files = 0;
-  const reportFetch = (force = false): void =>
-    report({ phase: 'fetch', files, totalFiles: totals.files, bytes, totalBytes: totals.bytes }, force);
+  for (const path of removals) placer.remove(path);
+  const unwanted = (path: RootPath): boolean => path !== '' && !directories.has(path) && !files.has(path);
+  placer.removeDirectories([...ledger.directories.keys()].filter(unwanted));
+  if (!files.has('')) {
+    refuseFile(root);
+    placer.directories(['']);
+  }
+  const stagePath = stageDirectory(Buffer.from(stateDir).toString('latin1'), root, key);
   try {
-    checkSpace(stagePath, totals.bytes, totals.files);
-    for (const path of plan.removals) placer.remove(path);
-    for (const path of wanted.directories) placer.directory(path);
+    // Before anything is compared: what lies behind a symlink that takes a directory's place is not in this root.
+    placer.directories(directories);
+    const { fetches, adopted } = planCopy(root, wanted, ledger, store.traits.versionIsMd5, options);
+    const totals = {
+      totalFiles: fetches.length,
+      totalBytes: fetches.reduce((sum, { object }) => sum + object.size, 0),
+    };
+    const stage = new CopyStage(stagePath, source);
+    checkSpace(stagePath, totals.totalBytes - stage.takeUp(fetches), fetches.length);
+    const done = { files: 0, bytes: 0, fetchedBytes: 0 };
+    const problems = [...wanted.problems];
+    const reportFetch = (force = false): void =>
+      report({ phase: 'fetch', files: done.files, bytes: done.bytes, ...totals }, force);
     await fetchAll(
       store,
       stage,
-      plan.fetches,
+      fetches,
       {
         staged: ({ path, object }, where) => {
-          files += 1;
+          done.files += 1;
           placer.add({ path, version: object.version, where });
           reportFetch();
         },
-        directory: (path) => placer.directory(path),
-        gone: (path) => wanted.files.delete(path),
+        directory: ({ path, object }) => {
+          wanted.isDirectory(path);
+          placer.directory(path, object.version);
+        },
+        gone: (path) => files.delete(path),
         problem: (problem) => problems.push(problem),
         bytes: (count) => {
-          bytes += count;
+          done.bytes += count;
+          done.fetchedBytes += count;
           reportFetch();
+        },
+        held: (count) => {
+          done.bytes += count;
         },
       },
       signal,
     );
     placer.flush();
-    placer.removeDirectories([...ledger.directories].filter((path) => path !== '' && !wanted.directories.has(path)));
-    if (totals.files > 0) reportFetch(true);
-    const changed = placer.placed + placer.removed + plan.adopted + recovered > 0;
-    if (changed || read === undefined || ledger.directories.size !== hadDirectories) {
+    if (fetches.length > 0) reportFetch(true);
+    if (placer.changed || recovered || adopted > 0 || read?.source !== source) {
       syncStage(stagePath);
       writeCopyLedger(ledgerPath, ledger);
     }
     journal.remove();
     stage.empty();
+    return {
+      files: files.size,
+      bytes: [...files.values()].reduce((sum, { size }) => sum + size, 0),
+      fetchedBytes: done.fetchedBytes,
+      placed: placer.placed,
+      removed: placer.removed,
+      conflicts: placer.conflicts,
+      leftOut,
+      problems: [...problems, ...placer.problems],
+    };
   } catch (error) {
     throw explainDiskFull(error, stagePath);
   }
-  return {
-    files: wanted.files.size,
-    bytes: [...wanted.files.values()].reduce((sum, { size }) => sum + size, 0),
-    fetchedBytes: bytes,
-    placed: placer.placed,
-    removed: placer.removed,
-    conflicts: placer.conflicts,
-    leftOut,
-    problems: [...problems, ...placer.problems],
-  };
 }
 
 /** One object of exactly that key, or all below it. */
@@ -199,22 +215,32 @@ async function listWanted(
 
 interface CopyPlan {
   readonly fetches: readonly WantedObject[];
-  readonly removals: readonly RootPath[];
   /** Files that were there already and are the bucket's. */
   readonly adopted: number;
 }
 
 /** Compares what is wanted with what the ledger says and the disk has; takes over what is right already. */
-function planCopy(root: string, wanted: Wanted, ledger: CopyLedger, { verify }: CopyOptions): CopyPlan {
+function planCopy(
+  root: string,
+  wanted: Wanted,
+  ledger: CopyLedger,
+  versionIsMd5: boolean,
+  { verify }: CopyOptions,
+): CopyPlan {
   const fetches: WantedObject[] = [];
   let adopted = 0;
   for (const [path, object] of wanted.files) {
     const stats = look(absolutePath(root, path));
+    if (stats?.isDirectory() === true && ledger.directories.get(path) === object.version) {
+      wanted.isDirectory(path);
+      continue;
+    }
     const print = stats === undefined ? undefined : printOf(stats);
     const known = ledger.files.get(path);
     const asLeft = known !== undefined && known.print === print && known.version === object.version;
     if (asLeft && !verify) continue;
-    const same = stats?.isFile() === true && Number(stats.size) === object.size ? hasMd5(root, path, object) : false;
+    const mayBe = versionIsMd5 && stats?.isFile() === true && Number(stats.size) === object.size;
+    const same = mayBe ? hasMd5(root, path, object) : undefined;
     if (same === true && print !== undefined) {
       if (!asLeft) adopted += 1;
       ledger.files.set(path, { version: object.version, print });
@@ -222,12 +248,12 @@ function planCopy(root: string, wanted: Wanted, ledger: CopyLedger, { verify }: 
       fetches.push({ path, object });
     }
   }
-  return { fetches, removals: [...ledger.files.keys()].filter((path) => !wanted.files.has(path)), adopted };
+  return { fetches, adopted };
 }
 
 /** Whether a file has the object's MD5; undefined when the service gives none, or the file cannot be read. Blocking. */
 function hasMd5(root: string, path: RootPath, { version }: ObjectStat): boolean | undefined {
-  if (!/^[0-9a-f]{32}$/.test(version)) return undefined;
+  if (!isMd5(version)) return undefined;
   try {
     return md5OfFile(absolutePath(root, path)) === version;
   } catch (error) {
@@ -236,32 +262,15 @@ function hasMd5(root: string, path: RootPath, { version }: ObjectStat): boolean 
   }
 }
 
-function md5OfFile(path: Buffer): string {
-  const hash = createHash('md5');
-  const buffer = Buffer.allocUnsafe(1 << 20);
-  const fd = openSync(path, 'r');
-  try {
-    for (let bytes = -1; bytes !== 0; ) {
-      bytes = readSync(fd, buffer);
-      hash.update(buffer.subarray(0, bytes));
-    }
-  } finally {
-    closeSync(fd);
-  }
-  return hash.digest('hex');
-}
-
-function makeRoot(root: string): void {
+/** A file that is not ours stays where a directory is to be: it is the mount itself that somebody meant. */
+function refuseFile(root: string): void {
   const stats = look(Buffer.from(root, 'latin1'));
-  if (stats === undefined) mkdirSync(Buffer.from(root, 'latin1'));
-  else if (!stats.isDirectory())
-    throw new TowError(
-      'mount-destination-refused',
-      `${displayPath(root)} is a file, and the bucket has a directory for it`,
-      {
-        hint: `remove or rename ${displayPath(root)} on the node`,
-      },
-    );
+  if (stats === undefined || stats.isDirectory()) return;
+  throw new TowError(
+    'mount-destination-refused',
+    `${displayPath(root)} is a file, and the bucket has a directory for it`,
+    { hint: `remove or rename ${displayPath(root)} on the node` },
+  );
 }
 
 function reporter(onEvent: (event: PullEvent) => void): (event: PullEvent, force?: boolean) => void {

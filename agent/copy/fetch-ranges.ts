@@ -1,7 +1,8 @@
 import { TowError } from '../../protocol/base/errors.ts';
 import type { ObjectHead, ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
 import { posixMetadata } from '../../protocol/store/posix-metadata.ts';
-import { checkMd5 } from './fetch-small.ts';
+import { checkMd5, checkSize } from './fetch-small.ts';
+import { isMd5 } from './md5.ts';
 import { PartFile } from './part-file.ts';
 
 /** Fetches one large object by ranges, which may be fetched side by side. Dispose of it when none is under way. */
@@ -9,7 +10,6 @@ export class RangedFetch implements Disposable {
   readonly #store: ObjectStore;
   readonly #object: ObjectStat;
   readonly #part: PartFile;
-  #head: ObjectHead | undefined;
   /** The object is not what was listed any more: the ranges that are left are not asked for. */
   #failed = false;
 
@@ -17,7 +17,7 @@ export class RangedFetch implements Disposable {
   constructor(store: ObjectStore, object: ObjectStat, where: string) {
     this.#store = store;
     this.#object = object;
-    this.#part = new PartFile(where, object.size, /^[0-9a-f]{32}$/.test(object.version) || !store.traits.versionIsMd5);
+    this.#part = new PartFile(where, object.size, isMd5(object.version) || !store.traits.versionIsMd5);
   }
 
   get ranges(): readonly number[] {
@@ -39,16 +39,19 @@ export class RangedFetch implements Disposable {
         { range, ifVersion: this.#object.version },
         signal,
       );
-      if (head.size !== this.#object.size)
-        throw new TowError('object-changed', `it has ${head.size} bytes, ${this.#object.size} were listed`);
-      this.#head = head;
       let at = range.start;
       for await (const chunk of bytes) {
-        if (at + chunk.byteLength > range.end) throw new TowError('object-corrupt', 'more came than was asked for');
+        // Leaving the loop, even at its beginning, is what lets go of the connection.
+        if (head.size !== this.#object.size || at + chunk.byteLength > range.end) break;
         this.#part.write(at, chunk);
         at += chunk.byteLength;
         onBytes(chunk.byteLength);
       }
+      checkSize(head, this.#object);
+      if (at !== range.end)
+        throw new TowError('object-corrupt', `not the ${range.end - range.start} bytes came that were asked for`, {
+          retryable: true,
+        });
       return this.#part.finishRange(index) && this.#finish(head);
     } catch (error) {
       this.#failed = true;
@@ -58,7 +61,7 @@ export class RangedFetch implements Disposable {
 
   /** When an earlier run had all ranges and did not live to say so. */
   async finishHeld(signal: AbortSignal): Promise<void> {
-    const head = this.#head ?? (await this.#store.head(this.#object.key, signal));
+    const head = await this.#store.head(this.#object.key, signal);
     if (head?.version !== this.#object.version) throw new TowError('object-changed', 'it was replaced meanwhile');
     this.#finish(head);
   }

@@ -5,6 +5,7 @@ import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
 import type { ObjectHead, ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
 import { posixMetadata } from '../../protocol/store/posix-metadata.ts';
 import { applyPosix } from './apply-posix.ts';
+import { unfinishedMode } from './copy-stage.ts';
 
 /** Objects up to so many bytes are held in memory on their way. */
 export const smallBytes = 1 << 20;
@@ -22,13 +23,17 @@ export async function fetchSmall(
   signal: AbortSignal,
 ): Promise<'file' | 'directory'> {
   const { head, bytes } = await store.get(object.key, { ifVersion: object.version }, signal);
-  if (head.size > smallBytes) throw new TowError('object-changed', `${object.key}: it has grown to ${head.size} bytes`);
-  const content = Buffer.allocUnsafe(head.size);
+  const content = Buffer.allocUnsafe(object.size);
   let at = 0;
   for await (const chunk of bytes) {
+    // Leaving the loop, even at its beginning, is what lets go of the connection.
+    if (head.size !== object.size || at + chunk.byteLength > object.size) break;
     content.set(chunk, at);
     at += chunk.byteLength;
   }
+  checkSize(head, object);
+  if (at !== object.size)
+    throw new TowError('object-corrupt', `${at} of its ${object.size} bytes came`, { retryable: true });
   checkMd5(head, createHash('md5').update(content).digest('hex'));
   const posix = posixMetadata(head);
   const path = Buffer.from(where, 'latin1');
@@ -44,7 +49,8 @@ export async function fetchSmall(
       symlinkSync(content, path);
       return 'file';
     case 'file': {
-      const fd = openSync(path, 'w', 0o600);
+      // Its mode comes last and says that it is whole: one more name for that would be one more rename.
+      const fd = openSync(path, 'w', unfinishedMode);
       try {
         writeAll(fd, content);
         applyPosix(fd, posix);
@@ -54,6 +60,12 @@ export async function fetchSmall(
       return 'file';
     }
   }
+}
+
+/** Rejects with `object-changed` when the service gives it another size than it was listed with. */
+export function checkSize(head: ObjectHead, object: ObjectStat): void {
+  if (head.size === object.size) return;
+  throw new TowError('object-changed', `it has ${head.size} bytes, ${object.size} were listed`);
 }
 
 /** Rejects with `object-corrupt` when the service knows the MD5 and it is another one. */

@@ -18,11 +18,13 @@ export interface FetchEvents {
   /** The object is in the stage, whole. */
   staged(wanted: WantedObject, where: string): void;
   /** It is a directory by its metadata. */
-  directory(path: RootPath): void;
+  directory(wanted: WantedObject): void;
   /** It is not in the bucket any more. */
   gone(path: RootPath): void;
   problem(problem: Problem): void;
   bytes(count: number): void;
+  /** Bytes that an earlier run had fetched. */
+  held(count: number): void;
 }
 
 /** Times an object is fetched anew that changes while it is fetched. */
@@ -32,8 +34,9 @@ const maxRounds = 3;
 export const fetchWidth = 32;
 
 /**
- * Fetches all of `wanted`. An object that was replaced meanwhile is fetched in its new version. Rejects with what ends
- * the whole: the service is out of reach, access has ended, the disk is full, or `signal`.
+ * Fetches all of `wanted`. An object that was replaced meanwhile is fetched in its new version; one that may not be read
+ * is a problem, unless none may. Rejects with what ends the whole: no access, or it has ended, the service is out of reach,
+ * the disk is full, or `signal`.
  */
 export async function fetchAll(
   store: ObjectStore,
@@ -44,14 +47,20 @@ export async function fetchAll(
 ): Promise<void> {
   let left = wanted;
   for (let round = 1; left.length > 0; round += 1) {
-    const again: { readonly wanted: WantedObject; readonly error: TowError }[] = [];
-    await fetchRound(store, stage, left, events, again, signal);
-    if (round === maxRounds) {
-      for (const { wanted: one, error } of again) events.problem(problemOf(one.path, error));
-      return;
-    }
+    const failures = await fetchRound(store, stage, left, events, signal);
+    const refused = failures.filter(({ error }) => error.code === 'store-forbidden');
+    if (round === 1 && refused[0] !== undefined && refused.length === wanted.length) throw refused[0].error;
+    const again = failures.filter(({ error }) => mayBeMended.has(error.code));
+    for (const failure of round === maxRounds ? failures : failures.filter((one) => !again.includes(one)))
+      events.problem(problemOf(failure.wanted.path, failure.error));
+    if (round === maxRounds) return;
     left = await lookAgain(store, again, events, signal);
   }
+}
+
+interface Failure {
+  readonly wanted: WantedObject;
+  readonly error: TowError;
 }
 
 async function fetchRound(
@@ -59,9 +68,9 @@ async function fetchRound(
   stage: CopyStage,
   wanted: readonly WantedObject[],
   events: FetchEvents,
-  again: { readonly wanted: WantedObject; readonly error: TowError }[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly Failure[]> {
+  const failures: Failure[] = [];
   const slots = new Slots(fetchWidth);
   const queue = wanted.values();
   const group = new TaskGroup(signal);
@@ -73,14 +82,14 @@ async function fetchRound(
           await fetchOne(store, stage, one, events, slots, inner);
         } catch (error) {
           if (!(error instanceof TowError) || inner.aborted) throw error;
-          if (mayBeMended.has(error.code)) again.push({ wanted: one, error });
-          else if (concernsOne.has(error.code)) events.problem(problemOf(one.path, error));
-          else throw error;
+          if (!mayBeMended.has(error.code) && !concernsOne.has(error.code)) throw error;
+          failures.push({ wanted: one, error });
         }
       }
     });
   }
   await group.wait();
+  return failures;
 }
 
 const mayBeMended = new Set(['object-changed', 'object-missing', 'object-corrupt']);
@@ -97,7 +106,7 @@ async function fetchOne(
   const { path, object } = wanted;
   const where = stage.where(path, object);
   if (stage.has(path, object)) {
-    events.bytes(object.size);
+    events.held(object.size);
     events.staged(wanted, where);
     return;
   }
@@ -105,11 +114,11 @@ async function fetchOne(
     const kind = await slots.run(() => fetchSmall(store, object, where, signal), signal);
     events.bytes(object.size);
     if (kind === 'file') events.staged(wanted, where);
-    else events.directory(path);
+    else events.directory(wanted);
     return;
   }
   using ranged = new RangedFetch(store, object, where);
-  events.bytes(ranged.heldBytes);
+  events.held(ranged.heldBytes);
   if (ranged.ranges.length === 0) await ranged.finishHeld(signal);
   const queue = ranged.ranges.values();
   const group = new TaskGroup(signal);
@@ -128,16 +137,23 @@ async function fetchOne(
 /** What became of the objects that were not what the listing said. */
 async function lookAgain(
   store: ObjectStore,
-  again: readonly { readonly wanted: WantedObject; readonly error: TowError }[],
+  again: readonly Failure[],
   events: FetchEvents,
   signal: AbortSignal,
 ): Promise<readonly WantedObject[]> {
   const left: WantedObject[] = [];
-  for (const { wanted } of again) {
-    const head = await store.head(wanted.object.key, signal);
-    if (head === undefined) events.gone(wanted.path);
-    else left.push({ path: wanted.path, object: head });
+  const queue = again.values();
+  const group = new TaskGroup(signal);
+  for (let worker = 0; worker < Math.min(fetchWidth, again.length); worker += 1) {
+    group.run(async (inner) => {
+      for (const { wanted } of queue) {
+        const head = await store.head(wanted.object.key, inner);
+        if (head === undefined) events.gone(wanted.path);
+        else left.push({ path: wanted.path, object: head });
+      }
+    });
   }
+  await group.wait();
   return left;
 }
 

@@ -10,6 +10,7 @@ import { payloadSlots } from '../../protocol/store/link/store-calls.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
+import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { AgentPaths } from '../paths.ts';
 import { runCopy } from './copy-thread.ts';
 
@@ -70,6 +71,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
                 ...otherRoots(paths.roots, rootKeyOf),
                 ...others.map((other) => absoluteDestination(other, bytesOf(paths.home))),
               ],
+              source: sourceOf(access, prefix),
               prefix,
               mayBeEmpty,
               allowDelete,
@@ -92,4 +94,9 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
       }
     },
   };
+}
+
+function sourceOf(access: StoreAccess, prefix: string): string {
+  const at = access.service === 's3' ? `${access.provider} ${access.endpoint ?? ''}` : '';
+  return `${access.service} ${at} ${access.bucket} ${prefix}`;
 }

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import {
   closeSync,
   constants,
+  fstatSync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -42,7 +43,13 @@ export class PartFile implements Disposable {
     this.size = size;
     const ranges = Math.ceil(size / rangeBytes);
     this.#fd = openSync(this.#name('part'), constants.O_RDWR | constants.O_CREAT, 0o600);
-    this.#doneFd = openSync(this.#name('done'), constants.O_RDWR | constants.O_CREAT, 0o600);
+    // Of a file that is not there any more, or of another size, `.done` says nothing.
+    const started = fstatSync(this.#fd).size === size;
+    this.#doneFd = openSync(
+      this.#name('done'),
+      constants.O_RDWR | constants.O_CREAT | (started ? 0 : constants.O_TRUNC),
+      0o600,
+    );
     const known = readFileSync(this.#name('done'));
     this.#done = Buffer.alloc(ranges);
     known.copy(this.#done, 0, 0, ranges);

@@ -41,6 +41,8 @@ export class Placer {
   readonly problems: Problem[] = [];
   placed = 0;
   removed = 0;
+  /** Whether the ledger has become another one. */
+  changed = false;
   readonly #options: PlacerOptions;
   readonly #batch: Staged[] = [];
   /** Directories that were looked at, or made. */
@@ -61,13 +63,26 @@ export class Placer {
       const stats = look(Buffer.from(where, 'latin1'));
       return { path, version, print: stats === undefined ? '' : printOf(stats) };
     });
-    if (batch.length > 0) this.#options.journal.append(placing);
+    const { journal, ledger } = this.#options;
+    if (batch.length > 0) journal.append(ledger.source, placing, []);
     for (const staged of batch) this.#each(staged.path, () => this.#place(staged));
   }
 
-  /** Makes a directory that the bucket has. */
-  directory(path: RootPath): void {
-    this.#each(path, () => this.#makeDirectory(path));
+  /** Makes the directories that the bucket has. */
+  directories(paths: Iterable<RootPath>): void {
+    const { journal, ledger } = this.#options;
+    const lacking = [...paths].filter((path) => look(this.#at(path))?.isDirectory() !== true);
+    if (lacking.length > 0) journal.append(ledger.source, [], lacking);
+    for (const path of paths) this.#each(path, () => this.#makeDirectory(path));
+  }
+
+  /** Makes a directory that the object of this version says to be one. */
+  directory(path: RootPath, version: string): void {
+    this.directories([path]);
+    const { directories } = this.#options.ledger;
+    // One that was there already is not ours: then it is asked about again by the next run.
+    if (directories.has(path)) directories.set(path, version);
+    this.changed = true;
   }
 
   /** Takes away a file of ours that nobody touched; one that was changed is kept among the conflicts. */
@@ -77,6 +92,7 @@ export class Placer {
       const stats = this.#parentIsReal(path) ? look(this.#at(path)) : undefined;
       const print = ledger.files.get(path)?.print;
       ledger.files.delete(path);
+      this.changed = true;
       if (stats === undefined) return;
       if (stats.isDirectory()) return;
       if (printOf(stats) === print) unlinkSync(this.#at(path));
@@ -91,14 +107,19 @@ export class Placer {
       this.#each(path, () => {
         try {
           if (this.#parentIsReal(path) && look(this.#at(path))?.isDirectory() === true) rmdirSync(this.#at(path));
-          this.#options.ledger.directories.delete(path);
+          this.#forgetDirectory(path);
         } catch (error) {
           // Somebody has something in it: it is theirs now.
           if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST') throw error;
-          this.#options.ledger.directories.delete(path);
+          this.#forgetDirectory(path);
         }
       });
     }
+  }
+
+  #forgetDirectory(path: RootPath): void {
+    this.#options.ledger.directories.delete(path);
+    this.changed = true;
   }
 
   #place({ path, version, where }: Staged): void {
@@ -108,6 +129,7 @@ export class Placer {
     const stats = look(this.#at(path));
     if (stats !== undefined) this.#options.ledger.files.set(path, { version, print: printOf(stats) });
     this.placed += 1;
+    this.changed = true;
   }
 
   /** Sees to it that a rename to the path takes nothing away that is not ours, as we left it. */
@@ -143,7 +165,8 @@ export class Placer {
       }
       mkdirSync(this.#at(path));
       chmodSync(this.#at(path), directoryMode);
-      this.#options.ledger.directories.add(path);
+      this.#options.ledger.directories.set(path, '');
+      this.changed = true;
     }
     this.#real.add(path);
   }

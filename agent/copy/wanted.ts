@@ -9,6 +9,8 @@ export class Wanted {
   readonly files = new Map<RootPath, ObjectStat>();
   readonly directories = new Set<RootPath>();
   readonly problems: Problem[] = [];
+  /** Whether the prefix itself is marked as a directory. */
+  marked = false;
   readonly #prefix: string;
 
   /** `prefix` of the keys that are to be relative to the root: '' or with a slash at its end. */
@@ -18,11 +20,14 @@ export class Wanted {
 
   add(object: ObjectStat): void {
     const relative = object.key.slice(this.#prefix.length);
-    // The marker of the root itself.
-    if (relative === '') return;
+    if (relative === '') {
+      this.marked = true;
+      return;
+    }
     const place = keyPath(relative);
     if (place.type === 'unsafe') {
-      this.#problem(bytesOf(relative), `this key cannot be a path: ${place.why}`);
+      // Its path is none: nobody could name it as one.
+      this.#problem('', `the key "${bytesOf(relative)}" cannot be a path: ${place.why}`);
       return;
     }
     if (place.type === 'directory') {
@@ -43,6 +48,12 @@ export class Wanted {
       this.files.delete(path);
       if (file.size > 0) this.#problem(path, 'this key is an object, and there are others below it');
     }
+  }
+
+  /** A file turned out to be a directory. */
+  isDirectory(path: RootPath): void {
+    this.files.delete(path);
+    this.directories.add(path);
   }
 
   /** Takes out what lies at and below the paths `inner`; returns those where there was something. */

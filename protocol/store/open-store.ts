@@ -15,7 +15,7 @@ export interface OpenStoreOptions {
 export async function openStore(access: StoreAccess, options: OpenStoreOptions): Promise<ObjectStore> {
   switch (access.service) {
     case 's3':
-      return await openS3Store(access, {
+      return openS3Store(access, {
         connections: options.connections,
         refresh: async () => {
           const newer = await options.refresh();

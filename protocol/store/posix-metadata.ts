@@ -26,12 +26,13 @@ export function posixMetadata({ key, size, contentType, metadata, modifiedMs }: 
   const type = contentType?.split(';')[0]?.trim().toLowerCase() ?? '';
   const isDirectory = directoryTypes.has(type) || (key.endsWith('/') && size === 0);
   const kind = format === 0 ? (isDirectory ? 'dir' : 'file') : (kinds[format] ?? 'special');
-  const time = timeOf(metadata['mtime'] ?? metadata['goog-reserved-file-mtime']);
+  const time = timeOf(metadata['mtime']) ?? timeOf(metadata['goog-reserved-file-mtime']);
+  const modifiedSec = Math.floor(modifiedMs / 1000);
   return {
     kind,
     mode: mode === undefined || (mode & 0o777) === 0 ? undefined : mode & 0o777,
-    mtimeSec: time?.sec ?? Math.floor(modifiedMs / 1000),
-    mtimeNsec: time?.nsec ?? Math.round((modifiedMs % 1000) * 1e6),
+    mtimeSec: time?.sec ?? modifiedSec,
+    mtimeNsec: time?.nsec ?? Math.floor(modifiedMs - modifiedSec * 1000) * 1e6,
   };
 }
 

@@ -2,6 +2,7 @@
  * Tries again what a service could not do just now, with pauses that grow and are spread at random ("full jitter", as
  * Amazon's builders' library describes it), longer after it asked to go slower.
  */
+import { createHash } from 'node:crypto';
 import { throwIfAborted } from '../base/abort.ts';
 import type { Clock } from '../base/clock.ts';
 import { TowError } from '../base/errors.ts';
@@ -71,7 +72,15 @@ export function retrying(store: ObjectStore, options: RetryOptions): ObjectStore
     put: (key, bytes, write, signal) =>
       run(
         (again) =>
-          ifDoneBefore(again, store, key, bytes.byteLength, write, () => store.put(key, bytes, write, signal), signal),
+          ifDoneBefore(
+            again,
+            store,
+            key,
+            { size: bytes.byteLength, bytes },
+            write,
+            () => store.put(key, bytes, write, signal),
+            signal,
+          ),
         signal,
       ),
     startUpload: async (key, write, signal) => {
@@ -103,7 +112,8 @@ function retryingUpload(
     complete: (signal) => {
       const size = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
       return withRetries(
-        (again) => ifDoneBefore(again, store, key, size, write, () => upload.complete(signal), signal),
+        (again) =>
+          ifDoneBefore(again, store, key, { size, bytes: undefined }, write, () => upload.complete(signal), signal),
         options,
         signal,
       );
@@ -114,13 +124,14 @@ function retryingUpload(
 
 /**
  * A write whose answer was lost may have been done: a second try is then refused, for the condition does not hold any more
- * or the upload is gone. It is taken for done when the object is there, as large as it should be and written just now.
+ * or the upload is gone. It is taken for done when the object that is there has the size that was written, and the MD5 where
+ * both are known.
  */
 async function ifDoneBefore(
   again: boolean,
   store: ObjectStore,
   key: string,
-  size: number,
+  written: { readonly size: number; readonly bytes: Uint8Array | undefined },
   { condition }: WriteOptions,
   write: () => Promise<Written>,
   signal: AbortSignal,
@@ -133,11 +144,15 @@ async function ifDoneBefore(
       (error.code === 'object-missing' || (error.code === 'object-changed' && condition !== undefined));
     if (!again || !refused) throw error;
     const head: ObjectHead | undefined = await store.head(key, signal);
-    const ours =
-      head !== undefined && head.size === size && (condition?.type !== 'version' || head.version !== condition.version);
-    if (!ours) throw error;
+    const replaced = condition?.type !== 'version' || head?.version !== condition.version;
+    if (head === undefined || !replaced || head.size !== written.size || !mayHave(head, written.bytes)) throw error;
     return head;
   }
+}
+
+/** Whether an object may be of these bytes: by its MD5, where the service gives one. */
+function mayHave({ md5 }: ObjectHead, bytes: Uint8Array | undefined): boolean {
+  return md5 === undefined || bytes === undefined || createHash('md5').update(bytes).digest('hex') === md5;
 }
 
 async function* resumed(

@@ -1,15 +1,44 @@
 import { createHash } from 'node:crypto';
-import type { S3Client } from '@aws-sdk/client-s3';
 import { TowError } from '../../base/errors.ts';
 import type { S3Provider } from './providers.ts';
-import type * as S3Sdk from './sdk.ts';
+import type { LoadedClient } from './s3-client.ts';
+import type { S3Credentials } from './s3-credentials.ts';
+import { s3Error } from './s3-error.ts';
+import type { S3Wire } from './s3-wire.ts';
 
 /** What all that talks to one bucket of S3 has. */
 export interface S3Bucket {
-  readonly sdk: typeof S3Sdk;
-  readonly client: S3Client;
+  /** For what reads. */
+  readonly wire: S3Wire;
   readonly provider: S3Provider;
   readonly bucket: string;
+  readonly credentials: S3Credentials;
+  /** For what writes. */
+  client(): Promise<LoadedClient>;
+}
+
+/**
+ * Makes a request through Amazon's client, and once more with other credentials when the service says that these have
+ * ended. `doing` names the bucket and the key. Rejects as `ObjectStore`.
+ */
+export async function write<T>(
+  { credentials, client }: S3Bucket,
+  doing: string,
+  send: (loaded: LoadedClient) => Promise<T>,
+): Promise<T> {
+  const loaded = await client();
+  const keys = await credentials.current();
+  try {
+    return await send(loaded);
+  } catch (error) {
+    const failure = s3Error(error, doing);
+    if (failure.code !== 'credentials-expired' || (await credentials.instead(keys)) === undefined) throw failure;
+  }
+  try {
+    return await send(loaded);
+  } catch (error) {
+    throw s3Error(error, doing);
+  }
 }
 
 /** What guards written bytes where the service has no newer checksums. */

@@ -9,6 +9,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   BucketAlreadyExists: 'bucket-taken',
   AccessDenied: 'store-forbidden',
   AllAccessDisabled: 'store-forbidden',
+  InvalidObjectState: 'not-supported',
   AccountProblem: 'store-forbidden',
   InvalidAccessKeyId: 'store-forbidden',
   SignatureDoesNotMatch: 'store-forbidden',
@@ -48,6 +49,7 @@ const hintsByName: Readonly<Record<string, string>> = {
   InvalidAccessKeyId: 'the service does not know this access key: correct the credentials',
   SignatureDoesNotMatch: 'the secret key does not belong to this access key: correct the credentials',
   RequestTimeTooSkewed: 'set the clock: it is too far from that of the service',
+  InvalidObjectState: 'the object is in an archive: restore it first',
   PermanentRedirect: 'the bucket is in another region: set AWS_REGION to it',
   AuthorizationHeaderMalformed: 'the bucket is in another region: set AWS_REGION to it',
 };

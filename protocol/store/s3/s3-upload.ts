@@ -1,45 +1,38 @@
 import { TowError } from '../../base/errors.ts';
 import type { Upload, Written } from '../object-store.ts';
-import { copySource, guard, type S3Bucket, type S3Condition, versionOf } from './s3-bucket.ts';
-
-/** Rejects with `object-changed` when an object has another version. */
-type ExpectVersion = (key: string, version: string, signal: AbortSignal) => Promise<unknown>;
+import { expectVersion, headS3, type S3Reading } from './read-s3.ts';
+import { copySource, guard, type S3Bucket, type S3Condition, versionOf, write } from './s3-bucket.ts';
+import type { LoadedClient } from './s3-client.ts';
 
 /** A multipart upload. */
 export class S3Upload implements Upload {
   readonly #s3: S3Bucket;
+  readonly #reading: S3Reading;
   readonly #key: string;
   readonly #id: string;
   readonly #condition: S3Condition;
-  readonly #failure: (error: unknown) => TowError;
-  readonly #expect: ExpectVersion;
   readonly #parts = new Map<number, { readonly etag: string; readonly size: number }>();
 
   constructor(
     s3: S3Bucket,
+    reading: S3Reading,
     upload: { readonly key: string; readonly id: string; readonly condition: S3Condition },
-    failure: (error: unknown) => TowError,
-    expect: ExpectVersion,
   ) {
     this.#s3 = s3;
+    this.#reading = reading;
     this.#key = upload.key;
     this.#id = upload.id;
     this.#condition = upload.condition;
-    this.#failure = failure;
-    this.#expect = expect;
   }
 
   async part(number: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    const { sdk, client, provider } = this.#s3;
-    try {
-      const { ETag: etag } = await client.send(
-        new sdk.UploadPartCommand({ ...this.#of(number), Body: bytes, ...guard(provider, bytes) }),
-        { abortSignal: signal },
-      );
-      this.#parts.set(number, { etag: versionOf(etag), size: bytes.byteLength });
-    } catch (error) {
-      throw this.#failure(error);
-    }
+    const { provider } = this.#s3;
+    const { ETag: etag } = await this.#write(({ sdk, client }) =>
+      client.send(new sdk.UploadPartCommand({ ...this.#of(number), Body: bytes, ...guard(provider, bytes) }), {
+        abortSignal: signal,
+      }),
+    );
+    this.#parts.set(number, { etag: versionOf(etag), size: bytes.byteLength });
   }
 
   async copyPart(
@@ -49,10 +42,10 @@ export class S3Upload implements Upload {
     ifVersion: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { sdk, client, bucket, provider } = this.#s3;
-    if (!provider.checksCopySource) await this.#expect(from, ifVersion, signal);
-    try {
-      const { CopyPartResult: result } = await client.send(
+    const { bucket, provider } = this.#s3;
+    if (!provider.checksCopySource) await expectVersion(this.#reading, from, ifVersion, signal);
+    const { CopyPartResult: result } = await this.#write(({ sdk, client }) =>
+      client.send(
         new sdk.UploadPartCopyCommand({
           ...this.#of(number),
           CopySource: copySource(bucket, from),
@@ -60,19 +53,17 @@ export class S3Upload implements Upload {
           CopySourceIfMatch: `"${ifVersion}"`,
         }),
         { abortSignal: signal },
-      );
-      this.#parts.set(number, { etag: versionOf(result?.ETag), size: range.end - range.start });
-    } catch (error) {
-      throw this.#failure(error);
-    }
+      ),
+    );
+    this.#parts.set(number, { etag: versionOf(result?.ETag), size: range.end - range.start });
   }
 
   async complete(signal: AbortSignal): Promise<Written> {
-    const { sdk, client, bucket } = this.#s3;
+    const { bucket } = this.#s3;
     const parts = [...this.#parts].sort(([a], [b]) => a - b);
     if (parts.length === 0) throw new TowError('internal', `${this.#key}: an upload without parts`);
-    try {
-      const { ETag: etag } = await client.send(
+    const { ETag: etag } = await this.#write(({ sdk, client }) =>
+      client.send(
         new sdk.CompleteMultipartUploadCommand({
           Bucket: bucket,
           Key: this.#key,
@@ -83,31 +74,28 @@ export class S3Upload implements Upload {
           ...this.#condition,
         }),
         { abortSignal: signal },
-      );
-      const size = parts.reduce((sum, [, part]) => sum + part.size, 0);
-      const version = versionOf(etag);
-      if (version !== '') return { key: this.#key, size, version };
-      // Ceph's gateway leaves it out here.
-      return await this.#look(size, signal);
-    } catch (error) {
-      throw this.#failure(error);
-    }
-  }
-
-  async #look(size: number, signal: AbortSignal): Promise<Written> {
-    const { sdk, client, bucket } = this.#s3;
-    const head = await client.send(new sdk.HeadObjectCommand({ Bucket: bucket, Key: this.#key }), {
-      abortSignal: signal,
-    });
-    if (head.ContentLength !== size)
+      ),
+    );
+    const size = parts.reduce((sum, [, part]) => sum + part.size, 0);
+    const version = versionOf(etag);
+    if (version !== '') return { key: this.#key, size, version };
+    // Ceph's gateway leaves it out here.
+    const head = await headS3(this.#reading, this.#key, signal);
+    if (head?.size !== size)
       throw new TowError('object-changed', `${this.#key}: the object was replaced as soon as it was written`);
-    return { key: this.#key, size, version: versionOf(head.ETag) };
+    return head;
   }
 
   async abort(): Promise<void> {
-    const { sdk, client, bucket } = this.#s3;
-    const command = new sdk.AbortMultipartUploadCommand({ Bucket: bucket, Key: this.#key, UploadId: this.#id });
-    await client.send(command).catch(() => undefined);
+    const { bucket } = this.#s3;
+    const upload = { Bucket: bucket, Key: this.#key, UploadId: this.#id };
+    await this.#write(({ sdk, client }) => client.send(new sdk.AbortMultipartUploadCommand(upload))).catch(
+      () => undefined,
+    );
+  }
+
+  async #write<T>(send: (loaded: LoadedClient) => Promise<T>): Promise<T> {
+    return await write(this.#s3, this.#reading.name(this.#key), send);
   }
 
   #of(number: number) {
