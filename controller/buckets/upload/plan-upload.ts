@@ -42,8 +42,8 @@ export interface PlanOptions {
   readonly mirror: boolean;
   /** Whether an object's version is the MD5 of its bytes, if it looks like one. */
   readonly versionIsMd5: boolean;
-  /** Called for each file, so that a long look can be cancelled. */
-  check(): void;
+  /** Called for each file and each MiB that is read: throws when nobody wants the plan any more. */
+  readonly check: () => void;
 }
 
 export function planUpload(
@@ -85,9 +85,10 @@ function judge(
   entry: UploadEntry,
   object: ObjectStat | undefined,
   index: UploadIndex,
-  { verify, versionIsMd5 }: PlanOptions,
+  options: PlanOptions,
   plan: UploadPlan,
 ): void {
+  const { verify, versionIsMd5 } = options;
   const known = index.get(entry.key);
   if (object === undefined) {
     checkReadable(entry);
@@ -95,7 +96,7 @@ function judge(
     return;
   }
   const asLeft = known?.version === object.version;
-  if (known !== undefined && isAsRead(entry, known) && !verify) {
+  if (known !== undefined && isAsRead(entry, known, options) && !verify) {
     if (asLeft) plan.unchanged += 1;
     else plan.kept.push(entry.key);
     return;
@@ -103,7 +104,7 @@ function judge(
   const couldBe = known !== undefined && known.kind === entry.kind && known.size === entry.size;
   const tellsMd5 = !versionIsMd5 || /^[0-9a-f]{32}$/.test(object.version);
   const sameSize = object.size === entry.size;
-  const md5 = couldBe || (sameSize && tellsMd5) ? md5OfEntry(entry) : '';
+  const md5 = couldBe || (sameSize && tellsMd5) ? md5OfEntry(entry, options) : '';
   if (couldBe && known.md5 === md5) {
     index.set(entry.key, { ...known, ...stampOf(entry), mode: known.ours ? known.mode : entry.mode });
     if (!asLeft) plan.kept.push(entry.key);
@@ -122,10 +123,10 @@ function judge(
 }
 
 /** Whether a file is, by what stat says, as it was when it was uploaded. */
-function isAsRead(entry: UploadEntry, known: IndexEntry): boolean {
+function isAsRead(entry: UploadEntry, known: IndexEntry, options: PlanOptions): boolean {
   if (entry.kind !== known.kind || entry.size !== known.size) return false;
   if (entry.kind !== 'file')
-    return md5OfEntry(entry) === known.md5 && (entry.kind === 'symlink' || entry.mode === known.mode);
+    return md5OfEntry(entry, options) === known.md5 && (entry.kind === 'symlink' || entry.mode === known.mode);
   const { mode, mtimeNs, ctimeNs, ino } = entry;
   return mode === known.mode && mtimeNs === known.mtimeNs && ctimeNs === known.ctimeNs && ino === known.ino;
 }
@@ -141,12 +142,13 @@ function checkReadable({ kind, where }: UploadEntry): void {
 
 const buffer = Buffer.allocUnsafeSlow(1 << 20);
 
-function md5OfEntry({ kind, where, text }: UploadEntry): string {
+function md5OfEntry({ kind, where, text }: UploadEntry, { check }: PlanOptions): string {
   const hash = createHash('md5');
   if (kind !== 'file') return hash.update(text, 'latin1').digest('hex');
   const fd = openSync(Buffer.from(where, 'latin1'), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     for (let bytes = -1; bytes !== 0; ) {
+      check();
       bytes = readSync(fd, buffer);
       hash.update(buffer.subarray(0, bytes));
     }
