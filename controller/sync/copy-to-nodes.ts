@@ -24,7 +24,6 @@ export async function copyToNodes(
   options: SyncOptions,
   signal: AbortSignal,
 ): Promise<CopyTotals> {
-  await root.prepare?.({ ...options, root: root.name }, signal);
   const access = await root.access(signal);
   const results = new Map<string, CopyWireResult>();
   const group = new TaskGroup(signal);

@@ -3,7 +3,7 @@
  * meanwhile is scanned again; a lost link is waited for and the pull resumed.
  */
 import { hostname } from 'node:os';
-import { throwIfAborted } from '../../protocol/base/abort.ts';
+import { raceSignal, throwIfAborted } from '../../protocol/base/abort.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import { displayPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
@@ -37,8 +37,19 @@ export async function syncRoots(
   const started = performance.now();
   let fetchedBytes = 0;
   const totals = { files: 0, logicalBytes: 0, sentBytes: 0, conflicts: 0, problems: 0 };
-  for (const level of [...new Set(roots.map((root) => root.level))].sort((a, b) => a - b)) {
+  // A bucket may be filled by one root and copied by another.
+  let areFilled = (): void => undefined;
+  const filled = new Promise<void>((resolve) => {
+    areFilled = resolve;
+  });
+  const levels = [...new Set(roots.map((root) => root.level))].sort((a, b) => a - b);
+  for (const level of levels) {
     const group = new TaskGroup(signal);
+    if (level === levels[0])
+      group.run(async (inner) => {
+        await fillBuckets(roots, options, inner);
+        areFilled();
+      });
     for (const root of roots) if (root.level === level) group.run((inner) => syncOne(root, inner));
     await group.wait();
   }
@@ -56,6 +67,7 @@ export async function syncRoots(
 
   async function syncOne(root: SyncRoot, inner: AbortSignal): Promise<void> {
     if (root.type === 'bucket') {
+      await raceSignal(filled, inner);
       const copied = await copyToNodes(nodes, root, options, inner);
       totals.files += copied.files;
       totals.logicalBytes += copied.bytes;
@@ -74,6 +86,15 @@ export async function syncRoots(
       totals.problems += result.problemCount;
     }
   }
+}
+
+/** Sees to it that the buckets are there and have what is uploaded to them. */
+async function fillBuckets(roots: readonly SyncRoot[], options: SyncOptions, signal: AbortSignal): Promise<void> {
+  const group = new TaskGroup(signal);
+  for (const root of roots)
+    if (root.type === 'bucket')
+      group.run(async (inner) => await root.prepare?.({ ...options, root: root.name }, inner));
+  await group.wait();
 }
 
 async function syncRoot(
