@@ -43,7 +43,7 @@ beforeAll(async () => {
     endpoint,
     credentials: { type: 'keys' as const, accessKeyId, secretAccessKey },
   };
-  store = await openS3Store(access, { connections: 8, refresh: async () => access });
+  store = openS3Store(access, { connections: 8, refresh: async () => access });
   await store.createBucket(signal);
 });
 afterAll(async () => {

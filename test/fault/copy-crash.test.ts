@@ -114,11 +114,11 @@ async function runKilled(
   lives: ConstructorParameters<typeof DyingDisk>[0],
 ): Promise<{ readonly killed: boolean; readonly staged: number; readonly ranges: number }> {
   using disk = new DyingDisk(lives);
-  const failure: unknown = await on.run().then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (failure !== undefined && !disk.dead) throw failure;
+  try {
+    await on.run();
+  } catch (error) {
+    if (!disk.dead) throw error;
+  }
   return {
     killed: disk.dead,
     staged: disk.made.filter(({ call }) => call === 'fchmodSync' || call === 'symlinkSync').length,

@@ -14,7 +14,7 @@ for (const provider of providers) {
     open: async () => ({
       bucket: async (bucket) => {
         const access = { ...gateway.access(bucket), provider };
-        return await openS3Store(access, { connections: 16, refresh: async () => access });
+        return openS3Store(access, { connections: 16, refresh: async () => access });
       },
       close: async () => undefined,
     }),

@@ -27,12 +27,12 @@ function bench(
 }
 
 async function through<T>(clock: VirtualClock, work: Promise<T>): Promise<T> {
-  let over = false;
+  const state = { over: false };
   const done = work.finally(() => {
-    over = true;
+    state.over = true;
   });
   done.catch(() => undefined);
-  for (let n = 0; n < 1000 && !over; n += 1) await clock.advance(20_000);
+  for (let n = 0; n < 1000 && !state.over; n += 1) await clock.advance(20_000);
   return await done;
 }
 
