@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { TowError } from '../protocol/base/errors.ts';
 import type { Handlers, Link } from '../protocol/link/link.ts';
 import { openLink } from '../protocol/link/open-link.ts';
+import type { Reach } from '../protocol/pull/replica/destination.ts';
 import { RootGate } from '../protocol/pull/replica/root-gate.ts';
 import {
   type AgentMethods,
@@ -26,8 +27,7 @@ export interface DaemonOptions {
   readonly home: string;
   /** Given to nodes that share their machine. */
   readonly machine: string | undefined;
-  /** Whether `/tmp` is this node's own. */
-  readonly privateTmp: boolean;
+  readonly reach: Reach;
 }
 
 /** Runs until `signal` aborts. Rejects with `node-taken` when another agent runs for the account. */
@@ -48,7 +48,14 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
   const life = AbortSignal.any([signal, stop.signal]);
   let current: Link<ControllerMethods> | undefined;
   using runners = new Runners({ bundle: bundleFile, home: paths.home });
-  const pulls = pullHandlers({ paths, script: bundleFile, privateTmp: options.privateTmp, gate, link: () => current });
+  const pulls = pullHandlers({
+    paths,
+    script: bundleFile,
+    reach: options.reach,
+    gate,
+    link: () => current,
+    log: (line) => log.line(line),
+  });
   const handlers: Handlers<AgentMethods> = {
     'node.info': async () => describeNode(paths, identity),
     'node.stop': async () => {
@@ -65,7 +72,7 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
     ...copyHandlers({
       paths,
       script: bundleFile,
-      privateTmp: options.privateTmp,
+      reach: options.reach,
       link: () => current,
       log: (line) => log.line(line),
     }),
@@ -89,6 +96,5 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
     },
     life,
   );
-  current?.close(new TowError('link-lost', 'the agent stops', { retryable: true }));
   log.line('agent stops');
 }

@@ -2,7 +2,7 @@ import { type FSWatcher, mkdirSync, readdirSync, rmSync, statSync, watch } from 
 import { basename, dirname, join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { systemClock } from '../protocol/base/clock.ts';
-import { toTowError } from '../protocol/base/errors.ts';
+import { TowError, toTowError } from '../protocol/base/errors.ts';
 import type { Link } from '../protocol/link/link.ts';
 import { dialUnix } from '../protocol/link/transport.ts';
 import type { NodeIdentity } from '../protocol/wire/enrol.ts';
@@ -27,7 +27,7 @@ const revokedPauseMs = 300_000;
  */
 const failuresToRemove = 4;
 
-/** Keeps one link to the controller, for ever: dials, serves until it is lost, waits a little longer each time. */
+/** Keeps one link to the controller until `signal` aborts: dials, serves until it is lost, waits a little longer each time. */
 export async function keepLink(options: DialOptions, signal: AbortSignal): Promise<void> {
   mkdirSync(options.paths.run, { recursive: true, mode: 0o700 });
   const failures = new Map<string, number>();
@@ -41,7 +41,11 @@ export async function keepLink(options: DialOptions, signal: AbortSignal): Promi
         pauseMs = firstPauseMs;
         failures.clear();
         options.onLink(link);
+        const stop = (): void => link.close(new TowError('link-lost', 'the agent stops', { retryable: true }));
+        signal.addEventListener('abort', stop, { once: true });
+        if (signal.aborted) stop();
         const reason = await link.closed;
+        signal.removeEventListener('abort', stop);
         options.onLink(undefined);
         options.log(`link lost: ${reason.message}`);
       }

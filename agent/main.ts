@@ -19,7 +19,7 @@ async function main(): Promise<void> {
     case 'daemon':
       process.once('SIGTERM', () => stop.abort()).once('SIGINT', () => stop.abort());
       await (await import('./daemon.ts')).runAgent(
-        { home, machine: argument, privateTmp: argument === undefined || process.env['TOWLINE_PRIVATE_TMP'] === '1' },
+        { home, machine: argument, reach: argument === undefined ? 'machine' : localReach() },
         stop.signal,
       );
       return;
@@ -45,6 +45,11 @@ async function main(): Promise<void> {
   }
 }
 
+/** What whoever started this local node says of its mount namespace. */
+function localReach(): 'namespace' | 'home' {
+  return process.env['TOWLINE_REACH'] === 'namespace' ? 'namespace' : 'home';
+}
+
 async function pathsOf(home: string, machine: string | undefined): Promise<AgentPaths> {
   const { agentPaths, machineKey } = await import('./paths.ts');
   return agentPaths(home, machineKey(machine));
@@ -67,3 +72,4 @@ else if (workerData?.role === 'replica')
   void import('../protocol/pull/replica/worker.ts').then(({ serveReplicaWorker }) => serveReplicaWorker());
 else if (workerData?.role === 'copy')
   void import('./copy/copy-worker.ts').then(({ serveCopyWorker }) => serveCopyWorker());
+else if (workerData?.role === 'via') void import('./via/via-worker.ts').then(({ serveViaWorker }) => serveViaWorker());

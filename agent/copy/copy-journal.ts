@@ -9,7 +9,7 @@ import { ByteWriter } from '../../protocol/base/byte-writer.ts';
 import { errnoOf, TowError } from '../../protocol/base/errors.ts';
 import { absolutePath, bytesOf, parseRootPath, type RootPath } from '../../protocol/base/root-path.ts';
 import { frameRecord, unframeRecords } from '../../protocol/pull/replica/framed-record.ts';
-import { look, type Print, printBeforeRename, printOf } from '../../protocol/pull/replica/print.ts';
+import { look, type Print, printIdentity, printOf } from '../../protocol/pull/replica/print.ts';
 import type { CopyLedger } from './copy-ledger.ts';
 
 export interface Placing {
@@ -41,7 +41,7 @@ export class CopyJournal {
     for (const { path, version, print } of files) {
       writer.text(path);
       writer.text(bytesOf(version));
-      writer.text(printBeforeRename(print));
+      writer.text(printIdentity(print));
     }
     this.#fd ??= openSync(this.#path, 'a', 0o600);
     appendFileSync(this.#fd, frameRecord(writer.bytes()));
@@ -84,7 +84,7 @@ export class CopyJournal {
       const stats = look(absolutePath(root, path));
       if (stats === undefined) continue;
       const print = printOf(stats);
-      if (printBeforeRename(print) !== staged) continue;
+      if (printIdentity(print) !== staged) continue;
       const known = ledger.files.get(path);
       if (known?.print === print) continue;
       ledger.files.set(path, { version: believed ? version : '', print });

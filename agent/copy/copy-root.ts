@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { errnoOf, type Problem, TowError } from '../../protocol/base/errors.ts';
 import { absolutePath, displayPath, type RootPath } from '../../protocol/base/root-path.ts';
 import { syncStage } from '../../protocol/pull/replica/barrier.ts';
-import { type DestinationRules, resolveDestination, stageDirectory } from '../../protocol/pull/replica/destination.ts';
+import { claimRoot } from '../../protocol/pull/replica/claim-root.ts';
+import { type DestinationRules, resolveDestination } from '../../protocol/pull/replica/destination.ts';
 import { checkSpace, explainDiskFull } from '../../protocol/pull/replica/disk-full.ts';
+import { pathsInside, rememberRoot } from '../../protocol/pull/replica/inner-roots.ts';
 import { KeptVersions } from '../../protocol/pull/replica/kept-versions.ts';
 import { look, printOf } from '../../protocol/pull/replica/print.ts';
+import { stageDirectory } from '../../protocol/pull/replica/stage-directory.ts';
 import { listAll } from '../../protocol/store/list-all.ts';
 import type { ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
@@ -29,6 +32,10 @@ export interface CopyOptions {
   readonly stateDir: string;
   readonly conflictsDir: string;
   readonly rules: DestinationRules;
+  /** `roots/KEY` of the agent, where other roots look for where this one lies. */
+  readonly rootDir: string;
+  /** Where the node's other roots lie (absolute, latin1): what lies there is theirs. */
+  readonly otherRoots: readonly string[];
   /** Names the service, the bucket and the prefix: versions are of it alone. */
   readonly source: string;
   /** Key of one object, or what keys begin with, without a slash at its end; '' is the whole bucket. */
@@ -47,6 +54,8 @@ export interface CopyResult {
   readonly placed: number;
   readonly removed: number;
   readonly conflicts: readonly Conflict[];
+  /** Paths that other roots have. */
+  readonly leftOut: readonly RootPath[];
   readonly problems: readonly Problem[];
 }
 
@@ -80,9 +89,20 @@ export async function copyRoot(
     throw new TowError('object-missing', `the bucket has nothing at ${prefix === '' ? 'all' : prefix}`, {
       hint: 'correct the URI, or put something there first',
     });
+  const leftOut = wanted.leaveOut(pathsInside(root, options.otherRoots));
   const removals = [...ledger.files.keys()].filter((path) => !files.has(path));
   checkCopyDeletes(dest, ledger, files.size, removals.length, options.allowDelete);
 
+  claimRoot({
+    root,
+    dest,
+    kind: files.has('') ? 'file' : 'dir',
+    ours: ledger.files.size === 0 ? undefined : ledger.files.has('') ? 'file' : 'dir',
+    inHome: root.startsWith(`${options.rules.home}/`),
+    sudo: options.rules.reach === 'machine',
+  });
+  mkdirSync(options.rootDir, { recursive: true, mode: 0o700 });
+  rememberRoot(options.rootDir, root);
   const placer = new Placer({
     root,
     dest,
@@ -141,7 +161,7 @@ export async function copyRoot(
       signal,
     );
     placer.flush();
-    reportFetch(true);
+    if (fetches.length > 0) reportFetch(true);
     if (placer.changed || recovered || adopted > 0 || read?.source !== source) {
       syncStage(stagePath);
       writeCopyLedger(ledgerPath, ledger);
@@ -155,6 +175,7 @@ export async function copyRoot(
       placed: placer.placed,
       removed: placer.removed,
       conflicts: placer.conflicts,
+      leftOut,
       problems: [...problems, ...placer.problems],
     };
   } catch (error) {

@@ -1,14 +1,18 @@
 /** A thread for each copy: its file work blocks, and to end the thread is to cancel it. */
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { cancelled } from '../../protocol/base/abort.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import { fromWorkerError, toWorkerError, type WorkerError } from '../../protocol/base/worker-message.ts';
+import type { ObjectStore } from '../../protocol/store/object-store.ts';
+import { serveStorePort } from '../../protocol/store/port/serve-store-port.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { CopyOptions, CopyResult } from './copy-root.ts';
 
 export interface CopyInput {
   readonly role: 'copy';
+  /** Where a bucket under the controller is asked for; undefined for a cloud's. */
+  readonly port: MessagePort | undefined;
   readonly access: StoreAccess;
   readonly options: CopyOptions;
 }
@@ -33,14 +37,22 @@ export interface CopyCallbacks {
   refresh(): Promise<StoreAccess>;
 }
 
-/** Runs a copy; see `copyRoot`. `script` is the bundle that serves the role 'copy'. */
+/**
+ * Runs a copy; see `copyRoot`. `script` is the bundle that serves the role 'copy'; `local` opens a bucket under the
+ * controller, which only this thread has a link to.
+ */
 export async function runCopy(
   script: string,
-  input: CopyInput,
+  input: Omit<CopyInput, 'port'>,
+  local: (bucket: string) => ObjectStore,
   callbacks: CopyCallbacks,
   signal: AbortSignal,
 ): Promise<CopyResult> {
-  const worker = new Worker(script, { workerData: input });
+  const { access } = input;
+  const channel = access.service === 'local' ? new MessageChannel() : undefined;
+  if (access.service === 'local' && channel !== undefined) serveStorePort(channel.port1, local(access.bucket), signal);
+  const workerData: CopyInput = { ...input, port: channel?.port2 };
+  const worker = new Worker(script, { workerData, transferList: channel === undefined ? [] : [channel.port2] });
   const post = (reply: CopyReply): void => worker.postMessage(reply);
   try {
     return await new Promise<CopyResult>((resolve, reject) => {
@@ -76,5 +88,6 @@ export async function runCopy(
     worker.removeAllListeners();
     worker.on('error', () => undefined);
     await worker.terminate();
+    channel?.port1.close();
   }
 }

@@ -2,7 +2,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../protocol/base/clock.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import { fromWorkerError, toWorkerError } from '../../protocol/base/worker-message.ts';
+import { metered, StoreMetrics } from '../../protocol/store/metered.ts';
 import { openStore } from '../../protocol/store/open-store.ts';
+import { paced } from '../../protocol/store/paced.ts';
+import { PortStore } from '../../protocol/store/port/port-store.ts';
 import { retrying } from '../../protocol/store/retry.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import { copyRoot } from './copy-root.ts';
@@ -28,14 +31,19 @@ export async function serveCopyWorker(): Promise<void> {
     });
   const { signal } = new AbortController();
   try {
-    const bucket = await openStore(input.access, { connections: fetchWidth, refresh });
-    const store = retrying(bucket, {
+    const bucket =
+      input.port === undefined
+        ? await openStore(input.access, { connections: fetchWidth, refresh })
+        : await PortStore.open(input.port);
+    const metrics = new StoreMetrics();
+    const store = retrying(paced(metered(bucket, metrics), fetchWidth), {
       clock: systemClock,
       tries,
       random: Math.random,
       onRetry: ({ message }, pauseMs) => post({ type: 'note', text: `again in ${Math.round(pauseMs)} ms: ${message}` }),
     });
     const result = await copyRoot(store, input.options, (event) => post({ type: 'event', event }), signal);
+    post({ type: 'note', text: String(metrics) });
     post({ type: 'done', result });
   } catch (error) {
     post({ type: 'failed', error: toWorkerError(error) });

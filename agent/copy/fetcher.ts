@@ -129,9 +129,8 @@ async function fetchOne(
     group.run(async (inner) => {
       for (const index of queue)
         await ranges.run(async () => {
-          throwIfAborted(inner);
           await ranged.fetch(index, (bytes) => events.bytes(bytes), inner);
-        });
+        }, inner);
     });
   }
   await group.wait();

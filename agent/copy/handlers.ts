@@ -1,8 +1,12 @@
 import { join } from 'node:path';
 import { TowError } from '../../protocol/base/errors.ts';
 import { bytesOf, displayPath } from '../../protocol/base/root-path.ts';
+import { Slots } from '../../protocol/base/slots.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
-import { rootKey } from '../../protocol/pull/replica/session.ts';
+import { absoluteDestination, type Reach } from '../../protocol/pull/replica/destination.ts';
+import { otherRoots, rootKey } from '../../protocol/pull/replica/inner-roots.ts';
+import { LinkStore } from '../../protocol/store/link/link-store.ts';
+import { payloadSlots } from '../../protocol/store/link/store-calls.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
@@ -14,8 +18,7 @@ export interface CopyHandlersOptions {
   readonly paths: AgentPaths;
   /** Bundle that serves the role 'copy'. */
   readonly script: string;
-  /** Whether `/tmp` is this node's own. */
-  readonly privateTmp: boolean;
+  readonly reach: Reach;
   link(): Link<ControllerMethods> | undefined;
   log(line: string): void;
 }
@@ -23,6 +26,7 @@ export interface CopyHandlersOptions {
 /** Serves copies of buckets. One at a time a destination: a second one waits for the first. */
 export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentMethods>, 'copy.run'> {
   const { paths, script } = options;
+  const slots = new Slots(payloadSlots);
   const turns = new Map<string, Promise<void>>();
   return {
     'copy.run': async (params, context) => {
@@ -40,6 +44,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
       return {
         ...result,
         conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
+        leftOut: result.leftOut.slice(0, limits.rootsNamed).map((path) => wireBytes(path)),
         problems: result.problems.slice(0, limits.problemsNamed).map((problem) => ({
           ...problem,
           path: wireBytes(problem.path),
@@ -49,7 +54,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
       };
 
       function copy(rootKeyOf: string) {
-        const { dest, access, offer, prefix, mayBeEmpty, allowDelete, verify } = params;
+        const { dest, access, offer, prefix, others, mayBeEmpty, allowDelete, verify } = params;
         return runCopy(
           script,
           {
@@ -60,7 +65,12 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
               key: rootKeyOf,
               stateDir: join(paths.base, 'copies', rootKeyOf),
               conflictsDir: paths.conflicts,
-              rules: { home: bytesOf(paths.home), tmp: options.privateTmp },
+              rules: { home: bytesOf(paths.home), reach: options.reach },
+              rootDir: join(paths.roots, rootKeyOf),
+              otherRoots: [
+                ...otherRoots(paths.roots, rootKeyOf),
+                ...others.map((other) => absoluteDestination(other, bytesOf(paths.home))),
+              ],
               source: sourceOf(access, prefix),
               prefix,
               mayBeEmpty,
@@ -68,6 +78,7 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
               verify,
             },
           },
+          (bucket) => new LinkStore({ bucket, link: () => options.link(), slots }),
           {
             event: (event) => context.emit(event),
             note: (text) => options.log(`${displayPath(dest)}: ${text}`),

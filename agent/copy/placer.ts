@@ -1,5 +1,5 @@
 /** Puts staged objects in place, in batches, and takes away what the bucket no longer has. All methods block. */
-import { mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { errnoOf, type Problem, toTowError } from '../../protocol/base/errors.ts';
 import { absolutePath, bytesOf, parentOf, type RootPath } from '../../protocol/base/root-path.ts';
 import type { KeptVersions } from '../../protocol/pull/replica/kept-versions.ts';
@@ -33,6 +33,8 @@ export interface PlacerOptions {
 }
 
 const batchFiles = 64;
+/** A bucket says no mode of its directories; ours does not depend on the agent's umask. */
+const directoryMode = 0o755;
 
 export class Placer {
   readonly conflicts: Conflict[] = [];
@@ -162,6 +164,7 @@ export class Placer {
         this.#options.ledger.files.delete(path);
       }
       mkdirSync(this.#at(path));
+      chmodSync(this.#at(path), directoryMode);
       this.#options.ledger.directories.set(path, '');
       this.changed = true;
     }

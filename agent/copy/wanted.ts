@@ -56,6 +56,20 @@ export class Wanted {
     this.directories.add(path);
   }
 
+  /** Takes out what lies at and below the paths `inner`; returns those where there was something. */
+  leaveOut(inner: ReadonlySet<RootPath>): readonly RootPath[] {
+    const left = new Set<RootPath>();
+    if (inner.size === 0) return [];
+    for (const paths of [this.files, this.directories])
+      for (const path of paths.keys()) {
+        const at = [...inner].find((one) => path === one || path.startsWith(`${one}/`));
+        if (at === undefined) continue;
+        paths.delete(path);
+        left.add(at);
+      }
+    return [...left].sort();
+  }
+
   #directory(path: RootPath): void {
     for (let at = path; at !== '' && !this.directories.has(at); at = parentOf(at)) this.directories.add(at);
   }

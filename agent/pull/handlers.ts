@@ -3,24 +3,26 @@ import { join } from 'node:path';
 import { TowError } from '../../protocol/base/errors.ts';
 import { bytesOf, displayPath } from '../../protocol/base/root-path.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
+import type { Reach } from '../../protocol/pull/replica/destination.ts';
+import { otherRoots, rootKey } from '../../protocol/pull/replica/inner-roots.ts';
 import { recoverAllRoots } from '../../protocol/pull/replica/recover-all.ts';
 import { Replica } from '../../protocol/pull/replica/replica.ts';
 import type { RootGate } from '../../protocol/pull/replica/root-gate.ts';
-import { rootKey } from '../../protocol/pull/replica/session.ts';
 import type { AgentMethods, ControllerMethods } from '../../protocol/wire/methods.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { AgentPaths } from '../paths.ts';
+import { nodeChunkStore } from '../via/node-chunk-store.ts';
 import { conflictHandlers } from './conflicts.ts';
 
 export interface PullHandlersOptions {
   readonly paths: AgentPaths;
-  /** Bundle that serves the role 'replica'. */
+  /** Bundle that serves the roles 'replica' and 'via'. */
   readonly script: string;
-  /** Whether `/tmp` is this node's own. */
-  readonly privateTmp: boolean;
+  readonly reach: Reach;
   readonly gate: RootGate;
   /** The link to the controller that called, for calling back. */
   link(): Link<ControllerMethods> | undefined;
+  log(line: string): void;
 }
 
 type PullMethods = Pick<
@@ -52,7 +54,9 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
             stateDir: join(paths.roots, key),
             conflictsDir: paths.conflicts,
             dest: params.dest,
-            rules: { home: bytesOf(paths.home), tmp: options.privateTmp },
+            otherRoots: otherRoots(paths.roots, key),
+            otherDestinations: params.others,
+            rules: { home: bytesOf(paths.home), reach: options.reach },
             source: params.source,
             digest: params.digest,
             allowDelete: params.allowDelete,
@@ -63,14 +67,25 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
             params.base === undefined || context.payload === undefined
               ? undefined
               : { base: params.base, bytes: context.payload },
+          store:
+            params.via === undefined
+              ? undefined
+              : nodeChunkStore(params.via, {
+                  script,
+                  link,
+                  note: (text) => options.log(`${displayPath(params.dest)}: ${text}`),
+                }),
           onEvent: (event) => context.emit(event),
         },
         context.signal,
       );
+      const { via, ...rest } = result;
       return {
-        ...result,
+        ...rest,
+        ...(via === undefined ? {} : { via: { ...via, damaged: via.damaged.map(wireBytes) } }),
         digest: wireBytes(result.digest),
         conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
+        leftOut: result.leftOut.map((path) => wireBytes(path)),
         problems: result.problems.map((problem) => ({
           ...problem,
           path: wireBytes(problem.path),

@@ -29,6 +29,8 @@ export type Command =
       readonly noSetup: boolean;
       readonly dryrun: boolean;
       readonly takeOver: boolean;
+      /** URI of the place in a bucket that chunks go through. */
+      readonly via: string | undefined;
     }
   | {
       readonly command: 'exec';
@@ -73,8 +75,12 @@ export type Command =
       readonly ids: readonly string[];
       readonly all: boolean;
     }
+  | { readonly command: 'storage-ls' }
+  | { readonly command: 'storage-delete'; readonly names: readonly string[]; readonly all: boolean }
   | { readonly command: 'ls-files'; readonly directory: string | undefined; readonly explain: string | undefined }
   | { readonly command: 'check'; readonly cluster: string | undefined }
+  /** What `--via` put there: removes what no snapshot of the last days needs. */
+  | { readonly command: 'storage-gc'; readonly uri: string; readonly days: number }
   | { readonly command: 'stop' };
 
 /** First line on the socket, CLI to daemon. */

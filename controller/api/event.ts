@@ -3,7 +3,7 @@ import type { ErrorBody } from '../../protocol/wire/schema.ts';
 
 /** What the daemon sends the CLI, one JSON object a line. The CLI renders it; `--json` prints it (docs/cli.md lists the fields). */
 export type ApiEvent =
-  | ({ readonly type: 'progress'; readonly node: string; readonly root: string } & PullEvent)
+  | ({ readonly type: 'progress' } & ProgressEvent)
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly text: string; readonly hint?: string }
   /** Whole lines of a job's output. `prefix` is `(head, rank=0, pid=17)`; text is as the job wrote it. */
   | {
@@ -22,6 +22,13 @@ export type ApiEvent =
   | { readonly type: 'error'; readonly error: ErrorBody }
   /** Always the last. */
   | { readonly type: 'exit'; readonly code: number };
+
+/** How far a root is: on a node, or on this machine where `node` is ''. */
+export interface ProgressEvent extends Omit<PullEvent, 'phase'> {
+  readonly node: string;
+  readonly root: string;
+  readonly phase: PullEvent['phase'] | 'upload' | 'publish';
+}
 
 export const jobStates = [
   'INIT',
@@ -80,6 +87,21 @@ export type ApiData =
       readonly detail: string;
       readonly hint?: string;
     }
+  /** A storage that Towline made. */
+  | {
+      readonly kind: 'storage';
+      readonly name: string;
+      readonly store: string;
+      readonly place: string;
+      readonly state: string;
+      /** Of the last upload; absent when nothing was uploaded. */
+      readonly objects?: number;
+      readonly bytes?: number;
+      readonly createdAt: number;
+      readonly persistent: boolean;
+      /** Names of clusters. */
+      readonly usedBy: readonly string[];
+    }
   /** One root a `--dryrun` would sync. */
   | {
       readonly kind: 'plan';
@@ -107,6 +129,10 @@ export interface SyncSummary {
   readonly logicalBytes: number;
   /** Bytes that left this machine for all nodes. */
   readonly sentBytes: number;
+  /** Bytes that all nodes fetched from buckets, if there were any to copy or `--via` said to. */
+  readonly fetchedBytes?: number;
+  /** Bytes that were published, once for all nodes; with `--via`. */
+  readonly publishedBytes?: number;
   readonly seconds: number;
   readonly conflicts: number;
   readonly problems: number;

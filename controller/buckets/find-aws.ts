@@ -31,13 +31,8 @@ async function findKeys(sdk: typeof Sdk): Promise<AwsFound['keys']> {
     const { accessKeyId, secretAccessKey, sessionToken, expiration } = await sdk.fromNodeProviderChain()();
     return { accessKeyId, secretAccessKey, sessionToken, expiresAt: expiration?.getTime() };
   } catch (error) {
-    // The chain's way to say that it found nothing.
-    if (
-      error instanceof Error &&
-      error.name === 'CredentialsProviderError' &&
-      'tryNextLink' in error &&
-      error.tryNextLink === true
-    )
+    // The end of the chain, when nothing is set up at all, has no sign of its own but these words.
+    if (error instanceof Error && error.message.startsWith('Could not load credentials from any providers'))
       return undefined;
     throw error;
   }

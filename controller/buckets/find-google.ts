@@ -6,20 +6,22 @@ export interface GoogleFound {
   readonly project: string | undefined;
 }
 
+/** To read and write objects, and to make buckets. */
+const scopes = 'https://www.googleapis.com/auth/devstorage.full_control';
+
 export async function findGoogle(): Promise<GoogleFound> {
-  const sdk = await import('../../protocol/store/gcs/sdk.ts');
-  const { authClient } = new sdk.Storage();
-  let client: Awaited<ReturnType<typeof authClient.getClient>>;
-  try {
-    client = await authClient.getClient();
-  } catch {
-    // It throws when there is nothing, with a text and no code.
-    return { token: undefined, project: undefined };
-  }
+  const { GoogleAuth } = await import('../../protocol/store/gcs/sdk.ts');
+  const auth = new GoogleAuth({ scopes });
+  const project = await auth.getProjectId().catch(() => undefined);
+  const client = await auth.getClient().catch((error: unknown) => {
+    // Nothing set up at all has no sign of its own but these words.
+    if (error instanceof Error && error.message.startsWith('Could not load the default credentials')) return undefined;
+    throw error;
+  });
+  if (client === undefined) return { token: undefined, project };
   const { token } = await client.getAccessToken();
-  const project = await authClient.getProjectId().catch(() => undefined);
   return {
     token: typeof token === 'string' ? { token, expiresAt: client.credentials.expiry_date ?? undefined } : undefined,
-    project: project ?? undefined,
+    project,
   };
 }

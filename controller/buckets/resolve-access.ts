@@ -27,6 +27,7 @@ export interface AccessRequest {
   readonly credentials: 'forward' | 'node';
 }
 
+type CloudAccess = Exclude<StoreAccess, { readonly service: 'local' }>;
 type S3Access = Extract<StoreAccess, { readonly service: 's3' }>;
 
 /** Where signatures are made for services that have no regions. */
@@ -41,7 +42,7 @@ export async function resolveAccess(
   place: BucketPlace,
   request: AccessRequest,
   signal: AbortSignal,
-): Promise<StoreAccess> {
+): Promise<CloudAccess> {
   const { store, bucket } = place;
   switch (store) {
     case 's3':
@@ -50,23 +51,8 @@ export async function resolveAccess(
       return await r2Access(bucket, request, signal);
     case 'ibm':
       return await ibmAccess(place, request);
-    case 'gcs': {
-      if (request.credentials === 'node') return { service: 'gcs', bucket, credentials: { type: 'node' } };
-      const { token, project } = await asked(askSdk(request.script, 'google', request.env, signal), 'Google');
-      return {
-        service: 'gcs',
-        bucket,
-        ...(project === undefined ? {} : { project }),
-        credentials:
-          token === undefined
-            ? { type: 'none' }
-            : {
-                type: 'token',
-                token: token.token,
-                ...(token.expiresAt === undefined ? {} : { expiresAt: token.expiresAt }),
-              },
-      };
-    }
+    case 'gcs':
+      return await googleAccess(bucket, request, signal);
   }
 }
 
@@ -84,6 +70,30 @@ async function awsAccess(
     region: region ?? anyRegion,
     ...(endpoint === undefined ? {} : { endpoint }),
     credentials: credentials === 'node' ? { type: 'node' } : credentialsOf(keys),
+  };
+}
+
+async function googleAccess(
+  bucket: string,
+  { script, env, credentials }: AccessRequest,
+  signal: AbortSignal,
+): Promise<CloudAccess> {
+  // As gcloud has it: with the API's path, which the client adds by itself.
+  const endpoint = env['CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE']?.replace(/\/(?:storage\/v1\/?)?$/, '');
+  const place = { service: 'gcs', bucket, ...(endpoint === undefined ? {} : { endpoint }) } as const;
+  if (credentials === 'node') return { ...place, credentials: { type: 'node' } };
+  const { token, project } = await asked(askSdk(script, 'google', env, signal), 'Google');
+  return {
+    ...place,
+    ...(project === undefined ? {} : { project }),
+    credentials:
+      token === undefined
+        ? { type: 'none' }
+        : {
+            type: 'token',
+            token: token.token,
+            ...(token.expiresAt === undefined ? {} : { expiresAt: token.expiresAt }),
+          },
   };
 }
 

@@ -56,6 +56,8 @@ const codeOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   'setup-failed': 'job',
   'job-failed': 'job',
   'conflict-missing': 'unknown',
+  'unknown-storage': 'unknown',
+  'storage-mismatch': 'usage',
   'bucket-missing': 'unknown',
   'bucket-taken': 'busy',
   'object-missing': 'unknown',

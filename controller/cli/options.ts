@@ -60,6 +60,7 @@ export const commandSpecs: readonly CommandSpec[] = [
       { name: 'no-setup', help: 'leave setup out' },
       dryrun,
       { name: 'take-over', help: 'take nodes from another controller' },
+      { name: 'via', value: 'URI', help: 'publish to s3://bucket/prefix once; the nodes fetch from there' },
       ...safety,
     ],
   },
@@ -145,6 +146,27 @@ export const commandSpecs: readonly CommandSpec[] = [
     options: [{ name: 'all', help: 'all of them' }],
   },
   {
+    words: ['storage', 'ls'],
+    usage: '',
+    help: 'list the storages that tow made',
+    operands: { min: 0, max: 0 },
+    options: [],
+  },
+  {
+    words: ['storage', 'delete'],
+    usage: 'NAME… | --all',
+    help: 'delete storages that tow made, with all that is in their buckets',
+    operands: { min: 0, max: 1000 },
+    options: [{ name: 'all', help: 'all that tow storage ls shows' }],
+  },
+  {
+    words: ['storage', 'gc'],
+    usage: 'URI [--days N]',
+    help: 'remove what launch --via published there and no snapshot of the last N days needs',
+    operands: { min: 1, max: 1 },
+    options: [{ name: 'days', value: 'N', help: 'how long a snapshot is kept that nobody launches (30)' }],
+  },
+  {
     words: ['ls-files'],
     usage: '[DIR] [--explain PATH]',
     help: 'list what would be sent',
@@ -168,13 +190,4 @@ export const commandSpecs: readonly CommandSpec[] = [
 ];
 
 /** Commands of the plan that this build does not have yet. */
-export const plannedCommands: readonly string[] = [
-  'watch',
-  'get',
-  'put',
-  'queue',
-  'ssh',
-  'proxy',
-  'storage',
-  'bugreport',
-];
+export const plannedCommands: readonly string[] = ['watch', 'get', 'put', 'queue', 'ssh', 'proxy', 'bugreport'];

@@ -155,6 +155,8 @@ function taskOptions(values: Values, entry: string | undefined): TaskOptions {
   };
 }
 
+const usualGcDays = 30;
+
 function toCommand(spec: CommandSpec, words: readonly string[], values: Values): Command {
   const flag = (name: string): boolean => values[name] === true;
   const [first = '', second] = words;
@@ -174,6 +176,7 @@ function toCommand(spec: CommandSpec, words: readonly string[], values: Values):
         noSetup: flag('no-setup'),
         dryrun: flag('dryrun'),
         takeOver: flag('take-over'),
+        via: text(values, 'via'),
       };
     }
     case 'exec':
@@ -225,6 +228,16 @@ function toCommand(spec: CommandSpec, words: readonly string[], values: Values):
       return { command: 'conflicts-restore', cluster: first, ids: words.slice(1) };
     case 'conflicts prune':
       return { command: 'conflicts-prune', cluster: first, ids: words.slice(1), all: flag('all') };
+    case 'storage gc': {
+      const days = number(values, 'days', spec) ?? usualGcDays;
+      if (days === 0) throw usage('--days takes a number from 1', spec);
+      return { command: 'storage-gc', uri: first, days };
+    }
+    case 'storage ls':
+      return { command: 'storage-ls' };
+    case 'storage delete':
+      if (words.length === 0 && !flag('all')) throw usage('say which storages: NAME…, or --all', spec);
+      return { command: 'storage-delete', names: words, all: flag('all') };
     case 'ls-files':
       return { command: 'ls-files', directory: words[0], explain: text(values, 'explain') };
     case 'check':

@@ -12,6 +12,11 @@ export interface NodeCarrier extends AsyncDisposable {
   create(context: CommandContext, takeOver: boolean): Promise<void>;
   /** Starts the agent if it is not running, or not of this build. */
   revive(context: CommandContext): Promise<void>;
+  /**
+   * Sees to it that these absolute destinations can be the node's own. Returns whether its agent was started again for
+   * that; jobs go on.
+   */
+  reserve(destinations: readonly string[], context: CommandContext): Promise<boolean>;
   /** Stops the agent and takes its enrolment; `purge` also removes what Towline keeps there. */
   remove(context: CommandContext, purge: boolean): Promise<void>;
 }
@@ -64,6 +69,24 @@ export class ClusterNode {
   async dispose(): Promise<void> {
     this.session.detach(new TowError('link-lost', 'the controller stops', { retryable: true }));
     await this.#carrier[Symbol.asyncDispose]();
+  }
+
+  /** See `NodeCarrier.reserve`. Ends when the agent has dialled again, if it had to be started. */
+  async reserve(destinations: readonly string[], context: CommandContext): Promise<void> {
+    // What became of that is for whoever asked for it.
+    while (this.#reviving !== undefined) await this.#reviving.catch(() => undefined);
+    const reserving = this.#carrier.reserve(destinations, context);
+    // Who wants a link meanwhile does not start a second agent.
+    this.#reviving = reserving
+      .then(() => undefined)
+      .finally(() => {
+        this.#reviving = undefined;
+      });
+    await this.#reviving;
+    if (!(await reserving)) return;
+    this.session.detach(new TowError('link-lost', 'the agent was started again', { retryable: true }));
+    await this.session.wait(dialTimeoutMs, context.signal);
+    await this.link(context, context.signal);
   }
 
   /** A link to an agent of this build; starts the agent where that is needed. Rejects with `agent-unreachable` or what starting it says. */

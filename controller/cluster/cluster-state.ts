@@ -20,7 +20,7 @@ const nodeSchema = v.object({
     }),
   ),
   /** Local nodes only: home, and whether /tmp is the node's own. */
-  local: v.optional(v.object({ home: v.string(), privateTmp: v.boolean() })),
+  local: v.optional(v.object({ home: v.string() })),
 });
 export type NodeState = v.InferOutput<typeof nodeSchema>;
 

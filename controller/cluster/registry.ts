@@ -168,7 +168,7 @@ export class Registry {
     return {
       name: node,
       identity: { ...common, machine: `${cluster}/${node}`, link: { kind: 'unix', path } },
-      local: { home: join(base, 'local', cluster, node), privateTmp: false },
+      local: { home: join(base, 'local', cluster, node) },
     };
   }
 
@@ -178,8 +178,8 @@ export class Registry {
       const { host, identity, local } = node;
       const carrier =
         host === undefined
-          ? localCarrier(node, local?.home ?? '', join(dist, 'agent.mjs'), (privateTmp) =>
-              log(`${state.name}/${node.name}: private /tmp: ${privateTmp}`),
+          ? localCarrier(node, local?.home ?? '', join(dist, 'agent.mjs'), (privateRoot) =>
+              log(`${state.name}/${node.name}: private root directory: ${privateRoot}`),
             )
           : sshCarrier({
               host: definedHost(host),

@@ -1,6 +1,9 @@
 /** What the daemon has for as long as it lives, and what commands work with. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BucketGrants } from '../buckets/local/bucket-grants.ts';
+import { LocalBuckets } from '../buckets/local/local-buckets.ts';
+import { Storages } from '../buckets/storage/storages.ts';
 import { controllerIdentity } from '../cluster/controller-identity.ts';
 import { listenForAgents } from '../cluster/link-listener.ts';
 import { Registry } from '../cluster/registry.ts';
@@ -31,9 +34,14 @@ export class Controller implements AsyncDisposable {
   readonly jobs: Jobs;
   readonly sources: SourceStore;
   readonly offers: SnapshotOffers;
-  readonly buckets: BucketOffers;
+  readonly bucketOffers: BucketOffers;
+  readonly storages: Storages;
   /** Bundle that this daemon's threads run. */
   readonly script: string;
+  /** What is remembered of the places that chunks were published to. */
+  readonly viaDirectory: string;
+  readonly buckets: LocalBuckets;
+  readonly grants: BucketGrants;
   readonly held = new HeldRoots();
   readonly #listener: AsyncDisposable;
   readonly #life: AbortController;
@@ -44,8 +52,12 @@ export class Controller implements AsyncDisposable {
     jobs: Jobs;
     sources: SourceStore;
     offers: SnapshotOffers;
-    buckets: BucketOffers;
+    bucketOffers: BucketOffers;
+    storages: Storages;
     script: string;
+    viaDirectory: string;
+    buckets: LocalBuckets;
+    grants: BucketGrants;
     listener: AsyncDisposable;
     life: AbortController;
   }) {
@@ -55,7 +67,11 @@ export class Controller implements AsyncDisposable {
     this.sources = parts.sources;
     this.offers = parts.offers;
     this.buckets = parts.buckets;
+    this.bucketOffers = parts.bucketOffers;
+    this.storages = parts.storages;
     this.script = parts.script;
+    this.viaDirectory = parts.viaDirectory;
+    this.grants = parts.grants;
     this.#listener = parts.listener;
     this.#life = parts.life;
   }
@@ -73,15 +89,22 @@ export class Controller implements AsyncDisposable {
       log,
     });
     const offers = new SnapshotOffers();
-    const buckets = new BucketOffers();
+    const bucketOffers = new BucketOffers();
+    const buckets = await LocalBuckets.open({ directory: join(base, 'buckets'), log });
+    const grants = new BucketGrants(buckets);
     const sources = new SourceStore({ script, directory: join(directory, 'index'), threads: sourceThreads });
+    const storages = new Storages({ directory: join(directory, 'storages'), script, local: buckets });
     const life = new AbortController();
     const listener = await listenForAgents(
       {
         directory,
         build,
         secretOf: (keyId) => registry.secretOf(keyId),
-        handlersFor: (keyId) => ({ ...offers.handlersFor(keyId), ...buckets.handlersFor(keyId) }),
+        handlersFor: (keyId) => ({
+          ...offers.handlersFor(keyId),
+          ...bucketOffers.handlersFor(keyId),
+          ...grants.handlersFor(keyId),
+        }),
         onLink: (link) => registry.onLink(link),
         log,
       },
@@ -105,7 +128,21 @@ export class Controller implements AsyncDisposable {
       },
     });
     for (const cluster of registry.clusters) await jobs.load(cluster);
-    return new Controller({ home, registry, jobs, sources, offers, buckets, script, listener, life });
+    return new Controller({
+      home,
+      registry,
+      jobs,
+      sources,
+      offers,
+      bucketOffers,
+      storages,
+      script,
+      viaDirectory: join(directory, 'via'),
+      buckets,
+      grants,
+      listener,
+      life,
+    });
   }
 
   /** Nodes and their jobs go on; links and sources are let go. */
@@ -115,5 +152,6 @@ export class Controller implements AsyncDisposable {
     await this.registry.dispose();
     await this.#listener[Symbol.asyncDispose]();
     await this.sources[Symbol.asyncDispose]();
+    await this.buckets[Symbol.asyncDispose]();
   }
 }

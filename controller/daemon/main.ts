@@ -6,7 +6,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { serveSourceWorker } from '../../protocol/pull/source/worker.ts';
+import { serveBucketWorker } from '../buckets/bucket-worker.ts';
 import { serveSdkThread } from '../buckets/sdk-thread.ts';
+import { serveViaWorker } from '../via/via-worker.ts';
 import { Controller } from './controller.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
 import { log } from './log.ts';
@@ -81,6 +83,8 @@ async function answers(path: string): Promise<boolean> {
 if (!isMainThread) {
   if (workerData?.role === 'source') serveSourceWorker();
   else if (workerData?.role === 'sdk') void serveSdkThread();
+  else if (workerData?.role === 'via') serveViaWorker();
+  else if (workerData?.role === 'bucket') serveBucketWorker();
 } else {
   try {
     await main();

@@ -28,6 +28,7 @@ const command = v.variant('command', [
     ...flags,
     noSetup: v.boolean(),
     takeOver: v.boolean(),
+    via: optional,
   }),
   v.object({ command: v.literal('exec'), cluster: text, task, fileMounts: v.boolean(), ...flags }),
   v.object({ command: v.literal('push'), cluster: text, task, fileMounts: v.boolean(), dryrun: v.boolean() }),
@@ -54,8 +55,11 @@ const command = v.variant('command', [
   v.object({ command: v.literal('conflicts-ls'), cluster: text }),
   v.object({ command: v.literal('conflicts-restore'), cluster: text, ids: texts }),
   v.object({ command: v.literal('conflicts-prune'), cluster: text, ids: texts, all: v.boolean() }),
+  v.object({ command: v.literal('storage-ls') }),
+  v.object({ command: v.literal('storage-delete'), names: texts, all: v.boolean() }),
   v.object({ command: v.literal('ls-files'), directory: optional, explain: optional }),
   v.object({ command: v.literal('check'), cluster: optional }),
+  v.object({ command: v.literal('storage-gc'), uri: text, days: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
   v.object({ command: v.literal('stop') }),
 ]);
 
@@ -86,7 +90,13 @@ type Strict = Extract<ApiInput, { type: 'request' }>['command'];
 function withUndefined(loose: Loose): Strict {
   switch (loose.command) {
     case 'launch':
-      return { ...loose, infra: loose.infra, numNodes: loose.numNodes, task: taskOptions(loose.task) };
+      return {
+        ...loose,
+        infra: loose.infra,
+        numNodes: loose.numNodes,
+        task: taskOptions(loose.task),
+        via: loose.via,
+      };
     case 'exec':
     case 'push':
       return { ...loose, task: taskOptions(loose.task) };
@@ -105,6 +115,9 @@ function withUndefined(loose: Loose): Strict {
     case 'conflicts-ls':
     case 'conflicts-restore':
     case 'conflicts-prune':
+    case 'storage-gc':
+    case 'storage-ls':
+    case 'storage-delete':
     case 'stop':
       return loose;
   }

@@ -14,6 +14,8 @@ interface Named {
 interface NodeResult {
   readonly problems: readonly Problem[];
   readonly conflicts: readonly { readonly path: string }[];
+  /** Paths of the source where another root lies. */
+  readonly leftOut?: readonly string[] | undefined;
 }
 
 interface ReportOptions {
@@ -40,6 +42,14 @@ export function reportNode(node: Named, root: Named, result: NodeResult | undefi
     });
   }
   refusePartial(node, root, result, options);
+  for (const path of result?.leftOut ?? []) {
+    options.emit({
+      type: 'note',
+      level: 'warning',
+      text: `${node.name}: ${root.name}: ${displayPath(path)} is left out: another file mount lies there`,
+      hint: 'ignore it (.gitignore); or, if that mount is not wanted any more, remove its directory on the node',
+    });
+  }
   const count = result?.conflicts.length ?? 0;
   if (count === 0) return;
   const [first] = result?.conflicts ?? [];

@@ -8,6 +8,8 @@ interface Offer {
   readonly serve: ServeOptions;
 }
 
+type PullHandlers = Pick<Handlers<ControllerMethods>, 'pull.manifest' | 'pull.chunks' | 'pull.classify'>;
+
 /**
  * The snapshots that nodes may pull now, and from whom: what a node asks for by id is served only if it was offered to
  * that node, so that no node reads another one's sources.
@@ -23,7 +25,7 @@ export class SnapshotOffers {
   }
 
   /** What the controller serves to the node with this key. */
-  handlersFor(keyId: string): Pick<Handlers<ControllerMethods>, 'pull.manifest' | 'pull.chunks' | 'pull.classify'> {
+  handlersFor(keyId: string): PullHandlers {
     const find = (id: string): Offer => {
       const offer = this.#offers.get(`${keyId} ${id}`);
       if (offer === undefined)

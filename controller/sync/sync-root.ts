@@ -5,6 +5,9 @@ import type { Source } from '../../protocol/pull/source/source.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { ApiEvent } from '../api/event.ts';
+import type { BucketGrants } from '../buckets/local/bucket-grants.ts';
+import type { PrepareOptions } from '../buckets/storage/prepare-storage.ts';
+import type { Via } from '../via/via.ts';
 import type { BucketOffers } from './bucket-offers.ts';
 import type { HeldRoots } from './held-roots.ts';
 import type { SnapshotOffers } from './snapshot-offers.ts';
@@ -16,6 +19,8 @@ interface Root {
   readonly dest: string;
   /** How many other roots it lies in: it is synced after those. */
   readonly level: number;
+  /** Destinations of the task's other roots. */
+  readonly others: readonly string[];
 }
 
 /** A directory or file of this machine. */
@@ -36,6 +41,10 @@ export interface BucketRoot extends Root {
   /** Without a slash at its end. */
   readonly prefix: string;
   readonly mayBeEmpty: boolean;
+  /** Name of a bucket under this controller, which serves it to the nodes; undefined for a cloud's. */
+  readonly local: string | undefined;
+  /** Makes and fills the bucket first, if it is a storage. */
+  readonly prepare: ((options: PrepareOptions, signal: AbortSignal) => Promise<void>) | undefined;
   /** What opens it, asked for anew each time. */
   access(signal: AbortSignal): Promise<StoreAccess>;
 }
@@ -52,12 +61,17 @@ export interface SyncNode {
 }
 
 export interface SyncOptions {
+  /** Name of the nodes' cluster. */
+  readonly cluster: string;
   readonly verify: boolean;
   readonly allowDelete: boolean;
   readonly allowPartial: boolean;
   readonly offers: SnapshotOffers;
   readonly buckets: BucketOffers;
+  readonly grants: BucketGrants;
   readonly held: HeldRoots;
+  /** Where chunks are published to, instead of being sent to each node. */
+  readonly via: Via | undefined;
   /** Snapshots that this command has begun to take (`lookAhead`). */
   readonly ahead?: ReadonlyMap<SourceRoot, Promise<Snapshot>>;
   emit(event: ApiEvent): void;

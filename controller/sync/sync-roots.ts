@@ -3,21 +3,26 @@
  * meanwhile is scanned again; a lost link is waited for and the pull resumed.
  */
 import { hostname } from 'node:os';
-import { throwIfAborted } from '../../protocol/base/abort.ts';
-import { type Problem, TowError } from '../../protocol/base/errors.ts';
+import { raceSignal, throwIfAborted } from '../../protocol/base/abort.ts';
+import { TowError } from '../../protocol/base/errors.ts';
 import { displayPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
+import type { Digest } from '../../protocol/chunk/digest.ts';
 import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { PullResult } from '../../protocol/wire/pull.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { SyncSummary } from '../api/event.ts';
 import { copyToNodes } from './copy-to-nodes.ts';
+import { partialSource } from './partial-source.ts';
+import { publishRoot, reportVia } from './publish-root.ts';
 import { onNode, problemsShown, reportNode } from './report-node.ts';
 import { maxResumes, type SourceRoot, type SyncNode, type SyncOptions, type SyncRoot } from './sync-root.ts';
 
 /** Scans of one root before giving up on a source that never stands still. */
 const maxScans = 5;
+/** Chunk bytes that are sent to each node although they are published. */
+const viaPushBytes = 32 << 10;
 
 /**
  * Syncs all roots to all nodes, in parallel but for those that lie in another one. Rejects with `partial-source` when something cannot be read (unless
@@ -30,19 +35,43 @@ export async function syncRoots(
   signal: AbortSignal,
 ): Promise<SyncSummary> {
   const started = performance.now();
+  let fetchedBytes = 0;
   const totals = { files: 0, logicalBytes: 0, sentBytes: 0, conflicts: 0, problems: 0 };
-  for (const level of [...new Set(roots.map((root) => root.level))].sort((a, b) => a - b)) {
+  // A bucket may be filled by one root and copied by another.
+  let areFilled = (): void => undefined;
+  const filled = new Promise<void>((resolve) => {
+    areFilled = resolve;
+  });
+  const levels = [...new Set(roots.map((root) => root.level))].sort((a, b) => a - b);
+  for (const level of levels) {
     const group = new TaskGroup(signal);
+    if (level === levels[0])
+      group.run(async (inner) => {
+        await fillBuckets(roots, options, inner);
+        areFilled();
+      });
     for (const root of roots) if (root.level === level) group.run((inner) => syncOne(root, inner));
     await group.wait();
   }
-  return { roots: roots.length, nodes: nodes.length, ...totals, seconds: (performance.now() - started) / 1000 };
+  await options.via?.mend();
+  return {
+    roots: roots.length,
+    nodes: nodes.length,
+    ...totals,
+    ...(roots.some(({ type }) => type === 'bucket') || options.via !== undefined
+      ? { fetchedBytes: fetchedBytes + (options.via?.fetchedBytes ?? 0) }
+      : {}),
+    ...(options.via === undefined ? {} : { publishedBytes: options.via.publishedBytes }),
+    seconds: (performance.now() - started) / 1000,
+  };
 
   async function syncOne(root: SyncRoot, inner: AbortSignal): Promise<void> {
     if (root.type === 'bucket') {
+      await raceSignal(filled, inner);
       const copied = await copyToNodes(nodes, root, options, inner);
       totals.files += copied.files;
       totals.logicalBytes += copied.bytes;
+      fetchedBytes += copied.fetchedBytes;
       totals.conflicts += copied.conflicts;
       totals.problems += copied.problems;
       return;
@@ -59,6 +88,15 @@ export async function syncRoots(
   }
 }
 
+/** Sees to it that the buckets are there and have what is uploaded to them. */
+async function fillBuckets(roots: readonly SyncRoot[], options: SyncOptions, signal: AbortSignal): Promise<void> {
+  const group = new TaskGroup(signal);
+  for (const root of roots)
+    if (root.type === 'bucket')
+      group.run(async (inner) => await root.prepare?.({ ...options, root: root.name }, inner));
+  await group.wait();
+}
+
 async function syncRoot(
   nodes: readonly SyncNode[],
   root: SourceRoot,
@@ -69,21 +107,13 @@ async function syncRoot(
   for (let scan = 1; ; scan += 1) {
     const ahead = scan === 1 ? options.ahead?.get(root) : undefined;
     const snapshot = await (ahead ?? takeSnapshot(root, options, signal));
-    const group = new TaskGroup(signal);
-    let moved: unknown;
-    for (const node of nodes) {
-      group.run(async (inner) => {
-        try {
-          results.set(node.name, await pullOnNode(node, root, snapshot, options, inner));
-        } catch (error) {
-          if (!(error instanceof TowError) || error.code !== 'source-changed') throw error;
-          moved = error;
-        }
-      });
-    }
-    await group.wait();
+    const moved = await pullOnNodes(nodes, root, snapshot, options, results, signal);
     if (moved === undefined) {
-      for (const node of nodes) reportNode(node, root, results.get(node.name), options);
+      for (const node of nodes) {
+        const result = results.get(node.name);
+        reportNode(node, root, result, options);
+        reportVia(node, root, snapshot, result, options);
+      }
       return { snapshot, results: [...results.values()] };
     }
     if (scan === maxScans) {
@@ -97,6 +127,38 @@ async function syncRoot(
       );
     }
   }
+}
+
+/** Fills `results`. Resolves with an error when the source has changed meanwhile. */
+async function pullOnNodes(
+  nodes: readonly SyncNode[],
+  root: SourceRoot,
+  snapshot: Snapshot,
+  options: SyncOptions,
+  results: Map<string, PullResult>,
+  signal: AbortSignal,
+): Promise<TowError | undefined> {
+  let moved: TowError | undefined;
+  const unlessMoved = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof TowError) || error.code !== 'source-changed') throw error;
+      moved = error;
+    }
+  };
+  let catalogue: Digest | undefined;
+  await unlessMoved(async () => void (catalogue = await publishRoot(root, snapshot, options, signal)));
+  if (moved !== undefined) return moved;
+  const group = new TaskGroup(signal);
+  for (const node of nodes)
+    group.run(async (inner) =>
+      unlessMoved(
+        async () => void results.set(node.name, await pullOnNode(node, root, snapshot, catalogue, options, inner)),
+      ),
+    );
+  await group.wait();
+  return moved;
 }
 
 /**
@@ -152,7 +214,7 @@ export async function takeSnapshot(
     });
   }
   if (snapshot.problems.length === 0) return snapshot;
-  if (!options.allowPartial) throw partialSource(root, snapshot.problems);
+  if (!options.allowPartial) throw partialSource(root.from, snapshot.problems);
   for (const problem of snapshot.problems.slice(0, problemsShown)) {
     options.emit({
       type: 'note',
@@ -163,32 +225,19 @@ export async function takeSnapshot(
   return snapshot;
 }
 
-function partialSource(root: SourceRoot, problems: readonly Problem[]): TowError {
-  const [first] = problems;
-  const unstable = problems.every(({ code }) => code === 'source-unstable');
-  const named = problems.slice(0, problemsShown).map(({ path, message }) => `${displayPath(path)}: ${message}`);
-  const more = problems.length > problemsShown ? [`and ${problems.length - problemsShown} more`] : [];
-  let cause: Error | undefined;
-  for (const line of [...named, ...more].toReversed()) cause = new Error(line, cause === undefined ? {} : { cause });
-  return new TowError(
-    unstable ? 'source-unstable' : 'partial-source',
-    `${displayPath(root.from)}: ${problems.length} of its paths cannot be read${first === undefined ? '' : `, the first is ${displayPath(first.path)}`}`,
-    {
-      cause,
-      hint: 'make them readable, ignore them (.gitignore), or sync without them: --allow-partial',
-    },
-  );
-}
-
 async function pullOnNode(
   node: SyncNode,
   root: SourceRoot,
   snapshot: Snapshot,
+  catalogue: Digest | undefined,
   options: SyncOptions,
   signal: AbortSignal,
 ): Promise<PullResult> {
-  const serve = node.serve();
+  const { via } = options;
+  // What is published goes along only where that spares a node the asking.
+  const serve = via === undefined ? node.serve() : { ...node.serve(), pushBytes: viaPushBytes };
   const withdraw = options.offers.offer(node.keyId, snapshot, serve);
+  const offered = via === undefined ? undefined : options.buckets.offer(node.keyId, () => via.nodeAccess());
   try {
     const held = options.held.get(node.keyId, root.dest);
     const delta =
@@ -204,6 +253,7 @@ async function pullOnNode(
           'pull.run',
           {
             dest: wireBytes(root.dest),
+            others: root.others.map((dest) => wireBytes(dest)),
             source: root.guardSource ? `${hostname()}:${displayPath(root.from)}` : '',
             snapshot: snapshot.id,
             digest: wireBytes(snapshot.digest),
@@ -211,6 +261,9 @@ async function pullOnNode(
             allowPartial: options.allowPartial,
             verify: options.verify,
             ...(held === undefined || delta === undefined ? {} : { base: wireBytes(held.digest) }),
+            ...(via === undefined || offered === undefined || catalogue === undefined
+              ? {}
+              : { via: { offer: offered.id, prefix: via.prefix, catalogue: wireBytes(catalogue) } }),
           },
           {
             onEvent: (event) => options.emit({ type: 'progress', node: node.name, root: root.name, ...event }),
@@ -227,6 +280,7 @@ async function pullOnNode(
       }
     }
   } finally {
+    offered?.withdraw();
     withdraw();
   }
 }

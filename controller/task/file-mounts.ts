@@ -1,3 +1,4 @@
+import { isSharedDirectory } from '../../protocol/base/system-directory.ts';
 import { isNull, quoted } from '../yaml/yaml-file.ts';
 import type { YamlEntry, YamlMap } from '../yaml/yaml-node.ts';
 import { isUri, parseBucketUri } from './bucket-uri.ts';
@@ -19,7 +20,15 @@ export async function parseFileMounts(map: YamlMap, context: MountContext): Prom
       throw file.fail(entry.keyAt, `${dest} is mounted twice, first at ${file.place(earlier)}`, 'keep one of the two');
     }
     seen.set(dest, entry.keyAt);
-    mounts.push({ dest, ...(await parseMount(entry, dest, context)) });
+    const mount = await parseMount(entry, dest, context);
+    if (mount.type === 'local' && isSharedDirectory(dest)) {
+      throw file.fail(
+        entry.keyAt,
+        `the destination ${quoted(entry.key)} is there on every machine for many to use`,
+        `name a directory in it: ${dest}/NAME`,
+      );
+    }
+    mounts.push({ dest, ...mount });
   }
   return withLevels(mounts);
 }

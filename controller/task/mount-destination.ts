@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { bytesOf, isSafeName } from '../../protocol/base/root-path.ts';
+import { systemDirectoryOf } from '../../protocol/base/system-directory.ts';
 import { quoted, type YamlFile } from '../yaml/yaml-file.ts';
 import { isUri } from './bucket-uri.ts';
 import type { FileMount } from './task.ts';
@@ -29,6 +30,12 @@ export function parseDestination(dest: string, at: number, file: YamlFile, hasWo
   if (!names.every((name) => isSafeName(bytesOf(name)) && !/[\0-\x1f\x7f]/.test(name))) {
     throw fail('has a name no file can have here', 'use names of at most 255 bytes, without control characters');
   }
+  const system = systemDirectoryOf(path);
+  if (system !== undefined)
+    throw fail(
+      path === system ? "is the system's" : `lies in ${system}, which is the system's`,
+      'choose a directory of your own, such as /mnt/data or ~/data',
+    );
   if (path === workdirDestination && (hasWorkdir || inWorkdir)) {
     throw fail(
       'is where the workdir goes',

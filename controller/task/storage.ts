@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isNull, quoted, valueOf } from '../yaml/yaml-file.ts';
 import type { YamlMap, YamlNode, YamlScalar } from '../yaml/yaml-node.ts';
@@ -122,7 +122,10 @@ async function localSource(node: YamlScalar, context: MountContext): Promise<str
       `write ${node.text.replace(/\/+$/, '')}`,
     );
   }
-  return await existingPath(node, context);
+  const path = await existingPath(node, context);
+  if ((await lstat(path)).isSymbolicLink())
+    context.warn(node.at, `the source ${quoted(node.text)} is a symlink: what it points to is uploaded`);
+  return path;
 }
 
 /** `store: s3`, or `store: {s3: URL}` for another service that speaks S3. */

@@ -82,9 +82,14 @@ export function refuseUnbuilt(task: Task): void {
       hint: 'clone it here and name the directory',
     });
   }
-  const storage = task.fileMounts.find(({ type }) => type === 'storage');
-  if (storage === undefined) return;
-  throw new TowError('not-supported', `${storage.dest}: storages are not built yet`, {
-    hint: 'mount a local path or a bucket (s3://…), or take this mount out of the task',
+  if (task.sync.fetch === 'head' && task.fileMounts.some(({ type }) => type !== 'local')) {
+    throw new TowError('not-supported', 'sync: {fetch: head}: workers cannot fetch from the head yet', {
+      hint: 'leave it out: every node asks the bucket itself',
+    });
+  }
+  const storage = task.fileMounts.find((mount) => mount.type === 'storage' && mount.mode !== 'COPY');
+  if (storage?.type !== 'storage') return;
+  throw new TowError('not-supported', `${storage.dest}: mode ${storage.mode} of a storage is not built yet`, {
+    hint: 'use mode: COPY until then',
   });
 }

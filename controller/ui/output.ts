@@ -126,7 +126,10 @@ class PeopleOutput implements Output {
     const now = Date.now();
     const turned = this.#progress.update(event, now);
     if (this.#mode === 'json') process.stderr.write(`${JSON.stringify({ v: 1, ...event })}\n`);
-    if (this.#mode === 'plain' && ((turned && event.phase === 'fetch') || now - this.#drawnAt > plainEveryMs)) {
+    if (
+      this.#mode === 'plain' &&
+      ((turned && (event.phase === 'fetch' || event.phase === 'upload')) || now - this.#drawnAt > plainEveryMs)
+    ) {
       this.#drawnAt = now;
       process.stderr.write(`${this.#progress.renderOne(event, now)}\n`);
     }

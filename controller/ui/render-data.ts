@@ -31,6 +31,15 @@ export function renderRow(data: ApiData): readonly string[] {
         bytesText(data.bytes),
         new Date(data.keptAt).toISOString().slice(0, 19).replace('T', ' '),
       ];
+    case 'storage':
+      return [
+        data.name,
+        plainText(data.place),
+        data.objects === undefined ? '-' : `${countText(data.objects)} (${bytesText(data.bytes ?? 0)})`,
+        new Date(data.createdAt).toISOString().slice(0, 19).replace('T', ' '),
+        data.state,
+        data.usedBy.length === 0 ? '-' : data.usedBy.join(', '),
+      ];
     case 'path':
       return [plainText(data.path)];
     case 'explain':
@@ -55,6 +64,7 @@ export function renderRow(data: ApiData): readonly string[] {
 const heads: Partial<Record<ApiData['kind'], readonly string[]>> = {
   cluster: ['CLUSTER', 'INFRA', 'NODES', 'LAST JOB', 'WORKDIR'],
   host: ['POOL', 'HOST', 'CLUSTER'],
+  storage: ['STORAGE', 'PLACE', 'UPLOADED', 'MADE', 'STATE', 'USED BY'],
   conflict: ['ID', 'NODE', 'PATH', 'WHY', 'SIZE', 'KEPT'],
 };
 

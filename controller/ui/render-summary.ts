@@ -5,8 +5,14 @@ import { bytesText, countText, durationText, plainText } from './format.ts';
 export function renderSync(sync: SyncSummary): string {
   const to = `${sync.nodes} ${sync.nodes === 1 ? 'node' : 'nodes'}`;
   const from = sync.workdir === undefined ? '' : ` of ${plainText(sync.workdir)}`;
-  const percent = sync.logicalBytes > 0 ? ` (${Math.round((sync.sentBytes / sync.logicalBytes) * 100)}%)` : '';
+  const { fetchedBytes, publishedBytes } = sync;
+  const percent =
+    sync.logicalBytes > 0 && fetchedBytes === undefined
+      ? ` (${Math.round((sync.sentBytes / sync.logicalBytes) * 100)}%)`
+      : '';
   const notes = [
+    publishedBytes === undefined ? '' : `published ${bytesText(publishedBytes)}`,
+    fetchedBytes === undefined ? '' : `fetched ${bytesText(fetchedBytes)} from buckets`,
     sync.conflicts > 0 ? `${sync.conflicts} ${sync.conflicts === 1 ? 'conflict' : 'conflicts'}` : '',
     sync.problems > 0 ? `${sync.problems} ${sync.problems === 1 ? 'problem' : 'problems'}` : '',
   ].filter((text) => text !== '');

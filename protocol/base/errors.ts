@@ -44,6 +44,8 @@ export const errorCodes = [
   'setup-failed',
   'job-failed',
   'conflict-missing',
+  'unknown-storage',
+  'storage-mismatch',
   'bucket-missing',
   'bucket-taken',
   'object-missing',

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { type TransferListItem, Worker } from 'node:worker_threads';
 import { throwIfAborted } from './abort.ts';
 import { TowError } from './errors.ts';
 import { fromWorkerError, type WorkerReply, type WorkerRequest } from './worker-message.ts';
@@ -9,13 +9,13 @@ export type WorkerTasks = Readonly<
 >;
 
 export interface RunOptions<E> {
-  readonly transfer?: readonly ArrayBuffer[];
+  readonly transfer?: readonly TransferListItem[];
   readonly onEvent?: (event: E) => void;
 }
 
 interface Waiting {
   readonly request: WorkerRequest;
-  readonly transfer: readonly ArrayBuffer[];
+  readonly transfer: readonly TransferListItem[];
   readonly onEvent: (event: unknown) => void;
   resolve(output: unknown): void;
   reject(error: unknown): void;

@@ -11,7 +11,7 @@ import { brotliDecompressSync } from 'node:zlib';
 import { TowError } from '../base/errors.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
-const packCodecs = ['raw', 'brotli'] as const;
+export const packCodecs = ['raw', 'brotli'] as const;
 export type PackCodec = (typeof packCodecs)[number];
 
 /** Consecutive ordinals. */

@@ -215,7 +215,7 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     if (waiting > limits.payloadsUnderWayBytes)
       throw new TowError('limit-exceeded', `calls of the peer wait for ${waiting} bytes that go with them`);
     this.#lastIncoming = id;
-    const call = new IncomingCall(window, payload, (parts, bytes) => this.#sendData(id, parts, bytes));
+    const call = new IncomingCall(window, payload, (parts, bytes) => this.#sendBulk('data', id, parts, bytes));
     this.#incoming.set(id, call);
     void this.#run(id, name, params, call);
   }
@@ -257,18 +257,17 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     return await handler(parseMessage(method.params, params, `the parameters of ${name}`), context);
   }
 
-  /** It is sent at once: a call without it can do nothing, and it is bounded. */
   #sendPayload(id: number, payload: Uint8Array): void {
-    this.#send(dataFrameHeader('payload', id, [payload]), payload).catch((error: unknown) =>
+    this.#sendBulk('payload', id, [payload], payload.length).catch((error: unknown) =>
       this.#end(toTowError(error, 'sending')),
     );
   }
 
-  /** False once the link is gone. */
-  async #sendData(id: number, parts: readonly Uint8Array[], bytes: number): Promise<boolean> {
+  /** In its turn, so that control messages do not wait behind it. False once the link is gone. */
+  async #sendBulk(type: 'data' | 'payload', id: number, parts: readonly Uint8Array[], bytes: number): Promise<boolean> {
     if (!(await this.#gate.enter(bytes))) return false;
     try {
-      await this.#send(dataFrameHeader('data', id, parts), ...parts);
+      await this.#send(dataFrameHeader(type, id, parts), ...parts);
       return true;
     } finally {
       this.#gate.leave(bytes);

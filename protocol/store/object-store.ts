@@ -4,7 +4,8 @@
  *
  * Every call is cancelled by its signal, and rejects with a TowError: `bucket-missing`, `object-missing`,
  * `store-forbidden`, `credentials-missing`, `credentials-expired`, `object-changed` (a condition did not hold),
- * `store-throttled` and `store-unreachable` (both retryable), `store-failed`. None retries by itself: see retry.ts.
+ * `store-throttled` and `store-unreachable` (both retryable), `no-space` (the disk of a bucket under the controller),
+ * `store-failed`. None retries by itself: see retry.ts.
  */
 import type { StoreTraits } from './store-traits.ts';
 
@@ -19,6 +20,9 @@ export interface ObjectStat {
   /** Milliseconds since 1970. */
   readonly modifiedMs: number;
 }
+
+/** What was written. When the service says it was is seen by asking. */
+export type Written = Pick<ObjectStat, 'key' | 'size' | 'version'>;
 
 /** What is told of an object that is asked for by its key. */
 export interface ObjectHead extends ObjectStat {
@@ -88,7 +92,7 @@ export interface Upload {
     ifVersion: string,
     signal: AbortSignal,
   ): Promise<void>;
-  complete(signal: AbortSignal): Promise<ObjectStat>;
+  complete(signal: AbortSignal): Promise<Written>;
   /** Lets go of the parts sent so far. Does not reject: what cannot be aborted now is left to the service's own rules. */
   abort(): Promise<void>;
 }
@@ -102,11 +106,11 @@ export interface ObjectStore {
   /** Rejects with `store-failed` when it is not empty. A missing one is no error. */
   deleteBucket(signal: AbortSignal): Promise<void>;
   list(options: ListOptions, signal: AbortSignal): Promise<ListPage>;
-  /** Undefined when there is no such object. */
+  /** Undefined when there is no such object; no such bucket either, where the service does not tell one from the other. */
   head(key: string, signal: AbortSignal): Promise<ObjectHead | undefined>;
   get(key: string, options: GetOptions, signal: AbortSignal): Promise<ObjectBody>;
   /** At most `traits.putBytes`. */
-  put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat>;
+  put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<Written>;
   startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload>;
   /** On the service's side. With `replace` its type and metadata are those, else they come along. `from` may be `to`. */
   copy(
@@ -114,7 +118,7 @@ export interface ObjectStore {
     to: string,
     options: { readonly ifVersion?: string; readonly replace?: Pick<WriteOptions, 'contentType' | 'metadata'> },
     signal: AbortSignal,
-  ): Promise<ObjectStat>;
+  ): Promise<Written>;
   /** A missing object is no error. */
   delete(key: string, signal: AbortSignal): Promise<void>;
   /** Up to 1000. Resolves with what could not be deleted. */

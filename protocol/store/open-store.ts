@@ -1,5 +1,6 @@
 import { TowError } from '../base/errors.ts';
 import type { StoreAccess } from '../wire/store-access.ts';
+import { openGcsStore } from './gcs/gcs-store.ts';
 import type { ObjectStore } from './object-store.ts';
 import { openS3Store } from './s3/open-s3-store.ts';
 
@@ -23,7 +24,14 @@ export async function openStore(access: StoreAccess, options: OpenStoreOptions):
         },
       });
     case 'gcs':
+      return await openGcsStore(access, {
+        refresh: async () => {
+          const newer = await options.refresh();
+          if (newer.service !== 'gcs') throw new TowError('bad-message', 'access to another service than before');
+          return newer;
+        },
+      });
     case 'local':
-      throw new TowError('not-supported', `no ${access.service} buckets here`);
+      throw new TowError('internal', 'a bucket under the controller is no cloud bucket');
   }
 }

@@ -11,10 +11,10 @@ import type {
   ListOptions,
   ObjectBody,
   ObjectHead,
-  ObjectStat,
   ObjectStore,
   Upload,
   WriteOptions,
+  Written,
 } from './object-store.ts';
 
 export interface RetryOptions {
@@ -133,9 +133,9 @@ async function ifDoneBefore(
   key: string,
   written: { readonly size: number; readonly bytes: Uint8Array | undefined },
   { condition }: WriteOptions,
-  write: () => Promise<ObjectStat>,
+  write: () => Promise<Written>,
   signal: AbortSignal,
-): Promise<ObjectStat> {
+): Promise<Written> {
   try {
     return await write();
   } catch (error) {

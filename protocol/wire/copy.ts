@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { limits } from './limits.ts';
 import { method } from './method.ts';
 import { conflictSchema, pullEventSchema } from './pull.ts';
-import { countSchema, idSchema, latin1, problemSchema } from './schema.ts';
+import { countSchema, idSchema, latin1, problemSchema, rootPathSchema, storePrefixSchema } from './schema.ts';
 import { storeAccessSchema } from './store-access.ts';
 
 export const copyResultSchema = v.object({
@@ -13,6 +13,8 @@ export const copyResultSchema = v.object({
   placed: countSchema,
   removed: countSchema,
   conflicts: v.array(conflictSchema),
+  /** Paths of the bucket where another root lies. */
+  leftOut: v.array(rootPathSchema),
   problems: v.array(problemSchema),
   problemCount: countSchema,
 });
@@ -28,8 +30,9 @@ export const copyRun = method(
     access: storeAccessSchema,
     /** For `bucket.access`, when that ends. */
     offer: idSchema,
-    /** Without a slash at its end; '' is the whole bucket. */
-    prefix: v.pipe(v.string(), v.maxLength(1024)),
+    prefix: storePrefixSchema,
+    /** Destinations of the task's other roots. */
+    others: v.pipe(v.array(latin1(limits.pathBytes)), v.maxLength(limits.rootsNamed)),
     mayBeEmpty: v.boolean(),
     allowDelete: v.boolean(),
     verify: v.boolean(),

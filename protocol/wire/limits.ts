@@ -30,6 +30,13 @@ export const limits = {
   packBytes: 8 << 20,
   /** A job's script. */
   scriptBytes: 512 << 10,
+  /** Roots of one task, named in a call. */
+  rootsNamed: 1000,
+  /** A key of a bucket, in UTF-8, and the names and values of an object's metadata together. */
+  keyBytes: 1024,
+  metadataBytes: 8192,
+  /** Keys of one page of a listing, or of one deletion, together. */
+  pageKeyBytes: 256 << 10,
   /** Problems named in one result; the rest are counted. */
   problemsNamed: 100,
 } as const;

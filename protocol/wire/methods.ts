@@ -3,6 +3,19 @@ import { bucketAccess, copyRun } from './copy.ts';
 import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
 import { pullChunks, pullClassify, pullManifest, pullRun } from './pull.ts';
+import {
+  storeAbort,
+  storeComplete,
+  storeCopy,
+  storeCopyPart,
+  storeDelete,
+  storeGet,
+  storeHead,
+  storeList,
+  storePart,
+  storePut,
+  storeStartUpload,
+} from './store.ts';
 
 /** What an agent serves to its controller. */
 export const agentMethods = {
@@ -27,6 +40,17 @@ export const controllerMethods = {
   'pull.chunks': pullChunks,
   'pull.classify': pullClassify,
   'bucket.access': bucketAccess,
+  'store.list': storeList,
+  'store.head': storeHead,
+  'store.get': storeGet,
+  'store.put': storePut,
+  'store.startUpload': storeStartUpload,
+  'store.part': storePart,
+  'store.copyPart': storeCopyPart,
+  'store.complete': storeComplete,
+  'store.abort': storeAbort,
+  'store.copy': storeCopy,
+  'store.delete': storeDelete,
 } as const;
 
 export type AgentMethods = typeof agentMethods;

@@ -1,7 +1,16 @@
 import * as v from 'valibot';
 import { limits } from './limits.ts';
 import { method } from './method.ts';
-import { countSchema, digestSchema, idSchema, latin1, problemSchema, rootPathSchema, textSchema } from './schema.ts';
+import {
+  countSchema,
+  digestSchema,
+  idSchema,
+  latin1,
+  problemSchema,
+  rootPathSchema,
+  storePrefixSchema,
+  textSchema,
+} from './schema.ts';
 
 /** Where a pull is. The order is the order they are passed through. */
 export const pullPhases = ['scan', 'plan', 'fetch', 'stage', 'switch', 'ledger'] as const;
@@ -25,6 +34,27 @@ export const conflictSchema = v.object({
   reason: v.picklist(conflictReasons),
 });
 
+/** A catalogue (via/catalogue.ts) and the bucket it is in. */
+const viaPlaceSchema = v.object({ offer: idSchema, prefix: storePrefixSchema, catalogue: digestSchema });
+export type ViaPlace = v.InferOutput<typeof viaPlaceSchema>;
+
+/** Damaged packs named in one result. */
+export const maxDamagedNamed = 100;
+
+/** What a node got from the object store that the chunks were published to. */
+const viaResultSchema = v.object({
+  /** As they came from there. */
+  bytes: countSchema,
+  /** Chunk bytes that it should have had and that came from the controller instead. */
+  missedBytes: countSchema,
+  /** Packs that lacked, or had other bytes than the catalogue says; some of them. */
+  damaged: v.pipe(v.array(digestSchema), v.maxLength(maxDamagedNamed)),
+  /** The catalogue itself lacked or was damaged. */
+  noCatalogue: v.boolean(),
+  /** Why the rest was not asked for there. */
+  note: v.optional(textSchema),
+});
+
 export const pullResultSchema = v.object({
   /** What the root now is. */
   digest: digestSchema,
@@ -39,8 +69,12 @@ export const pullResultSchema = v.object({
   placed: countSchema,
   removed: countSchema,
   conflicts: v.array(conflictSchema),
+  /** Paths of the source that were not placed, because another root of the node lies there. */
+  leftOut: v.optional(v.array(rootPathSchema), []),
   problems: v.array(problemSchema),
   problemCount: countSchema,
+  /** Of a pull with `via` that lacked chunks. */
+  via: v.optional(viaResultSchema),
 });
 export type PullResult = v.InferOutput<typeof pullResultSchema>;
 
@@ -53,6 +87,8 @@ export const pullRun = method(
   v.object({
     /** Destination as the task writes it: absolute, `~`, or `~/…`; bytes. */
     dest: latin1(limits.pathBytes),
+    /** Destinations of the task's other roots: what lies in one of them is left out here. */
+    others: v.optional(v.pipe(v.array(latin1(limits.pathBytes)), v.maxLength(limits.rootsNamed)), []),
     /** Which source this is (host and absolute path): a root fed by another one is refused without `allowDelete`. */
     source: textSchema,
     snapshot: idSchema,
@@ -66,6 +102,11 @@ export const pullRun = method(
      * `digest`. Of no use, and no harm, when the root is anything else.
      */
     base: v.optional(digestSchema),
+    /**
+     * Where the chunks have been published: what the node lacks it asks for there, with `bucket.access` of this offer, and
+     * only what it does not find there by `pull.chunks`.
+     */
+    via: v.optional(viaPlaceSchema),
   }),
   pullEventSchema,
   pullResultSchema,

@@ -31,6 +31,9 @@ export const textSchema = v.pipe(v.string(), v.maxLength(16_384));
 /** A name that becomes part of a file name or a key: no separators, no dots in front. */
 export const idSchema = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/));
 
+/** Of keys in a bucket, without a slash at its end; '' is the whole bucket. */
+export const storePrefixSchema = v.pipe(v.string(), v.maxLength(1024));
+
 export const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 export const errorBodySchema = v.object({

@@ -70,11 +70,11 @@ afterAll(async () => {
 async function launch(...args: readonly string[]): Promise<Ran> {
   proxy.seen.splice(0);
   const { done } = home.start(project, 'launch', '-c', 'dev', '--infra', 'local', 'task.yaml', ...args);
-  let over = false;
+  const state = { over: false };
   const ended = done.finally(() => {
-    over = true;
+    state.over = true;
   });
-  while (!over) {
+  while (!state.over) {
     for (const pid of readdirSync('/proc'))
       if (textOf(`/proc/${pid}/environ`).includes(home.home)) commandLines.add(textOf(`/proc/${pid}/cmdline`));
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -6,14 +6,14 @@ import { type CopyOptions, type CopyResult, copyRoot } from '../../agent/copy/co
 import { bytesOf } from '../../protocol/base/root-path.ts';
 import type { ObjectStore } from '../../protocol/store/object-store.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
-import { MemoryStore } from './memory-store.ts';
+import { FaultyStore } from './faulty-store.ts';
 
 export class CopyBench implements Disposable {
   readonly home: string;
-  readonly store: MemoryStore;
+  readonly store: FaultyStore;
   readonly events: PullEvent[] = [];
 
-  constructor(store = new MemoryStore(), above = tmpdir()) {
+  constructor(store = new FaultyStore(), above = tmpdir()) {
     this.home = realpathSync(mkdtempSync(join(above, 'copy-')));
     this.store = store;
   }
@@ -38,7 +38,9 @@ export class CopyBench implements Disposable {
       key: 'k',
       stateDir: join(this.home, 'state'),
       conflictsDir: this.conflicts,
-      rules: { home: bytesOf(this.home), tmp: true },
+      rules: { home: bytesOf(this.home), reach: 'machine' },
+      rootDir: join(this.home, 'roots', 'k'),
+      otherRoots: [],
       source: 'memory',
       prefix: '',
       mayBeEmpty: false,

@@ -154,7 +154,10 @@ function send(outgoing: ServerResponse, method: string, answer: Answer, fault: F
       outgoing.writeHead(status, { ...headers, 'content-length': `${more.length}` }).end(more);
       return;
     }
-    default:
+    case 'refuse':
+    case 'replay':
+    case 'delay':
+    case undefined:
       outgoing.writeHead(status, { ...headers, 'content-length': `${body.length}` }).end(body);
   }
 }

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { jobHandlers } from '../../agent/jobs/handlers.ts';
 import { Runners } from '../../agent/jobs/runners.ts';
 import { type AgentPaths, agentPaths, machineKey } from '../../agent/paths.ts';
+import { storeHandlers } from '../../controller/buckets/local/store-handlers.ts';
 import type { JobNode } from '../../controller/jobs/node-scripts.ts';
+import { SnapshotOffers } from '../../controller/sync/snapshot-offers.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import type { Link } from '../../protocol/link/link.ts';
 import { acceptLink, openLink } from '../../protocol/link/open-link.ts';
@@ -80,7 +82,11 @@ export class TestJobNode implements JobNode, AsyncDisposable {
       'conflicts.prune': refuse,
       'copy.run': refuse,
     };
-    const served = { 'pull.manifest': refuse, 'pull.chunks': refuse, 'pull.classify': refuse, 'bucket.access': refuse };
+    const served = {
+      ...new SnapshotOffers().handlersFor('key'),
+      ...storeHandlers(nothingServed),
+      'bucket.access': refuse,
+    };
     const [, link] = await Promise.all([
       openLink(
         sockets.dialler,
@@ -102,6 +108,10 @@ export class TestJobNode implements JobNode, AsyncDisposable {
     });
     return link;
   }
+}
+
+function nothingServed(): never {
+  throw new Error('nothing is served');
 }
 
 /** Processes, by id, whose command line or environment has the text in it. */

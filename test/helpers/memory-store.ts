@@ -1,8 +1,7 @@
-/** A bucket in memory, as `ObjectStore` says one is, whose calls can be made to fail, and that counts them. */
-import { createHash } from 'node:crypto';
-import { throwIfAborted } from '../../protocol/base/abort.ts';
+import { createHash, randomUUID } from 'node:crypto';
 import { TowError } from '../../protocol/base/errors.ts';
 import type {
+  DeleteFailure,
   GetOptions,
   ListOptions,
   ListPage,
@@ -15,206 +14,181 @@ import type {
 } from '../../protocol/store/object-store.ts';
 import type { StoreTraits } from '../../protocol/store/store-traits.ts';
 
-interface Held {
+export interface MemoryObject extends ObjectHead {
   readonly bytes: Buffer;
-  readonly version: string;
-  readonly modifiedMs: number;
-  readonly contentType: string | undefined;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly md5: string | undefined;
 }
 
-export interface SetOptions {
-  readonly contentType?: string;
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** As an object that came in parts: its version is no MD5. */
-  readonly parts?: boolean;
-  readonly modifiedMs?: number;
-}
+const mib = 1 << 20;
 
-/** What was asked, for counting and for faults. */
-export interface Call {
-  readonly method: 'list' | 'head' | 'get' | 'put';
-  /** Or the prefix. */
-  readonly key: string;
-  readonly start: number | undefined;
-}
-
-const traits: StoreTraits = {
-  putBytes: 1 << 30,
-  minPartBytes: 1,
-  maxPartBytes: 1 << 30,
-  maxParts: 10_000,
-  partMultiple: 1,
-  equalParts: false,
-  partCopy: true,
-  conditions: ['absent', 'version'],
-  copyBytes: 1 << 30,
-  versionIsMd5: true,
-};
-
+/** A bucket in memory, in the plainest way. `fail` is asked before each call; `writes` counts what was asked of it. */
 export class MemoryStore implements ObjectStore {
   readonly traits: StoreTraits;
-  readonly calls: Call[] = [];
-  /** Runs before each call is answered; what it throws is the answer. */
-  before: (call: Call) => void = () => undefined;
-  /** Bytes of a body after which it breaks off; undefined: it does not. */
-  breakAt: (call: Call) => number | undefined = () => undefined;
-  /** Answers a listing instead of the bucket. */
-  listing: ((options: ListOptions) => ListPage | undefined) | undefined;
-  pageSize = 1000;
-  readonly #objects = new Map<string, Held>();
-  #writes = 0;
+  readonly objects = new Map<string, MemoryObject>();
+  exists = true;
+  /** Uploads in parts that are neither complete nor aborted. */
+  openUploads = 0;
+  /** `put KEY`, `part KEY NUMBER`, `copy KEY`, `delete KEY`, `head KEY`, in order. */
+  readonly calls: string[] = [];
+  fail: (call: string) => Promise<void> | void = () => undefined;
 
-  constructor(versionIsMd5 = true) {
-    this.traits = { ...traits, versionIsMd5 };
-  }
-
-  set(key: string, content: Buffer | string, options: SetOptions = {}): ObjectStat {
-    const bytes = Buffer.from(content);
-    const md5 = createHash('md5').update(bytes).digest('hex');
-    this.#writes += 1;
-    const version = options.parts === true ? `${md5}-2` : this.traits.versionIsMd5 ? md5 : `${this.#writes}`;
-    this.#objects.set(key, {
-      bytes,
-      version,
-      modifiedMs: options.modifiedMs ?? 1_700_000_000_000 + this.#writes * 1000,
-      contentType: options.contentType,
-      metadata: options.metadata ?? {},
-      md5: options.parts === true ? undefined : md5,
-    });
-    return this.#headOf(key);
-  }
-
-  remove(key: string): void {
-    this.#objects.delete(key);
-  }
-
-  keys(): string[] {
-    return [...this.#objects.keys()];
-  }
-
-  bytesOf(key: string): Buffer {
-    return this.#of(key).bytes;
-  }
-
-  count(method: Call['method']): number {
-    return this.calls.filter((call) => call.method === method).length;
-  }
-
-  async bucketExists(): Promise<boolean> {
-    return true;
-  }
-
-  async createBucket(): Promise<void> {
-    return undefined;
-  }
-
-  async deleteBucket(): Promise<void> {
-    return undefined;
-  }
-
-  async list(options: ListOptions, signal: AbortSignal): Promise<ListPage> {
-    await this.#begin({ method: 'list', key: options.prefix, start: undefined }, signal);
-    const instead = this.listing?.(options);
-    if (instead !== undefined) return instead;
-    const { prefix, cursor, limit = 1000 } = options;
-    const keys = [...this.#objects.keys()]
-      .filter((key) => key.startsWith(prefix) && (cursor === undefined || compare(key, cursor) > 0))
-      .sort(compare);
-    const page = keys.slice(0, Math.min(limit, this.pageSize));
-    return {
-      objects: page.map((key) => this.#statOf(key)),
-      prefixes: [],
-      next: page.length < keys.length ? page.at(-1) : undefined,
+  constructor(traits: Partial<StoreTraits> = {}) {
+    this.traits = {
+      putBytes: 5 * mib * 1024,
+      minPartBytes: 5 * mib,
+      maxPartBytes: 5 * mib * 1024,
+      maxParts: 10_000,
+      partMultiple: 1,
+      equalParts: true,
+      partCopy: false,
+      conditions: ['absent', 'version'],
+      copyBytes: 5 * mib * 1024,
+      versionIsMd5: true,
+      ...traits,
     };
   }
 
-  async head(key: string, signal: AbortSignal): Promise<ObjectHead | undefined> {
-    await this.#begin({ method: 'head', key, start: undefined }, signal);
-    return this.#objects.has(key) ? this.#headOf(key) : undefined;
+  /** As somebody else would. */
+  write(key: string, text: string | Buffer, options: WriteOptions = {}): MemoryObject {
+    const bytes = Buffer.from(text);
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    const object = {
+      key,
+      bytes,
+      size: bytes.length,
+      version: this.traits.versionIsMd5 ? md5 : randomUUID(),
+      modifiedMs: Date.now(),
+      contentType: options.contentType,
+      metadata: options.metadata ?? {},
+      md5,
+    };
+    this.objects.set(key, object);
+    return object;
   }
 
-  async get(key: string, { range, ifVersion }: GetOptions, signal: AbortSignal): Promise<ObjectBody> {
-    const call: Call = { method: 'get', key, start: range?.start };
-    await this.#begin(call, signal);
-    const held = this.#of(key);
-    if (ifVersion !== undefined && ifVersion !== held.version)
-      throw new TowError('object-changed', `${key}: the object was replaced meanwhile`);
-    const bytes = held.bytes.subarray(range?.start ?? 0, range?.end ?? held.bytes.length);
-    return { head: this.#headOf(key), bytes: body(bytes, this.breakAt(call), signal) };
+  text(key: string): string | undefined {
+    return this.objects.get(key)?.bytes.toString();
   }
 
-  async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat> {
-    await this.#begin({ method: 'put', key, start: undefined }, signal);
-    const there = this.#objects.get(key);
-    const { condition, contentType, metadata } = options;
-    if (
-      (condition?.type === 'absent' && there !== undefined) ||
-      (condition?.type === 'version' && there?.version !== condition.version)
-    )
-      throw new TowError('object-changed', `${key}: the object was replaced meanwhile`);
-    return this.set(key, Buffer.from(bytes), {
+  async bucketExists(): Promise<boolean> {
+    return this.exists;
+  }
+
+  async createBucket(): Promise<void> {
+    await this.#called('createBucket');
+    this.exists = true;
+  }
+
+  async deleteBucket(): Promise<void> {
+    if (this.objects.size > 0) throw new TowError('store-failed', 'the bucket is not empty');
+    this.exists = false;
+  }
+
+  /** Pages of two, so that all that lists has more than one. */
+  async list({ prefix, cursor = '' }: ListOptions): Promise<ListPage> {
+    this.#mustExist();
+    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > cursor).sort();
+    const page = keys.slice(0, 2);
+    const objects = page.map((key) => this.#get(key));
+    return { objects, prefixes: [], next: keys.length > page.length ? page.at(-1) : undefined };
+  }
+
+  async head(key: string): Promise<ObjectHead | undefined> {
+    await this.#called(`head ${key}`);
+    return this.objects.get(key);
+  }
+
+  async get(key: string, _options: GetOptions): Promise<ObjectBody> {
+    const object = this.#get(key);
+    return {
+      head: object,
+      bytes: (async function* () {
+        yield object.bytes;
+      })(),
+    };
+  }
+
+  async put(key: string, bytes: Uint8Array, options: WriteOptions): Promise<ObjectStat> {
+    await this.#called(`put ${key}`);
+    this.#check(key, options);
+    return this.write(key, Buffer.from(bytes), options);
+  }
+
+  async startUpload(key: string, options: WriteOptions): Promise<Upload> {
+    await this.#called(`upload ${key}`);
+    const parts: Buffer[] = [];
+    this.openUploads += 1;
+    let open = true;
+    const end = (): void => {
+      if (open) this.openUploads -= 1;
+      open = false;
+    };
+    return {
+      part: async (number, bytes) => {
+        await this.#called(`part ${key} ${number}`);
+        parts[number - 1] = Buffer.from(bytes);
+      },
+      copyPart: async () => {
+        throw new TowError('internal', 'no parts are copied');
+      },
+      complete: async () => {
+        await this.#called(`complete ${key}`);
+        this.#check(key, options);
+        const sizes = new Set(parts.slice(0, -1).map(({ length }) => length));
+        if (sizes.size > 1) throw new TowError('store-failed', 'parts of different sizes');
+        end();
+        const object = this.write(key, Buffer.concat(parts), options);
+        const whole = { ...object, version: `${object.version}-${parts.length}`, md5: undefined };
+        this.objects.set(key, whole);
+        return whole;
+      },
+      abort: async () => end(),
+    };
+  }
+
+  async copy(
+    from: string,
+    to: string,
+    { ifVersion, replace }: { readonly ifVersion?: string; readonly replace?: WriteOptions },
+  ): Promise<ObjectStat> {
+    await this.#called(`copy ${from}`);
+    const object = this.#get(from);
+    if (ifVersion !== undefined && object.version !== ifVersion) throw new TowError('object-changed', from);
+    const { contentType, metadata } = replace ?? object;
+    return this.write(to, object.bytes, {
       ...(contentType === undefined ? {} : { contentType }),
       ...(metadata === undefined ? {} : { metadata }),
     });
   }
 
-  startUpload(): Promise<Upload> {
-    return Promise.reject(new TowError('not-supported', 'no uploads in memory'));
-  }
-
-  copy(): Promise<ObjectStat> {
-    return Promise.reject(new TowError('not-supported', 'no copies in memory'));
-  }
-
   async delete(key: string): Promise<void> {
-    this.remove(key);
+    await this.#called(`delete ${key}`);
+    this.objects.delete(key);
   }
 
-  async deleteMany(keys: readonly string[]): Promise<readonly never[]> {
-    for (const key of keys) this.remove(key);
+  async deleteMany(keys: readonly string[]): Promise<readonly DeleteFailure[]> {
+    for (const key of keys) await this.delete(key);
     return [];
   }
 
-  async #begin(call: Call, signal: AbortSignal): Promise<void> {
-    throwIfAborted(signal);
+  async #called(call: string): Promise<void> {
+    if (call !== 'createBucket') this.#mustExist();
     this.calls.push(call);
-    // As any service: never in the same turn.
-    await Promise.resolve();
-    this.before(call);
+    await this.fail(call);
   }
 
-  #of(key: string): Held {
-    const held = this.#objects.get(key);
-    if (held === undefined) throw new TowError('object-missing', `${key}: there is no such object`);
-    return held;
+  #mustExist(): void {
+    if (!this.exists) throw new TowError('bucket-missing', 'there is no such bucket');
   }
 
-  #statOf(key: string): ObjectStat {
-    const { bytes, version, modifiedMs } = this.#of(key);
-    return { key, size: bytes.length, version, modifiedMs };
+  #get(key: string): MemoryObject {
+    const object = this.objects.get(key);
+    if (object === undefined) throw new TowError('object-missing', key);
+    return object;
   }
 
-  #headOf(key: string): ObjectHead {
-    const { contentType, metadata, md5 } = this.#of(key);
-    return { ...this.#statOf(key), contentType, metadata, md5 };
+  #check(key: string, { condition }: WriteOptions): void {
+    const version = this.objects.get(key)?.version;
+    const holds = condition?.type === 'absent' ? version === undefined : condition?.version === version;
+    if (condition !== undefined && !holds) throw new TowError('object-changed', `${key}: the object was replaced`);
   }
-}
-
-async function* body(bytes: Buffer, breakAt: number | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const end = Math.min(breakAt ?? bytes.length, bytes.length);
-  for (let at = 0; at < end; at += 65_536) {
-    await Promise.resolve();
-    throwIfAborted(signal);
-    yield bytes.subarray(at, Math.min(at + 65_536, end));
-  }
-  if (breakAt !== undefined && breakAt <= bytes.length)
-    throw new TowError('store-unreachable', `the connection broke after ${end} of ${bytes.length} bytes`, {
-      retryable: true,
-    });
-}
-
-function compare(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -1,11 +1,20 @@
 /** Runs a pull in this thread, step by step, from a plain snapshot. */
-import { Session, type SessionOptions } from '../../protocol/pull/replica/session.ts';
+import { mkdirSync } from 'node:fs';
+import type { Reach } from '../../protocol/pull/replica/destination.ts';
+import { otherRoots } from '../../protocol/pull/replica/inner-roots.ts';
+import { Session } from '../../protocol/pull/replica/session.ts';
+import type { SessionOptions } from '../../protocol/pull/replica/session-options.ts';
 import { manifestBlocks, type PlainSnapshot, packsOf } from './plain-source.ts';
 
 export interface PullSetup {
   /** Directory of the test's node: `home`, `state` and `conflicts` lie in it. */
   readonly node: string;
   readonly dest?: string;
+  /** Names the root's state, where a node has several. */
+  readonly key?: string;
+  readonly reach?: Reach;
+  /** Destinations of the task's other roots. */
+  readonly others?: readonly string[];
   readonly source?: string;
   readonly allowDelete?: boolean;
   readonly verify?: boolean;
@@ -28,12 +37,15 @@ export type PullStep =
   | 'finish';
 
 export function sessionOptions(snapshot: PlainSnapshot, setup: PullSetup): SessionOptions {
+  mkdirSync(`${setup.node}/roots`, { recursive: true });
   return {
-    stateDir: `${setup.node}/state`,
-    key: 'root',
+    stateDir: setup.key === undefined ? `${setup.node}/state` : `${setup.node}/roots/${setup.key}`,
+    key: setup.key ?? 'root',
     conflictsDir: `${setup.node}/conflicts`,
     dest: setup.dest ?? '~/work',
-    rules: { home: `${setup.node}/home`, tmp: true },
+    rules: { home: `${setup.node}/home`, reach: setup.reach ?? 'machine' },
+    otherRoots: otherRoots(`${setup.node}/roots`, setup.key ?? 'root'),
+    otherDestinations: setup.others ?? [],
     source: setup.source ?? 'test:/src',
     digest: snapshot.digest,
     allowDelete: setup.allowDelete ?? true,

@@ -1,6 +1,6 @@
 /** Runs the built `tow` as a user would, in a home of its own. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -15,10 +15,13 @@ export interface Ran {
 export class TowHome {
   readonly home: string;
   readonly #env: Record<string, string>;
+  readonly #as: { readonly uid?: number; readonly gid?: number };
 
-  /** `env` is put on top of a minimal environment. */
-  constructor(env: Readonly<Record<string, string>> = {}) {
+  /** `env` is put on top of a minimal environment; root may run everything as another user, `uid`. */
+  constructor(env: Readonly<Record<string, string>> = {}, uid?: number) {
     this.home = realpathSync(mkdtempSync(join(tmpdir(), 'tow-')));
+    this.#as = uid === undefined ? {} : { uid, gid: uid };
+    if (uid !== undefined) chownSync(this.home, uid, uid);
     this.#env = {
       HOME: this.home,
       PATH: process.env['PATH'] ?? '/usr/bin:/bin',
@@ -32,6 +35,7 @@ export class TowHome {
     const { status, stdout, stderr } = spawnSync(process.execPath, [tow, ...args], {
       cwd,
       env: this.#env,
+      ...this.#as,
       encoding: 'utf8',
       timeout: 120_000,
     });
@@ -43,7 +47,7 @@ export class TowHome {
     cwd: string,
     ...args: readonly string[]
   ): { readonly pid: number; readonly spoke: Promise<void>; readonly done: Promise<Ran> } {
-    const child = spawn(process.execPath, [tow, ...args], { cwd, env: this.#env });
+    const child = spawn(process.execPath, [tow, ...args], { cwd, env: this.#env, ...this.#as });
     const out = { stdout: '', stderr: '' };
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       out.stdout += text;

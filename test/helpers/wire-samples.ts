@@ -55,6 +55,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       access,
       offer: 'o-1f',
       prefix: 'images/träin',
+      others: [dest],
       mayBeEmpty: false,
       allowDelete: true,
       verify: false,
@@ -67,6 +68,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       placed: 1,
       removed: 2,
       conflicts: [{ id: 'copy-1', path, reason: 'changed' }],
+      leftOut: [path],
       problems: [{ path, code: 'unsafe-key', message: 'it has the name ..' }],
       problemCount: 1,
     },
@@ -91,12 +93,14 @@ export const agentSamples: MethodSamples<AgentMethods> = {
   'pull.run': {
     params: {
       dest,
+      others: [dest],
       source: 'laptop:/home/ann/project',
       snapshot: 's-1f',
       digest,
       allowDelete: true,
       allowPartial: false,
       verify: true,
+      via: { offer: 'o-1f', prefix: 'team/träin', catalogue: digest },
     },
     event: { phase: 'fetch', files: 5, totalFiles: 78_600, bytes: 2 ** 31, totalBytes: 2 ** 40 },
     result: {
@@ -109,8 +113,10 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       placed: 5,
       removed: 1,
       conflicts: [{ id: 'k-1', path, reason: 'changed' }],
+      leftOut: [path],
       problems: [{ path, code: 'permission-denied', message: 'cannot be read' }],
       problemCount: 1,
+      via: { bytes: 2 ** 33, missedBytes: 7, damaged: [digest], noCatalogue: false, note: 'not for you' },
     },
   },
   'conflicts.list': {
@@ -150,11 +156,37 @@ export const agentSamples: MethodSamples<AgentMethods> = {
   },
 };
 
+const bucket = 'check-points';
+/** A key that is no path. */
+const key = 'ü//\0';
+const stat = { key, size: 2 ** 40, version: '5f2b', modifiedMs: 1_790_000_000_000 };
+const described = { contentType: 'text/plain', metadata: [['mode', '33188']] as [string, string][] };
+const head = { ...stat, ...described, md5: 'd41d8cd98f00b204e9800998ecf8427e' };
+const written = { bucket, key, ...described, condition: { type: 'version', version: '5f2b' } } as const;
+const upload = { bucket, upload: 'u-1' };
+
 export const controllerSamples: MethodSamples<ControllerMethods> = {
   'bucket.access': { params: { offer: 'o-1f' }, result: { access } },
   'pull.manifest': { params: { snapshot: 's-1f' }, result: {} },
   'pull.chunks': { params: { snapshot: 's-1f', ranges: [0, 5, 100_000, 1] }, result: {} },
   'pull.classify': { params: { snapshot: 's-1f', paths: [path] }, result: { ignored: [0] } },
+  'store.list': {
+    params: { bucket, prefix: 'ü/', delimited: true, cursor: 'Yg', limit: 1000 },
+    result: { objects: [stat], prefixes: ['ü/a/'], next: 'Yw' },
+  },
+  'store.head': { params: { bucket, key }, result: { head } },
+  'store.get': { params: { bucket, key, start: 5, end: 2 ** 33, ifVersion: '5f2b' }, event: head, result: {} },
+  'store.put': { params: written, result: stat },
+  'store.startUpload': { params: { ...written, condition: { type: 'absent' } }, result: { upload: 'u-1' } },
+  'store.part': { params: { ...upload, number: 1, size: 8 << 20, offset: 1 << 20 }, result: {} },
+  'store.copyPart': {
+    params: { ...upload, number: 2, from: key, start: 0, end: 8 << 20, ifVersion: '5f2b' },
+    result: {},
+  },
+  'store.complete': { params: upload, result: stat },
+  'store.abort': { params: upload, result: {} },
+  'store.copy': { params: { bucket, from: key, to: 'b', ifVersion: '5f2b', replace: described }, result: stat },
+  'store.delete': { params: { bucket, keys: [key, 'b'] }, result: { failures: [{ key: 'b', message: 'no' }] } },
 };
 
 export const envelopeSamples: readonly Envelope[] = [

@@ -84,22 +84,27 @@ async function renewProxy(): Promise<void> {
 const retried: TowError[] = [];
 beforeEach(() => void retried.splice(0));
 
-function through({ silenceMs = 2000, tries = 10, access, refresh }: OpenOptions = {}): ObjectStore {
+function through(options: OpenOptions = {}): ObjectStore {
+  const { silenceMs = 2000, tries = 10, access } = options;
   const at: S3Access = { ...gateway.access(bucket), endpoint: proxy.endpoint, ...access };
   return retrying(
-    openS3Store(at, { connections: 32, silenceMs, refresh: refresh ?? (() => Promise.reject(new Error('not asked'))) }),
+    openS3Store(at, {
+      connections: 32,
+      silenceMs,
+      refresh: () => options.refresh?.() ?? Promise.reject(new Error('not asked')),
+    }),
     { clock: systemClock, tries, random: () => Math.random() / 10, onRetry: (error) => retried.push(error) },
   );
 }
 
 /** Copies while somebody looks at what is there: a file with its final name has its object's size, always. */
 async function copy(options?: OpenOptions): Promise<Awaited<ReturnType<CopyBench['run']>>> {
-  let over = false;
+  const state = { over: false };
   const run = bench.run({}, through(options)).finally(() => {
-    over = true;
+    state.over = true;
   });
   run.catch(() => undefined);
-  while (!over) {
+  while (!state.over) {
     for (const [key, bytes] of contents) {
       const stats = lstatSync(bench.at(key), { throwIfNoEntry: false });
       if (stats !== undefined) expect(stats.size, `${key} while it is copied`).toBe(bytes.length);

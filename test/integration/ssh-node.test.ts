@@ -11,6 +11,7 @@ import { cleanHost, type TestHost, testHosts } from '../helpers/ssh-hosts.ts';
 let dist: string;
 let host: TestHost;
 const never = new AbortController().signal;
+const buildFiles = ['agent.mjs', 'koffi.node', 'sdk-aws.mjs', 'sdk-google.mjs'];
 
 beforeAll(async () => {
   dist = await buildDiallingAgent(mkdtempSync('/tmp/tow-dist-'));
@@ -55,10 +56,10 @@ test('a first connection installs, enrols and starts the agent, and its link car
   expect(Buffer.compare(await echo(hello, bytes), bytes)).toBe(0);
 
   const builds = `${host.home}/.towline/agent/builds/testbuild`;
-  for (const name of ['agent.mjs', 'koffi.node']) {
+  for (const name of buildFiles) {
     expect(Buffer.compare(readFileSync(join(builds, name)), readFileSync(join(dist, name)))).toBe(0);
   }
-  expect(host.run(`ls -A ${builds}`).trim().split('\n')).toEqual(['agent.mjs', 'koffi.node']);
+  expect(host.run(`ls -A ${builds}`).trim().split('\n')).toEqual(buildFiles);
   expect(host.run('stat -c %a ~/.towline/agent/*/identity.json ~/.towline/agent/*/run').trim()).toBe('600\n700');
   expect(host.run('stat -c %a ~/.towline/agent/*/run/link-*.sock').trim()).toBe('600');
   const commandLines = execFileSync('bash', [
@@ -89,7 +90,7 @@ test('a damaged build is sent again', async () => {
   host.run('cd ~/.towline/agent/builds/testbuild && : > agent.mjs && rm koffi.node');
   await controller.connect(options);
   const builds = `${host.home}/.towline/agent/builds/testbuild`;
-  for (const name of ['agent.mjs', 'koffi.node']) {
+  for (const name of buildFiles) {
     expect(Buffer.compare(readFileSync(join(builds, name)), readFileSync(join(dist, name)))).toBe(0);
   }
 });

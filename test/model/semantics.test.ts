@@ -318,7 +318,7 @@ describe('roots and destinations', () => {
     expect(readFileSync(join(node, 'big/a'), 'utf8')).toBe('1');
   });
 
-  test.each(['/etc/towline', '/', '~/../x', '~/.towline/agent', 'relative', '/tmp', '~'])('%s is refused', (dest) => {
+  test.each(['~/../x', '~/.towline/agent', 'relative', '~'])('%s is refused', (dest) => {
     write(source, 'a', '1');
     expect(codeOf(() => sync({ dest }))).toBe('mount-destination-refused');
   });

@@ -1,15 +1,17 @@
 /**
- * Local nodes: agents as processes with homes of their own on this machine. Each has a `/tmp` of its own in a mount
- * namespace where the system allows one; everything else (link, enrolment, pull) is as on any node.
+ * Local nodes: agents as processes with homes of their own on this machine. Each has a root directory of its own in a
+ * mount namespace where the system allows one; everything else (link, enrolment, pull) is as on any node.
  */
 import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { enrolReplyMarker, enrolReplySchema, type NodeIdentity } from '../../../protocol/wire/enrol.ts';
 import { fromErrorBody } from '../../../protocol/wire/error-body.ts';
+import { readDestinations } from './destinations.ts';
 import { namespaceCommand } from './namespace.ts';
+import { privatePaths } from './private-root.ts';
 import { type Finished, runLocal } from './run-local.ts';
 
 export interface LocalNodeOptions {
@@ -20,20 +22,20 @@ export interface LocalNodeOptions {
 }
 
 /** Environment of a local node: nothing of the user's but where programs are found. */
-export function localEnv(home: string, privateTmp: boolean): Record<string, string> {
+export function localEnv(home: string, privateRoot: boolean): Record<string, string> {
   return {
     HOME: home,
     PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     LANG: 'C.UTF-8',
-    ...(privateTmp ? { TOWLINE_PRIVATE_TMP: '1' } : {}),
+    TOWLINE_REACH: privateRoot ? 'namespace' : 'home',
   };
 }
 
-/** Enrols and starts a local node. Returns whether its /tmp is its own. Rejects with the enrolment's refusal or `agent-unreachable`. */
+/** Enrols and starts a local node. Returns whether its root directory is its own. Rejects with the enrolment's refusal or `agent-unreachable`. */
 export async function startLocalNode(
   { home, identity, bundle }: LocalNodeOptions,
   signal: AbortSignal,
-): Promise<{ readonly privateTmp: boolean }> {
+): Promise<{ readonly privateRoot: boolean }> {
   await mkdir(home, { recursive: true, mode: 0o700 });
   const request = JSON.stringify({ type: 'enrol', identity, takeOver: true, supervise: false });
   const enrolled = await runLocal(
@@ -50,10 +52,10 @@ export async function startLocalNode(
 export async function startLocalAgent(
   { home, identity, bundle }: LocalNodeOptions,
   signal: AbortSignal,
-): Promise<{ readonly privateTmp: boolean }> {
-  const tmp = join(home, '.tmp');
-  await mkdir(tmp, { recursive: true, mode: 0o700 });
-  const wrapper = await namespaceCommand({ home, tmp, bundle }, signal);
+): Promise<{ readonly privateRoot: boolean }> {
+  await mkdir(join(home, '.tmp'), { recursive: true, mode: 0o700 });
+  const paths = await privatePaths(await readDestinations(home), [home, dirname(bundle)]);
+  const wrapper = await namespaceCommand({ home, bundle, paths }, signal);
   const [program, ...args] = [...(wrapper ?? []), process.execPath, bundle, 'daemon', identity.machine ?? ''];
   if (program === undefined) throw new TowError('internal', 'no program to start');
   spawn(program, args, {
@@ -62,7 +64,7 @@ export async function startLocalAgent(
     stdio: 'ignore',
     cwd: home,
   }).unref();
-  return { privateTmp: wrapper !== undefined };
+  return { privateRoot: wrapper !== undefined };
 }
 
 /** Ends the agent of a local node. */

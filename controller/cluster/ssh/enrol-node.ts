@@ -17,7 +17,7 @@ const timeoutMs = 45_000;
 const place = [
   'cd "$HOME" || exit 1; r=".towline/agent/node/$4/bin"; if [ -f "$r/.node.$3" ]; then mv -f "$r/.node.$3" "$r/node"; fi',
   'cd ".towline/agent/builds/$2" || exit 1',
-  'for f in koffi.node agent.mjs; do if [ -f ".$f.$3" ]; then mv -f ".$f.$3" "$f"; fi; done',
+  'for f in koffi.node sdk-aws.mjs sdk-google.mjs agent.mjs; do if [ -f ".$f.$3" ]; then mv -f ".$f.$3" "$f"; fi; done',
   '"$1" "$PWD/agent.mjs" enrol && "$1" "$PWD/agent.mjs" start',
 ].join('; ');
 

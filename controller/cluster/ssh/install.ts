@@ -22,7 +22,7 @@ import { type UploadFile, uploadFiles } from './upload.ts';
 
 export interface InstallOptions {
   readonly host: string;
-  /** Directory with `agent.mjs` and, for its own architecture, `koffi.node`. */
+  /** Directory with the bundles and, for its own architecture, `koffi.node`. */
   readonly dist: string;
   readonly build: string;
   readonly cacheDir: string;
@@ -40,6 +40,9 @@ export interface Installed {
   readonly token: string;
 }
 
+/** What a build is on a node, of any architecture. */
+const bundleFiles = ['agent.mjs', 'sdk-aws.mjs', 'sdk-google.mjs'] as const;
+
 const marginBytes = 1 << 20;
 
 /**
@@ -55,8 +58,10 @@ export async function installBuild(
   const probe = await probeNode(master, host, { build, runtimeVersion }, signal);
   const token = freshName();
   const files: UploadFile[] = [];
-  const agent = await plainFile('agent.mjs', join(options.dist, 'agent.mjs'));
-  if (probe.digests.get(agent.name) !== agent.sha256) files.push(agent);
+  for (const name of bundleFiles) {
+    const file = await plainFile(name, join(options.dist, name));
+    if (probe.digests.get(name) !== file.sha256) files.push(file);
+  }
   const pinnedNative = pinnedNatives[probe.arch];
   if (probe.digests.get('koffi.node') !== pinnedNative.sha256) {
     files.push(...(await nativeFiles(pinnedNative, options, signal)));

@@ -62,7 +62,7 @@ cd || exit 1
 for node in "$(command -v node)" /usr/local/bin/node /usr/bin/node "$PWD/.towline/agent/node/${options.runtimeVersion}/bin/node"; do
   [ -x "$node" ] && say node "$("$node" --version 2>/dev/null) $node"
 done
-for file in agent.mjs koffi.node; do
+for file in agent.mjs koffi.node sdk-aws.mjs sdk-google.mjs; do
   path=".towline/agent/builds/${options.build}/$file"
   [ -f "$path" ] && say file "$file $(sha256sum <"$path")"
 done

@@ -4,9 +4,10 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import { readPools } from '../../cluster/pools.ts';
 import type { CommandRun } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
+import { checkClouds } from './check-clouds.ts';
 import { homeOf } from './task-run.ts';
 
-/** Each hop with what it found and how to mend it: this machine, pools, then every node of a cluster (or of all). */
+/** Each hop with what it found and how to mend it: this machine, pools, clouds, then every node of a cluster (or of all). */
 export const check: CommandRun<'check'> = async ({ cluster }, context, controller) => {
   let failed = 0;
   const say = (subject: string, ok: boolean, detail: string, hint?: string): void => {
@@ -33,6 +34,9 @@ export const check: CommandRun<'check'> = async ({ cluster }, context, controlle
     const { message, hint } = toTowError(error, 'reading the pools');
     say('pools', false, message, hint);
   }
+  const home = homeOf(context, controller);
+  const request = { script: controller.script, env: context.env, home, credentials: 'forward' } as const;
+  await checkClouds(request, say, context.signal);
   const clusters = cluster === undefined ? controller.registry.clusters : [controller.registry.get(cluster)];
   for (const one of clusters) await checkCluster(one, context, say);
   return {

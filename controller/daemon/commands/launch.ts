@@ -4,10 +4,21 @@ import { parseClusterName } from '../../cluster/cluster-name.ts';
 import { hostsOfPool, readPools } from '../../cluster/pools.ts';
 import { loadTask } from '../../task/load-task.ts';
 import { refuseUnbuilt, type Task } from '../../task/task.ts';
+import { parseViaUri } from '../../via/via.ts';
 import type { CommandRun } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
 import type { Controller } from '../controller.ts';
-import { homeOf, openRoots, reachAndLook, showPlan, syncAndRun, syncCluster, takeTurn, workdirOf } from './task-run.ts';
+import {
+  homeOf,
+  openRoots,
+  openVia,
+  reachAndLook,
+  showPlan,
+  syncAndRun,
+  syncCluster,
+  takeTurn,
+  workdirOf,
+} from './task-run.ts';
 
 /** Makes or reuses the cluster, syncs workdir and every file mount to all nodes, runs setup on all, then the job. */
 export const launch: CommandRun<'launch'> = async (command, context, controller) => {
@@ -15,6 +26,9 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
   const task = await loadTask(command.task, context);
   for (const warning of task.warnings) context.emit({ type: 'note', level: 'warning', text: warning });
   refuseUnbuilt(task);
+  // A mistake in it is told before anything is made.
+  const uri = command.via === undefined ? undefined : parseViaUri(command.via);
+  const via = uri === undefined ? undefined : openVia(uri, task.sync.credentials, context, controller);
   const infra = command.infra ?? task.infra;
   const numNodes = command.numNodes ?? task.numNodes;
   const known = controller.registry.find(name);
@@ -24,6 +38,7 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
       workdir: workdirOf(task, command.task, undefined),
       mounts: task.fileMounts,
       sendGit: task.sync.git,
+      mirror: task.sync.mirror,
       credentials: task.sync.credentials,
     },
     context,
@@ -44,7 +59,7 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
     const ahead = await reachAndLook(cluster, roots, command.task, context);
     const setup = command.noSetup ? undefined : task.setup;
     if (setup === undefined && task.run === undefined) {
-      const sync = await syncCluster(cluster, roots, command.task, context, controller, ahead);
+      const sync = await syncCluster(cluster, roots, command.task, context, controller, ahead, via);
       return { summary: { command: 'launch', ...(sync === undefined ? {} : { sync }) } };
     }
     return await syncAndRun(
@@ -59,6 +74,7 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
         numNodes: jobNodes(task, command.numNodes, cluster),
         detach: command.detach,
         turn,
+        via,
       },
       context,
       controller,

@@ -15,6 +15,7 @@ export const push: CommandRun<'push'> = async (command, context, controller) => 
       workdir: workdirOf(task, command.task, cluster),
       mounts: command.fileMounts ? task.fileMounts : [],
       sendGit: task.sync.git,
+      mirror: task.sync.mirror,
       credentials: task.sync.credentials,
     },
     context,

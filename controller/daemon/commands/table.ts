@@ -14,6 +14,8 @@ import { lsFiles } from './ls-files.ts';
 import { poolAdd, poolLs } from './pool.ts';
 import { push } from './push.ts';
 import { status } from './status.ts';
+import { storageDelete, storageLs } from './storage.ts';
+import { storageGc } from './storage-gc.ts';
 
 /** Runs a command. `stop` is the server's own. */
 export async function runCommand(
@@ -46,10 +48,16 @@ export async function runCommand(
       return await conflictsRestore(command, context, controller);
     case 'conflicts-prune':
       return await conflictsPrune(command, context, controller);
+    case 'storage-ls':
+      return await storageLs(command, context, controller);
+    case 'storage-delete':
+      return await storageDelete(command, context, controller);
     case 'ls-files':
       return await lsFiles(command, context, controller);
     case 'check':
       return await check(command, context, controller);
+    case 'storage-gc':
+      return await storageGc(command, context, controller);
     case 'stop':
       throw new TowError('internal', 'stop is not a command of the table');
   }

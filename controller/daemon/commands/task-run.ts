@@ -4,6 +4,7 @@ import { displayPath } from '../../../protocol/base/root-path.ts';
 import type { FirstLevel } from '../../../protocol/pull/source/compression.ts';
 import type { TaskOptions } from '../../api/command.ts';
 import type { ApiSummary, SyncSummary } from '../../api/event.ts';
+import type { AccessRequest } from '../../buckets/resolve-access.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Turn } from '../../jobs/cluster-queue.ts';
 import { followJob } from '../../jobs/follow-job.ts';
@@ -12,7 +13,9 @@ import type { ReservedJob } from '../../jobs/jobs.ts';
 import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
 import type { SyncNode, SyncOptions, SyncRoot } from '../../sync/sync-root.ts';
 import { lookAhead, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
+import type { BucketUri } from '../../task/bucket-uri.ts';
 import type { Task } from '../../task/task.ts';
+import { Via } from '../../via/via.ts';
 import type { CommandResult } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
 import type { Controller } from '../controller.ts';
@@ -22,6 +25,15 @@ const farMs = 5;
 
 export function homeOf(context: CommandContext, controller: Controller): string {
   return context.env['HOME'] ?? controller.home;
+}
+
+/** How clouds are asked for credentials: as the CLI's own surroundings have it. */
+export function accessRequest(
+  credentials: AccessRequest['credentials'],
+  context: CommandContext,
+  controller: Controller,
+): AccessRequest {
+  return { script: controller.script, env: context.env, home: homeOf(context, controller), credentials };
 }
 
 /** The workdir that is synced: the task's, else the cluster's last one; undefined when none is wanted. */
@@ -44,9 +56,10 @@ export async function openRoots(
         ...request,
         home,
         xdgConfigHome: context.env['XDG_CONFIG_HOME'],
-        access: { script: controller.script, env: context.env, home, credentials: request.credentials },
+        access: accessRequest(request.credentials, context, controller),
       },
-      controller.sources,
+      controller,
+      context.signal,
     );
   } catch (error) {
     if (error instanceof TowError) throw error;
@@ -57,6 +70,18 @@ export async function openRoots(
   }
 }
 
+/** The place in a bucket that chunks go through; good for this command. */
+export function openVia(
+  uri: BucketUri,
+  credentials: Task['sync']['credentials'],
+  context: CommandContext,
+  controller: Controller,
+): Via {
+  const { script, home, viaDirectory: directory } = controller;
+  const access = { script, env: context.env, home: context.env['HOME'] ?? home, credentials };
+  return new Via({ uri, script, directory, access }, context.signal);
+}
+
 /** Syncs roots to all nodes of a cluster and remembers the workdir. */
 export async function syncCluster(
   cluster: Cluster,
@@ -65,6 +90,7 @@ export async function syncCluster(
   context: CommandContext,
   controller: Controller,
   ahead?: SyncOptions['ahead'],
+  via?: Via,
 ): Promise<SyncSummary | undefined> {
   if (roots.length === 0) return undefined;
   const nodes = cluster.nodes.map(
@@ -75,17 +101,25 @@ export async function syncCluster(
       link: (signal) => node.link(context, signal),
     }),
   );
+  const absolute = roots
+    .map(({ dest }) => Buffer.from(dest, 'latin1').toString())
+    .filter((dest) => dest.startsWith('/'));
+  const beyond = absolute.filter((dest) => !dest.startsWith('/tmp/'));
+  if (beyond.length > 0) await Promise.all(cluster.nodes.map((node) => node.reserve(beyond, context)));
   const { verify, allowDelete, allowPartial } = options;
   const summary = await syncRoots(
     nodes,
     roots,
     {
+      cluster: cluster.name,
       verify,
       allowDelete,
       allowPartial,
       offers: controller.offers,
-      buckets: controller.buckets,
+      buckets: controller.bucketOffers,
+      grants: controller.grants,
       held: controller.held,
+      via,
       ...(ahead === undefined ? {} : { ahead }),
       emit: (event) => context.emit(event),
     },
@@ -178,11 +212,12 @@ export async function syncAndRun(
     readonly numNodes: number;
     readonly detach: boolean;
     readonly turn: Turn;
+    readonly via?: Via | undefined;
   },
   context: CommandContext,
   controller: Controller,
 ): Promise<CommandResult> {
-  const { command, cluster, roots, ahead, options, task, setup, numNodes, detach, turn } = request;
+  const { command, cluster, roots, ahead, options, task, setup, numNodes, detach, turn, via } = request;
   const name = task.name ?? (task.run ?? 'setup').split('\n')[0]?.slice(0, 40) ?? '';
   const { envs, secrets } = task;
   const reserved = controller.jobs.reserve(
@@ -217,7 +252,7 @@ export async function syncAndRun(
 
   async function syncOrRelease(job: ReservedJob): Promise<SyncSummary | undefined> {
     try {
-      return await syncCluster(cluster, roots, options, context, controller, ahead);
+      return await syncCluster(cluster, roots, options, context, controller, ahead, via);
     } catch (error) {
       await controller.jobs.release(cluster, job);
       throw error;

@@ -1,110 +1,104 @@
-import { mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { realpathSync, statfsSync } from 'node:fs';
 import { posix } from 'node:path';
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { displayPath, isSafeName } from '../../base/root-path.ts';
-import { splitNs } from '../../base/split-ns.ts';
-import { setPathMtime } from '../../libc/libc.ts';
+import { isSharedDirectory, systemDirectoryOf } from '../../base/system-directory.ts';
+import { makeDirectory } from './make-directory.ts';
+import { mountPointOf } from './mount-table.ts';
 import { look } from './print.ts';
+
+/**
+ * Where a node may have roots beside its home: anywhere on its machine; where its mount namespace has something of its
+ * own (a local node); nowhere (a local node without a namespace).
+ */
+export type Reach = 'machine' | 'namespace' | 'home';
 
 export interface DestinationRules {
   /** Home of the account on the node, latin1. */
   readonly home: string;
-  /** Whether `/tmp` is the node's own. On a local node without a mount namespace it is the user's. */
-  readonly tmp: boolean;
+  readonly reach: Reach;
+}
+
+/** A destination as the task writes it (`~`, `~/…` or absolute, latin1), made absolute and normalised. */
+export function absoluteDestination(dest: string, home: string): string {
+  const absolute = dest === '~' ? home : dest.startsWith('~/') ? `${home}/${dest.slice(2)}` : dest;
+  return posix.normalize(absolute).replace(/(.)\/+$/, '$1');
 }
 
 /**
- * Where a root lies: `dest` as the task writes it (`~/…` or absolute, latin1) made absolute. A destination that is a
- * symlink to a directory is followed, so that people can put a root on another disk; parents are made. Refuses what is
- * not under the home or /tmp, and Towline's own state. Blocking.
+ * Where the root of a destination lies, symlinks resolved: a destination that is a symlink to a directory is followed, so
+ * that people can put a root on another disk. Directories above it are made (make-directory.ts). Throws
+ * `mount-destination-refused` for what is the system's, not in the node's reach, or Towline's own state. Blocking.
  */
-export function resolveDestination(dest: string, rules: DestinationRules): string {
-  const shown = displayPath(dest);
-  const absolute = dest === '~' ? rules.home : dest.startsWith('~/') ? `${rules.home}/${dest.slice(2)}` : dest;
-  const path = posix.normalize(absolute).replace(/(.)\/+$/, '$1');
-  const hint = 'choose a destination under ~ or /tmp';
-  const refuse = (why: string): TowError =>
-    new TowError('mount-destination-refused', `cannot sync to ${shown}: ${why}`, { hint });
+export function resolveDestination(dest: string, { home, reach }: DestinationRules): string {
+  const refuse = (why: string, hint = 'choose a destination under ~ or /tmp', cause?: unknown): TowError =>
+    new TowError('mount-destination-refused', `cannot sync to ${displayPath(dest)}: ${why}`, { hint, cause });
+  const path = absoluteDestination(dest, home);
   if (!path.startsWith('/') || !path.slice(1).split('/').every(isSafeName)) throw refuse('it is no path on a node');
   if (dest.split('/').includes('..')) throw refuse('it leads upwards');
-  if (path === rules.home || rules.home.startsWith(`${path}/`)) throw refuse('the home lies in it');
-  const inHome = path.startsWith(`${rules.home}/`);
-  if (path.startsWith('/tmp/') && !inHome && !rules.tmp)
-    throw refuse('/tmp of this local node is not its own, for want of a mount namespace');
-  if (!inHome && !path.startsWith('/tmp/')) throw refuse('it lies neither under the home nor under /tmp');
-  const own = `${rules.home}/.towline`;
-  if (path === own || path.startsWith(`${own}/`)) throw refuse("it is Towline's own directory on the node");
-  const parent = path.slice(0, path.lastIndexOf('/'));
+  refuseSystem(path, home);
+  let real: string | undefined;
   try {
-    mkdirSync(Buffer.from(parent, 'latin1'), { recursive: true });
-  } catch (error) {
-    throw new TowError('mount-destination-refused', `cannot sync to ${shown}: cannot make ${displayPath(parent)}`, {
-      hint,
-      cause: error,
-    });
-  }
-  const stats = look(Buffer.from(path, 'latin1'));
-  if (stats?.isSymbolicLink() !== true) return path;
-  try {
-    return realpathSync(Buffer.from(path, 'latin1'), { encoding: 'buffer' }).toString('latin1');
+    real = throughSymlinks(path);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    throw new TowError('mount-destination-refused', `cannot sync to ${shown}: it is a symlink that leads nowhere`, {
-      cause: error,
-      hint: `remove the symlink ${shown} on the node`,
-    });
+    throw refuse('the account cannot look at it', undefined, error);
+  }
+  if (real === undefined)
+    throw refuse('it is a symlink that leads nowhere', `remove the symlink ${displayPath(dest)} on the node`);
+  const realHome = throughSymlinks(home) ?? home;
+  refuseSystem(real, realHome);
+  if (!real.startsWith(`${realHome}/`)) refuseBeyond(existing(real));
+  makeDirectory(posix.dirname(real), dest, reach === 'machine');
+  return real;
+
+  function refuseSystem(at: string, inHome: string): void {
+    if (at === inHome || inHome.startsWith(`${at}/`)) throw refuse('the home lies in it');
+    const own = `${inHome}/.towline`;
+    if (at === own || at.startsWith(`${own}/`)) throw refuse("it is Towline's own directory on the node");
+    if (at.startsWith(`${inHome}/`)) return;
+    if (isSharedDirectory(at))
+      throw refuse('it is there on every machine for many to use', `name a directory in it: ${displayPath(at)}/NAME`);
+    const system = systemDirectoryOf(at);
+    if (system !== undefined)
+      throw refuse(`${system} is the system's`, 'choose a destination such as /mnt/data or ~/data');
+  }
+
+  function refuseBeyond(there: Buffer): void {
+    if (kernelFileSystems.has(statfsSync(there).type)) throw refuse('it lies in a file system of the kernel');
+    if (reach === 'home')
+      throw refuse(
+        'this local node has nothing of its own there, for want of a mount namespace',
+        'choose a destination under ~; others need `unshare -Urm` to work on this machine, or nodes reached by ssh',
+      );
+    if (reach === 'namespace' && !['/', '/tmp'].includes(mountPointOf(there.toString('latin1'))))
+      throw refuse('there it is not the local node that would be written to, but this machine');
   }
 }
 
-/**
- * A directory to stage in, from which a rename into the root works: in the root's state if it is on the same mount,
- * else beside the root, else (the root is a mount point itself) inside it. Tried, because equal device numbers prove
- * nothing where a directory is mounted twice. Blocking.
- */
-export function stageDirectory(stateDir: string, root: string, key: string): string {
-  const into = look(Buffer.from(root, 'latin1'))?.isDirectory() === true ? root : parentDirectory(root);
-  const candidates = [
-    `${stateDir}/stage`,
-    `${parentDirectory(root)}/.towline-stage-${key}`,
-    `${into}/.towline-stage-${key}`,
-  ];
-  for (const candidate of candidates) if (renameWorks(candidate, into, key)) return candidate;
-  throw new TowError('permission-denied', `cannot write in ${displayPath(into)}`, {
-    hint: `give the account write permission on ${displayPath(into)}`,
-  });
+/** Types as statfs(2) says them: proc, sysfs, cgroup (1 and 2), devpts, debugfs, tracefs, securityfs, bpf, configfs, efivarfs. */
+const kernelFileSystems = new Set([
+  0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x1cd1, 0x64626720, 0x74726163, 0x73636673, 0xcafe4a11, 0x62656570,
+  0xde5e81e4,
+]);
+
+/** The path itself or the nearest directory above it that is there. */
+function existing(path: string): Buffer {
+  for (let at = path; ; at = posix.dirname(at)) {
+    const there = Buffer.from(at, 'latin1');
+    if (at === '/' || look(there) !== undefined) return there;
+  }
 }
 
-function renameWorks(stage: string, into: string, key: string): boolean {
-  const probe = Buffer.from(`${stage}/.probe`, 'latin1');
-  const target = Buffer.from(`${into}/.towline-probe-${key}`, 'latin1');
-  const before = look(Buffer.from(into, 'latin1'));
+/** The path with its symlinks resolved as far as there is something; undefined if one leads nowhere. Throws what forbids to look. */
+function throughSymlinks(path: string): string | undefined {
+  const there = existing(path);
   try {
-    mkdirSync(Buffer.from(stage, 'latin1'), { recursive: true, mode: 0o700 });
-    writeFileSync(probe, '');
-    renameSync(probe, target);
-    return true;
+    const real = realpathSync(there, { encoding: 'buffer' }).toString('latin1');
+    const rest = path.slice(there.length).replace(/^\/+/, '');
+    return rest === '' ? real : `${real.replace(/\/$/, '')}/${rest}`;
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno !== 'EXDEV' && errno !== 'EACCES' && errno !== 'EPERM' && errno !== 'EROFS') throw error;
-    return false;
-  } finally {
-    rmSync(probe, { force: true });
-    rmSync(target, { force: true });
-    // A pull that is cancelled later leaves the root as it was, its time too.
-    if (before !== undefined) setBackTime(into, before.mtimeNs);
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ELOOP') throw error;
+    return undefined;
   }
-}
-
-function setBackTime(path: string, mtimeNs: bigint): void {
-  const { sec, nsec } = splitNs(mtimeNs);
-  try {
-    setPathMtime(Buffer.from(path, 'latin1'), sec, nsec);
-  } catch (error) {
-    // The directory is somebody else's: then its time is not ours to set.
-    if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
-  }
-}
-
-function parentDirectory(path: string): string {
-  return path.slice(0, path.lastIndexOf('/')) || '/';
 }

@@ -5,6 +5,7 @@
 import { type BigIntStats, chmodSync } from 'node:fs';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
+import { isOwn } from './claim-root.ts';
 import { fileHolds, linkText } from './file-content.ts';
 import { type Ledger, ledgerItem } from './ledger.ts';
 import { kindOf, look, type Print, printCtimeNs, printInode, printOf } from './print.ts';
@@ -117,7 +118,7 @@ class Observer {
     const where = absolutePath(this.#root, path);
     if (entry.kind === 'dir') {
       if (!stats.isDirectory()) return changed;
-      return sameMeta(stats, entry) ? undefined : { state: 'touched', print: now };
+      return sameMeta(stats, entry) || (path === '' && !isOwn(stats)) ? undefined : { state: 'touched', print: now };
     }
     const settled = print !== '' && printCtimeNs(print) < this.#ledger.settledNs;
     if (now === print && settled && !this.#options.verify) return undefined;

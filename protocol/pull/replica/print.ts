@@ -36,9 +36,9 @@ export function printInode(print: Print): string {
   return print.slice(8, 16);
 }
 
-/** What a rename leaves of a print: all but the ctime. */
-export function printBeforeRename(print: Print): string {
-  return print.slice(8);
+/** What of a print a rename leaves as it is: inode, mtime and size. */
+export function printIdentity(print: Print): string {
+  return print.slice(8, 32);
 }
 
 /** The number of names inside a print. */

@@ -7,9 +7,10 @@ import { limits } from '../../wire/limits.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullEvent, PullResult } from '../../wire/pull.ts';
 import { wireBytes } from '../../wire/schema.ts';
+import type { ChunkStore } from './chunk-store.ts';
 import type { RootGate } from './root-gate.ts';
 import type { RootWatch } from './root-watch.ts';
-import type { SessionOptions } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
 import type { ReplicaTasks } from './worker.ts';
 
 export interface PullOptions {
@@ -18,6 +19,8 @@ export interface PullOptions {
   readonly snapshot: string;
   /** What came with the call: a delta from `base`. */
   readonly delta: { readonly base: Digest; readonly bytes: Buffer } | undefined;
+  /** Where to look for chunks before the source is asked. */
+  readonly store: ChunkStore | undefined;
   readonly onEvent: (event: PullEvent) => void;
 }
 
@@ -58,6 +61,7 @@ export class Pull {
   #fetchedBytes = 0;
   #sentBytes = 0;
   #reported = 0;
+  #via: PullResult['via'];
 
   constructor(link: Link<ControllerMethods>, options: PullOptions, tools: PullTools, signal: AbortSignal) {
     this.#link = link;
@@ -98,7 +102,7 @@ export class Pull {
   }
 
   async #result(): Promise<PullResult> {
-    const { problems, conflicts, newDirectories, pushedBytes, ...rest } = await this.#thread.run(
+    const { problems, conflicts, leftOut, newDirectories, pushedBytes, ...rest } = await this.#thread.run(
       'finish',
       undefined,
       new AbortController().signal,
@@ -110,8 +114,10 @@ export class Pull {
       fetchedBytes: this.#fetchedBytes + pushedBytes,
       sentBytes: this.#sentBytes,
       conflicts: [...conflicts],
+      leftOut: [...leftOut],
       problems: problems.slice(0, limits.problemsNamed),
       problemCount: problems.length,
+      ...(this.#via === undefined ? {} : { via: this.#via }),
     };
   }
 
@@ -125,7 +131,7 @@ export class Pull {
   async #fetchManifest(): Promise<void> {
     const onData = async (block: Buffer): Promise<void> => {
       this.#sentBytes += block.length;
-      await this.#task('block', block);
+      await this.#task('manifestBlock', block);
     };
     await this.#link.call('pull.manifest', { snapshot: this.#options.snapshot }, { onData }, this.#signal);
   }
@@ -159,7 +165,7 @@ export class Pull {
       this.#fetchedBytes += bytes;
       this.#advance(bytes, finishedFiles);
     };
-    for (const ranges of reused.ranges) {
+    for (const ranges of await this.#fromStore(reused)) {
       await this.#link.call(
         'pull.chunks',
         { snapshot: this.#options.snapshot, ranges: [...ranges] },
@@ -167,6 +173,28 @@ export class Pull {
         this.#signal,
       );
     }
+  }
+
+  /** Takes what the store has; returns what it has not. */
+  async #fromStore({ ranges, bytes }: ReplicaTasks['reuse']['output']): Promise<readonly (readonly number[])[]> {
+    const { store } = this.#options;
+    if (store === undefined || bytes === 0) return ranges;
+    const outcome = await store.fetch(
+      await this.#thread.run('catalogued', undefined, this.#signal),
+      async ({ body, ...block }) => {
+        throwIfAborted(this.#signal);
+        const taken = await this.#thread.run('block', { ...block, body }, this.#signal, {
+          transfer: body.buffer instanceof ArrayBuffer ? [body.buffer] : [],
+        });
+        this.#fetchedBytes += taken.bytes;
+        this.#advance(taken.bytes, taken.finishedFiles);
+        return !taken.damaged;
+      },
+      this.#signal,
+    );
+    const left = await this.#thread.run('left', { maxRuns }, this.#signal);
+    this.#via = { ...outcome, missedBytes: left.bytes };
+    return left.ranges;
   }
 
   async #task<N extends keyof ReplicaTasks>(

@@ -10,7 +10,7 @@ import type { PullResult } from '../../wire/pull.ts';
 import { openSession, Pull, type PullOptions, type PullTools } from './pull.ts';
 import type { RootGate } from './root-gate.ts';
 import { RootWatch } from './root-watch.ts';
-import type { SessionOptions } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
 import type { ReplicaTasks } from './worker.ts';
 
 /** How long a thread outlives its last pull, in ms: it holds the ledger in memory. */
@@ -73,7 +73,8 @@ export class Replica implements AsyncDisposable {
     const settled = this.#settled;
     if (verify || settled?.source !== source || settled.result.digest !== digest) return undefined;
     if (this.#watch.doubtful?.size !== 0) return undefined;
-    return { ...settled.result, fetchedBytes: 0, sentBytes: 0, reusedBytes: 0, placed: 0, removed: 0 };
+    const { via: _, ...result } = settled.result;
+    return { ...result, fetchedBytes: 0, sentBytes: 0, reusedBytes: 0, placed: 0, removed: 0 };
   }
 
   async #pull(link: Link<ControllerMethods>, options: PullOptions, signal: AbortSignal): Promise<PullResult> {

@@ -9,60 +9,40 @@ import { assert } from '../../base/assert.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { absolutePath, displayPath, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type DecodedDelta, decodeDelta } from '../../chunk/delta-codec.ts';
-import { type Digest, digestOf } from '../../chunk/digest.ts';
+import type { Digest } from '../../chunk/digest.ts';
+import type { EntryKind } from '../../chunk/entry.ts';
 import { isPlain, type Manifest, manifestDigest, manifestTotals } from '../../chunk/manifest.ts';
 import { ManifestDecoder } from '../../chunk/manifest-codec.ts';
 import { applyDelta } from '../../chunk/manifest-delta.ts';
 import { limits } from '../../wire/limits.ts';
 import { syncStage } from './barrier.ts';
-import { type DestinationRules, resolveDestination, stageDirectory } from './destination.ts';
+import type { CataloguedBlock } from './chunk-store.ts';
+import { claimRoot } from './claim-root.ts';
+import { absoluteDestination, resolveDestination } from './destination.ts';
 import { checkSpace, explainDiskFull } from './disk-full.ts';
+import { pathsInside, rememberRoot, type Trimmed, trim } from './inner-roots.ts';
 import { hasJournal, type Journal, writeJournal } from './journal.ts';
+import { keptPrints } from './kept-prints.ts';
 import { KeptVersions } from './kept-versions.ts';
-import { type Ledger, ledgerItem, ledgerManifest } from './ledger.ts';
+import { type Ledger, ledgerManifest } from './ledger.ts';
 import { applyRecord, type LedgerFile } from './ledger-file.ts';
+import { newDirectories } from './new-directories.ts';
 import { nextRecord, settleRecord } from './next-ledger.ts';
 import { type Observation, observe } from './observe.ts';
 import { opsOf } from './ops-of.ts';
-import { absentPaths, type Plan, planPull } from './plan.ts';
+import { absentPaths, isBelow, type Plan, planPull } from './plan.ts';
 import { look } from './print.ts';
 import { finishSwitch, recoverRoot } from './recover.ts';
 import { reuseChunks } from './reuse.ts';
 import { checkDeletes } from './safety.ts';
+import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
 import { Stage } from './stage.ts';
+import { stageDirectory } from './stage-directory.ts';
 import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
+import { StoredChunks, type StoredStep } from './stored-chunks.ts';
 import { applyMeta, type SwitchResult } from './switch.ts';
 import { takePushed, unpack } from './unpack.ts';
 import type { Wants } from './wants.ts';
-
-export interface SessionOptions {
-  /** `roots/KEY` of the agent; made if missing. */
-  readonly stateDir: string;
-  readonly key: string;
-  readonly conflictsDir: string;
-  /** Destination as the task writes it; latin1. */
-  readonly dest: string;
-  readonly rules: DestinationRules;
-  readonly source: string;
-  readonly digest: Digest;
-  readonly allowDelete: boolean;
-  readonly verify: boolean;
-}
-
-export interface StagedTotals {
-  /** Nothing to place, remove or set: the root is as it should be. */
-  readonly settled: boolean;
-  readonly files: number;
-  readonly finishedFiles: number;
-  readonly wantedBytes: number;
-}
-
-/** What a session leaves for the next one on the same root: nobody else changes these. */
-export interface Remembered {
-  readonly stateDir: string;
-  readonly ledger: Ledger;
-  readonly file: LedgerFile;
-}
 
 export class Session {
   readonly #options: SessionOptions;
@@ -72,7 +52,11 @@ export class Session {
   readonly #ledger: Ledger | undefined;
   readonly #problems: Problem[] = [];
   readonly #decoder = new ManifestDecoder(limits);
+  /** The source's. */
   #manifest: Manifest | undefined;
+  /** That without what lies where other roots do, if it has anything there. */
+  #trimmed: Trimmed | undefined;
+  readonly #inner: ReadonlySet<RootPath>;
   #delta: DecodedDelta | undefined;
   /** Directories that a delta changes. */
   #changed: ReadonlySet<RootPath> = new Set();
@@ -83,6 +67,7 @@ export class Session {
   #plan: Plan | undefined;
   #stage: Stage | undefined;
   #wants: Wants | undefined;
+  #stored: StoredChunks | undefined;
   #journal: Journal | undefined;
   #reusedBytes = 0;
   #pushedBytes = 0;
@@ -105,7 +90,13 @@ export class Session {
       this.#ledger = ledger;
       this.#file = file;
     }
-    this.#root = resolveDestination(options.dest, options.rules);
+    const { dest, rules, otherRoots, otherDestinations } = options;
+    this.#root = resolveDestination(dest, rules);
+    const named = otherDestinations.map((other) => absoluteDestination(other, rules.home));
+    this.#inner = new Set([
+      ...pathsInside(this.#root, otherRoots),
+      ...pathsInside(absoluteDestination(dest, rules.home), named),
+    ]);
   }
 
   /** Whether the ledger already is the wanted manifest, so that none need be fetched. */
@@ -140,9 +131,11 @@ export class Session {
         `the manifest for ${displayPath(this.#options.dest)} is not the one that was announced`,
       );
     }
+    this.#trimmed = trim(this.#manifest, this.#inner);
+    this.#claim(this.#manifest.root.kind);
     if (this.#ledger === undefined) return this.#absent;
     // What hard links mean depends on paths that neither side changed.
-    const plain = isPlain(this.#manifest) && isPlain(ledgerManifest(this.#ledger));
+    const plain = isPlain(this.#manifest) && isPlain(ledgerManifest(this.#ledger)) && this.#trimmed === undefined;
     const { verify } = this.#options;
     const scoped = (this.knowsManifest || this.#delta !== undefined) && plain && !verify && doubtful !== undefined;
     this.#scope = scoped ? new Set([...doubtful, ...this.#changed]) : undefined;
@@ -153,7 +146,7 @@ export class Session {
     }
     this.#observation = seen.observation;
     this.#rehashed = seen.young.length;
-    this.#absent = absentPaths(this.#ledger, this.#manifest, this.#scope);
+    this.#absent = absentPaths(this.#ledger, this.#known().manifest, this.#scope);
     return this.#absent;
   }
 
@@ -180,6 +173,8 @@ export class Session {
   stage(ignored: readonly number[]): StagedTotals {
     const { manifest, options } = this.#known();
     const ignoredPaths = new Set(ignored.map((at) => this.#absent[at] ?? ''));
+    // What lies in another root is that root's from now on.
+    for (const path of this.#absent) if (isBelow(path, this.#inner)) ignoredPaths.add(path);
     const plan = planPull({
       root: this.#root,
       manifest,
@@ -190,7 +185,7 @@ export class Session {
     });
     if (!options.allowDelete) {
       const removed = plan.removals.flatMap((op) => (op.op === 'remove' ? [op.path] : []));
-      checkDeletes(options.dest, this.#ledger, manifest, options.source, removed);
+      checkDeletes(options.dest, this.#ledger, this.#manifest ?? manifest, options.source, removed);
     }
     this.#plan = plan;
     const { placements, moves, removals, directories, trees, metas } = plan;
@@ -203,7 +198,12 @@ export class Session {
       appears,
     );
     this.#stage = stage;
-    const { wants, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan));
+    const { wants, finishedFiles } = this.#diskFull(() =>
+      stagePlan(stage, manifest, plan, {
+        manifest: this.#manifest ?? manifest,
+        standIns: this.#trimmed?.standIns ?? new Map(),
+      }),
+    );
     this.#wants = wants;
     const pushed = this.#diskFull(() => takePushed(this.#delta, wants));
     this.#pushedBytes = pushed.bytes;
@@ -216,9 +216,7 @@ export class Session {
     maxRuns: number,
     step: (bytes: number, finishedFiles: number) => void,
   ): { readonly ranges: readonly (readonly number[])[]; readonly bytes: number } {
-    const wants = this.#wants;
-    const stage = this.#stage;
-    assert(wants !== undefined && stage !== undefined, 'reuse before stage');
+    const { wants, stage } = this.#wanting();
     if (this.#ledger !== undefined) {
       const ledger = this.#ledger;
       this.#diskFull(() =>
@@ -227,7 +225,7 @@ export class Session {
             root: this.#root,
             ledger,
             observation: this.#observation,
-            first: this.#placedPaths(),
+            first: this.#plan?.placements.map(({ path }) => path) ?? [],
             verify: this.#options.verify,
           },
           wants,
@@ -239,21 +237,43 @@ export class Session {
       );
     }
     checkSpace(stage.directory, wants.bytes, 0);
-    return { ranges: wants.ranges(maxRuns), bytes: wants.bytes };
+    return this.left(maxRuns);
   }
 
   /** Takes one pack: every chunk is checked against its digest before it is written anywhere. */
   pack(pack: Buffer): { readonly bytes: number; readonly finishedFiles: number } {
-    const wants = this.#wants;
-    assert(wants !== undefined, 'pack before stage');
+    const { wants } = this.#wanting();
     return this.#diskFull(() => unpack(pack, wants));
+  }
+
+  /** Which chunks to ask an object store for: first, count, …, as its catalogue numbers them. */
+  catalogued(): readonly number[] {
+    const { wants } = this.#wanting();
+    this.#stored = new StoredChunks(this.#manifest ?? this.#known().manifest, wants);
+    return this.#stored.ranges();
+  }
+
+  /** Takes a block of an object store: what of it is wanted and as it should be. */
+  block(block: CataloguedBlock): StoredStep {
+    const stored = this.#stored;
+    assert(stored !== undefined, 'block before catalogued');
+    return this.#diskFull(() => stored.take(block));
+  }
+
+  /** Which chunks are wanted still. */
+  left(maxRuns: number): { readonly ranges: readonly (readonly number[])[]; readonly bytes: number } {
+    const { wants } = this.#wanting();
+    return { ranges: wants.ranges(maxRuns), bytes: wants.bytes };
   }
 
   /** Makes the stage complete and durable and writes the journal. From here on the switch will happen. */
   prepare(): void {
     const { manifest, options } = this.#known();
     const { plan, stage } = this.#staged();
+    if (stage.appears && look(absolutePath(this.#root, '')) !== undefined)
+      throw new TowError('source-changed', `${displayPath(this.#root)} appeared on the node meanwhile`);
     this.#diskFull(() => {
+      rememberRoot(options.stateDir, this.#root);
       stageLinks(stage, this.#root, plan.placements);
       finishTrees(stage, manifest, plan);
       syncStage(stage.directory);
@@ -263,7 +283,7 @@ export class Session {
         dest: options.dest,
         stage: stage.directory,
         ops: opsOf(stage, plan, manifest),
-        record: nextRecord(this.#ledger, manifest, options.source, this.#keptPrints(plan), this.#scope),
+        record: nextRecord(this.#ledger, manifest, options.source, keptPrints(plan, this.#ledger), this.#scope),
       };
       writeJournal(options.stateDir, this.#journal);
     });
@@ -286,10 +306,12 @@ export class Session {
   settle(): void {
     const { manifest, options, plan } = this.#known();
     assert(plan !== undefined, 'settle before stage');
+    rememberRoot(options.stateDir, this.#root);
     for (const op of plan.restores) applyMeta(this.#root, op);
     const fresh = [...this.#observation].some(([, seen]) => seen.state === 'touched');
-    const sameAsBefore =
-      this.#ledger !== undefined && this.#ledger.digest === options.digest && this.#ledger.source === options.source;
+    const digest = this.#trimmed === undefined ? options.digest : manifestDigest(manifest);
+    this.#digest = digest;
+    const sameAsBefore = this.#ledger?.digest === digest && this.#ledger.source === options.source;
     if (sameAsBefore && !fresh && this.#rehashed === 0) return;
     const record = settleRecord(
       this.#root,
@@ -314,24 +336,13 @@ export class Session {
       bytes: totals.bytes,
       reusedBytes: this.#reusedBytes,
       pushedBytes: this.#pushedBytes,
-      newDirectories: this.#newDirectories(),
+      newDirectories: newDirectories(plan, this.#ledger, this.#after),
       placed: (plan?.placements.length ?? 0) + (plan?.moves.length ?? 0),
       removed: (plan?.removals.length ?? 0) + (plan?.lateRemovals.length ?? 0),
       conflicts: this.#switched?.conflicts ?? [],
+      leftOut: this.#trimmed?.leftOut ?? [],
       problems: this.#problems,
     };
-  }
-
-  #placedPaths(): readonly RootPath[] {
-    return this.#plan?.placements.map(({ path }) => path) ?? [];
-  }
-
-  /** Those that were not there before: one that the node had removed is another one now. */
-  #newDirectories(): readonly RootPath[] {
-    const made = this.#plan?.newDirectories;
-    return [...(this.#after?.directories.keys() ?? [])].filter(
-      (path) => made?.has(path) === true || this.#ledger?.directories.has(path) !== true,
-    );
   }
 
   /** For the next session, once this one has come to its end. */
@@ -345,9 +356,27 @@ export class Session {
     this.#wants?.close();
   }
 
+  #claim(kind: EntryKind): void {
+    const { dest, rules } = this.#options;
+    claimRoot({
+      root: this.#root,
+      dest,
+      kind,
+      ours: this.#ledger?.root.kind,
+      inHome: this.#root.startsWith(`${rules.home}/`),
+      sudo: rules.reach === 'machine',
+    });
+  }
+
+  /** The manifest that the root is to have. */
   #known(): { manifest: Manifest; options: SessionOptions; plan: Plan | undefined } {
     assert(this.#manifest !== undefined, 'no manifest yet');
-    return { manifest: this.#manifest, options: this.#options, plan: this.#plan };
+    return { manifest: this.#trimmed?.manifest ?? this.#manifest, options: this.#options, plan: this.#plan };
+  }
+
+  #wanting(): { wants: Wants; stage: Stage } {
+    assert(this.#wants !== undefined && this.#stage !== undefined, 'chunks before stage');
+    return { wants: this.#wants, stage: this.#stage };
   }
 
   #staged(): { plan: Plan; stage: Stage } {
@@ -358,22 +387,6 @@ export class Session {
     return { plan: this.#plan, stage: this.#stage };
   }
 
-  /** Prints that will hold after the switch: not those of files whose inode gets another name. */
-  #keptPrints(plan: Plan): ReadonlyMap<RootPath, string> {
-    const linked = new Set(
-      plan.placements.filter(({ entry }) => entry.kind === 'hardlink').map(({ entry }) => entry.content),
-    );
-    if (linked.size === 0) return plan.prints;
-    const prints = new Map(plan.prints);
-    const manifest = this.#manifest;
-    for (const path of plan.prints.keys()) {
-      const entry =
-        this.#ledger === undefined || manifest === undefined ? undefined : ledgerItem(this.#ledger, path)?.entry;
-      if (linked.has(path) || (entry?.kind === 'hardlink' && linked.has(entry.content))) prints.delete(path);
-    }
-    return prints;
-  }
-
   #diskFull<T>(work: () => T): T {
     try {
       return work();
@@ -381,8 +394,4 @@ export class Session {
       throw explainDiskFull(error, this.#stage?.directory ?? this.#options.stateDir);
     }
   }
-}
-
-export function rootKey(dest: string): string {
-  return Buffer.from(digestOf(dest), 'latin1').toString('hex').slice(0, 16);
 }

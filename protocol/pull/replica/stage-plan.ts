@@ -6,16 +6,21 @@ import { StagedFile, stageSymlink } from './staged-file.ts';
 import { applyMeta } from './switch.ts';
 import { firstOrdinals, Wants } from './wants.ts';
 
-/** Begins the staging of a plan: symlinks and empty files are made, files of an earlier pull taken up. Blocking. */
+/**
+ * Begins the staging of a plan: symlinks and empty files are made, files of an earlier pull taken up. Chunks are numbered
+ * as the source's manifest has them, `wire`; `standIns` are files that it has at another path. Blocking.
+ */
 export function stagePlan(
   stage: Stage,
   manifest: Manifest,
   plan: Plan,
+  wire: { readonly manifest: Manifest; readonly standIns: ReadonlyMap<RootPath, RootPath> },
 ): { readonly wants: Wants; readonly finishedFiles: number } {
   for (const tree of treesOf(stage, manifest, plan)) stage.prepareTree(tree, manifest);
   const wants = new Wants();
   let finishedFiles = 0;
-  const ordinals = firstOrdinals(manifest, new Set(plan.placements.map(({ path }) => path)));
+  const onWire = (path: RootPath): RootPath => wire.standIns.get(path) ?? path;
+  const ordinals = firstOrdinals(wire.manifest, new Set(plan.placements.map(({ path }) => onWire(path))));
   for (const placement of plan.placements) {
     const { path, entry } = placement;
     const where = stage.where(placement);
@@ -24,7 +29,7 @@ export function stagePlan(
     const file = new StagedFile(where, entry);
     const indexes = stage.fresh ? file.begin() : file.resume(stage.trusted);
     if (indexes.length === 0) finishedFiles += 1;
-    else wants.add(file, ordinals.get(path) ?? 0, indexes);
+    else wants.add(file, ordinals.get(onWire(path)) ?? 0, indexes);
   }
   return { wants, finishedFiles };
 }

@@ -7,6 +7,7 @@ import { splitNs } from '../../base/split-ns.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
 import { renameNoReplaceSync, setPathMtime } from '../../libc/libc.ts';
 import type { ConflictReason } from '../../wire/pull.ts';
+import { isOwn } from './claim-root.ts';
 import { gitPath, isTransientGitFile } from './git-state.ts';
 import type { Journal } from './journal.ts';
 import type { KeptVersions } from './kept-versions.ts';
@@ -276,6 +277,8 @@ export function applyMeta(root: string, op: MetaOp): void {
   const where = absolutePath(root, op.path);
   const stats = look(where);
   if (stats === undefined || kindOf(stats) !== (op.kind === 'hardlink' ? 'file' : op.kind)) return;
+  // A directory that somebody else made for the root keeps their mode and times.
+  if (op.path === '' && op.kind === 'dir' && !isOwn(stats)) return;
   if (op.kind !== 'symlink' && (Number(stats.mode) & 0o7777) !== op.mode) chmodSync(where, op.mode);
   setPathMtime(where, op.mtimeSec, op.mtimeNsec);
 }

@@ -6,9 +6,12 @@ import { assert } from '../../base/assert.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import { serveWorker, type TaskHandlers } from '../../base/worker-server.ts';
 import type { Digest } from '../../chunk/digest.ts';
+import type { CataloguedBlock } from './chunk-store.ts';
 import { KeptVersions } from './kept-versions.ts';
 import { recoverRoot } from './recover.ts';
-import { type Remembered, Session, type SessionOptions, type StagedTotals } from './session.ts';
+import { Session } from './session.ts';
+import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
+import type { StoredStep } from './stored-chunks.ts';
 
 export interface FileStep {
   readonly bytes: number;
@@ -36,7 +39,7 @@ export type ReplicaTasks = {
     readonly event: never;
     readonly output: boolean;
   };
-  readonly block: { readonly input: Uint8Array; readonly event: never; readonly output: undefined };
+  readonly manifestBlock: { readonly input: Uint8Array; readonly event: never; readonly output: undefined };
   readonly observe: {
     readonly input: ReadonlySet<RootPath> | undefined;
     readonly event: never;
@@ -61,6 +64,20 @@ export type ReplicaTasks = {
     readonly input: Uint8Array;
     readonly event: never;
     readonly output: FileStep & { readonly pack: Uint8Array };
+  };
+  /** Ordinals, as first, count, …, that a catalogue has for what is wanted. */
+  readonly catalogued: { readonly input: undefined; readonly event: never; readonly output: readonly number[] };
+  /** A block from an object store; its memory goes back, as a pack's does. */
+  readonly block: {
+    readonly input: CataloguedBlock;
+    readonly event: never;
+    readonly output: StoredStep & { readonly body: Uint8Array };
+  };
+  /** What is still wanted. */
+  readonly left: {
+    readonly input: { readonly maxRuns: number };
+    readonly event: never;
+    readonly output: { readonly ranges: readonly (readonly number[])[]; readonly bytes: number };
   };
   readonly prepare: { readonly input: undefined; readonly event: never; readonly output: undefined };
   readonly switch: { readonly input: undefined; readonly event: never; readonly output: undefined };
@@ -97,7 +114,7 @@ const handlers: TaskHandlers<ReplicaTasks> = {
   },
   ledgerDirectories: () => ({ output: session().ledgerDirectories }),
   delta: ({ base, bytes }) => ({ output: session().takeDelta(base, asBuffer(bytes)) }),
-  block: (block) => {
+  manifestBlock: (block) => {
     session().manifestBlock(asBuffer(block));
     return nothing;
   },
@@ -110,6 +127,13 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     const output = { ...session().pack(asBuffer(pack)), pack };
     return { output, transfer: pack.buffer instanceof ArrayBuffer ? [pack.buffer] : [] };
   },
+  catalogued: () => ({ output: session().catalogued() }),
+  block: (block) => {
+    const { body } = block;
+    const output = { ...session().block({ ...block, body: asBuffer(body) }), body };
+    return { output, transfer: body.buffer instanceof ArrayBuffer ? [body.buffer] : [] };
+  },
+  left: ({ maxRuns }) => ({ output: session().left(maxRuns) }),
   prepare: () => {
     session().prepare();
     return nothing;

@@ -95,6 +95,10 @@ export class Listing {
     return this.bytes.readBigInt64LE(this.#record(index) + at.mtime);
   }
 
+  ctimeNs(index: number): bigint {
+    return this.bytes.readBigInt64LE(this.#record(index) + at.ctime);
+  }
+
   ino(index: number): bigint {
     return this.bytes.readBigUInt64LE(this.#record(index) + at.ino);
   }

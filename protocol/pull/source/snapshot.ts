@@ -8,6 +8,8 @@ import type { FirstLevel } from './compression.ts';
 export interface ServeOptions {
   /** Undefined to send all of them raw. */
   readonly compression: FirstLevel | undefined;
+  /** Chunk bytes that go along with a delta, at most; as many as there is room for if undefined. */
+  readonly pushBytes?: number;
 }
 
 /** A root at one moment, with what it takes to serve it. Immutable; holds no open files. */

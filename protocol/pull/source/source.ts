@@ -14,6 +14,7 @@ import {
   manifestTotals,
 } from '../../chunk/manifest.ts';
 import { Listing, unframeListings } from './listing.ts';
+import { refuseNothing } from './refuse-nothing.ts';
 import { rescan } from './rescan.ts';
 import { resolveRoot } from './resolve-root.ts';
 import { type ScanResult, scan } from './scan.ts';
@@ -148,7 +149,7 @@ export class Source implements AsyncDisposable {
         onEvent,
       },
     );
-    this.#refuseNothing(walk);
+    refuseNothing(this.#options.root, walk);
     const turns = new Turns();
     const paths: SentPath[] = [];
     for (const frame of frames) {
@@ -195,7 +196,7 @@ export class Source implements AsyncDisposable {
       () => void this.watch().catch(() => undefined),
       this.#watched === undefined ? restMs : longRestMs,
     ).unref();
-    this.#refuseNothing(result.walk);
+    refuseNothing(this.#options.root, result.walk);
     const tree = result.same && this.#tree !== undefined ? this.#tree : await this.#newTree(result);
     this.#tree = tree;
     const note = this.#note;
@@ -322,15 +323,6 @@ export class Source implements AsyncDisposable {
     const root = displayPath(this.#options.root);
     if (problem === undefined) return new TowError('workdir-missing', `${root}: vanished while it was read`);
     return new TowError(problem.code, `${root}${problem.message}`);
-  }
-
-  #refuseNothing({ files, ignored, firstRule }: WalkOutput): void {
-    if (files > 0 || ignored === 0) return;
-    const root = displayPath(this.#options.root);
-    const rule = firstRule === undefined ? '' : `: ${firstRule.file}:${firstRule.line} (${firstRule.pattern})`;
-    throw new TowError('nothing-to-sync', `${root}: the ignore rules leave nothing to sync${rule}`, {
-      hint: 'change that rule, or put a .towignore in the directory, which replaces all of them',
-    });
   }
 
   /** What a scan that failed had read need not be read again. */

@@ -89,7 +89,7 @@ export class TreeSnapshot implements Snapshot {
       if (left < 0) return undefined;
       if (turns.over) await turns.next();
     }
-    const ranges = newRanges(base, delta.part, left);
+    const ranges = newRanges(base, delta.part, Math.min(left, options.pushBytes ?? left));
     const packs: Buffer[] = [];
     if (ranges !== undefined && ranges.length > 0) {
       const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));

@@ -1,21 +1,12 @@
-import { bytesOf } from '../../base/root-path.ts';
 import { serveWorker } from '../../base/worker-server.ts';
 import { hashFiles } from './hash-task.ts';
-import { openIgnore } from './ignore/open-ignore.ts';
 import { renewRules } from './ignore/rule-state.ts';
 import type { OpenIgnore } from './ignore-scope.ts';
+import { openRules } from './open-rules.ts';
 import { makePack } from './pack-task.ts';
 import { standings } from './stand-task.ts';
 import type { SourceTasks } from './tasks.ts';
 import { walkSource } from './walk.ts';
-
-/** The request's paths are text, the rules work on bytes. */
-const openRules: OpenIgnore = ({ root, home, xdgConfigHome }) =>
-  openIgnore({
-    root,
-    home: bytesOf(home),
-    xdgConfigHome: xdgConfigHome === undefined ? undefined : bytesOf(xdgConfigHome),
-  });
 
 /** The rules of the last walk in this thread, which a look at a few directories would take long to read again. */
 let lastRules: { readonly name: string; readonly rules: ReturnType<OpenIgnore> } | undefined;

@@ -60,7 +60,8 @@ function statOf({ key, size, etag, modified }: ListText['objects'][number], enco
     key: decoded(key, encoded),
     size: Number(size),
     version: versionOf(etag),
-    modifiedMs: Date.parse(modified) || 0,
+    // Whole seconds, which is all that a HEAD says.
+    modifiedMs: Math.floor((Date.parse(modified) || 0) / 1000) * 1000,
   };
 }
 

@@ -13,6 +13,8 @@ export interface S3Provider {
   /** Version of ListObjects, and whether it can be asked to encode keys that XML cannot hold. */
   readonly listVersion: 1 | 2;
   readonly encodesKeys: boolean;
+  /** Whether a copy keeps the condition on its source. Ceph's gateway does not. */
+  readonly checksCopySource: boolean;
   /** Whether it takes and gives the SDK's checksums; else MD5 guards what is written. */
   readonly checksums: boolean;
 }
@@ -35,7 +37,15 @@ const traits: StoreTraits = {
 
 /** AWS, Cloudflare (docs: R2 "Upload objects", S3 API compatibility), IBM ("Compatibility S3 API"), and the least common denominator. */
 export const s3Providers: Readonly<Record<S3ProviderName, S3Provider>> = {
-  aws: { traits, scheme: 's3', pathStyle: false, listVersion: 2, encodesKeys: true, checksums: true },
+  aws: {
+    traits,
+    scheme: 's3',
+    pathStyle: false,
+    listVersion: 2,
+    encodesKeys: true,
+    checksums: true,
+    checksCopySource: true,
+  },
   r2: {
     traits: { ...traits, equalParts: true },
     scheme: 'r2',
@@ -44,6 +54,7 @@ export const s3Providers: Readonly<Record<S3ProviderName, S3Provider>> = {
     listVersion: 2,
     encodesKeys: true,
     checksums: false,
+    checksCopySource: false,
   },
   ibm: {
     traits: { ...traits, conditions: [] },
@@ -53,6 +64,7 @@ export const s3Providers: Readonly<Record<S3ProviderName, S3Provider>> = {
     listVersion: 1,
     encodesKeys: false,
     checksums: false,
+    checksCopySource: false,
   },
   other: {
     traits: { ...traits, conditions: [] },
@@ -61,5 +73,6 @@ export const s3Providers: Readonly<Record<S3ProviderName, S3Provider>> = {
     listVersion: 2,
     encodesKeys: true,
     checksums: false,
+    checksCopySource: false,
   },
 };

@@ -93,11 +93,21 @@ async function nothingOf(
   ifVersion: string | undefined,
   signal: AbortSignal,
 ): Promise<ObjectBody> {
+  return { head: await expectVersion(reading, key, ifVersion, signal), bytes: Readable.from([]) };
+}
+
+/** The object's head. Rejects with `object-missing`, and `object-changed` when it has another version. */
+export async function expectVersion(
+  reading: S3Reading,
+  key: string,
+  version: string | undefined,
+  signal: AbortSignal,
+): Promise<ObjectHead> {
   const head = await headS3(reading, key, signal);
   if (head === undefined) throw new TowError('object-missing', `${reading.name(key)}: there is no such object`);
-  if (ifVersion !== undefined && head.version !== ifVersion)
+  if (version !== undefined && head.version !== version)
     throw new TowError('object-changed', `${reading.name(key)}: the object was replaced meanwhile`);
-  return { head, bytes: Readable.from([]) };
+  return head;
 }
 
 function lengthOf(headers: IncomingHttpHeaders): number | undefined {

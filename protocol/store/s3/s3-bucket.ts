@@ -21,12 +21,9 @@ export interface S3Bucket {
  * Makes a request through Amazon's client, and once more with other credentials when the service says that these have
  * ended. `doing` names the bucket and the key. Rejects as `ObjectStore`.
  */
-export async function write<T>(
-  { credentials, client }: S3Bucket,
-  doing: string,
-  send: (loaded: LoadedClient) => Promise<T>,
-): Promise<T> {
-  const loaded = await client();
+export async function write<T>(s3: S3Bucket, doing: string, send: (loaded: LoadedClient) => Promise<T>): Promise<T> {
+  const { credentials } = s3;
+  const loaded = await s3.client();
   const keys = await credentials.current();
   try {
     return await send(loaded);

@@ -6,14 +6,14 @@ import type {
   ListPage,
   ObjectBody,
   ObjectHead,
-  ObjectStat,
   ObjectStore,
   Upload,
   WriteOptions,
+  Written,
 } from '../object-store.ts';
 import type { StoreTraits } from '../store-traits.ts';
 import { listS3 } from './list-s3.ts';
-import { getS3, headS3, type S3Reading } from './read-s3.ts';
+import { expectVersion, getS3, headS3, type S3Reading } from './read-s3.ts';
 import { copySource, guard, type S3Bucket, type S3Condition, versionOf, write } from './s3-bucket.ts';
 import type { LoadedClient } from './s3-client.ts';
 import { S3Upload } from './s3-upload.ts';
@@ -82,7 +82,7 @@ export class S3Store implements ObjectStore {
     return await getS3(this.#reading, key, options, signal);
   }
 
-  async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat> {
+  async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<Written> {
     const { bucket, provider } = this.#s3;
     const output = await this.#write(key, ({ sdk, client }) =>
       client.send(
@@ -97,7 +97,7 @@ export class S3Store implements ObjectStore {
         { abortSignal: signal },
       ),
     );
-    return { key, size: bytes.byteLength, version: versionOf(output.ETag), modifiedMs: Date.now() };
+    return { key, size: bytes.byteLength, version: versionOf(output.ETag) };
   }
 
   async startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload> {
@@ -116,9 +116,11 @@ export class S3Store implements ObjectStore {
     to: string,
     options: { readonly ifVersion?: string; readonly replace?: Pick<WriteOptions, 'contentType' | 'metadata'> },
     signal: AbortSignal,
-  ): Promise<ObjectStat> {
-    const { bucket } = this.#s3;
+  ): Promise<Written> {
+    const { bucket, provider } = this.#s3;
     const { ifVersion, replace } = options;
+    if (ifVersion !== undefined && !provider.checksCopySource)
+      await expectVersion(this.#reading, from, ifVersion, signal);
     const output = await this.#write(from, ({ sdk, client }) =>
       client.send(
         new sdk.CopyObjectCommand({

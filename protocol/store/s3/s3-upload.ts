@@ -1,6 +1,6 @@
 import { TowError } from '../../base/errors.ts';
-import type { ObjectStat, Upload } from '../object-store.ts';
-import { headS3, type S3Reading } from './read-s3.ts';
+import type { Upload, Written } from '../object-store.ts';
+import { expectVersion, headS3, type S3Reading } from './read-s3.ts';
 import { copySource, guard, type S3Bucket, type S3Condition, versionOf, write } from './s3-bucket.ts';
 import type { LoadedClient } from './s3-client.ts';
 
@@ -42,7 +42,8 @@ export class S3Upload implements Upload {
     ifVersion: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const { bucket } = this.#s3;
+    const { bucket, provider } = this.#s3;
+    if (!provider.checksCopySource) await expectVersion(this.#reading, from, ifVersion, signal);
     const { CopyPartResult: result } = await this.#write(({ sdk, client }) =>
       client.send(
         new sdk.UploadPartCopyCommand({
@@ -57,7 +58,7 @@ export class S3Upload implements Upload {
     this.#parts.set(number, { etag: versionOf(result?.ETag), size: range.end - range.start });
   }
 
-  async complete(signal: AbortSignal): Promise<ObjectStat> {
+  async complete(signal: AbortSignal): Promise<Written> {
     const { bucket } = this.#s3;
     const parts = [...this.#parts].sort(([a], [b]) => a - b);
     if (parts.length === 0) throw new TowError('internal', `${this.#key}: an upload without parts`);
@@ -77,7 +78,7 @@ export class S3Upload implements Upload {
     );
     const size = parts.reduce((sum, [, part]) => sum + part.size, 0);
     const version = versionOf(etag);
-    if (version !== '') return { key: this.#key, size, version, modifiedMs: Date.now() };
+    if (version !== '') return { key: this.#key, size, version };
     // Ceph's gateway leaves it out here.
     const head = await headS3(this.#reading, this.#key, signal);
     if (head?.size !== size)

@@ -22,7 +22,9 @@ function errorOf(line: string): { code: string; message: string; hint: string | 
 describe('a command line', () => {
   test('launch takes all of its options', () => {
     expect(
-      parse('launch -c dev --infra ssh/lab --num-nodes 2 --env A=1 --env B --secret T=2 -d --no-setup --json t.yaml'),
+      parse(
+        'launch -c dev --infra ssh/lab --num-nodes 2 --env A=1 --env B --secret T=2 -d --no-setup --via s3://b/p --json t.yaml',
+      ),
     ).toMatchObject({
       type: 'run',
       json: true,
@@ -34,6 +36,7 @@ describe('a command line', () => {
         numNodes: 2,
         detach: true,
         noSetup: true,
+        via: 's3://b/p',
         task: { entry: 't.yaml', env: ['A=1', 'B'], secret: ['T=2'] },
       },
     });
@@ -51,6 +54,13 @@ describe('a command line', () => {
     expect(parse('conflicts restore dev x')).toMatchObject({ command: { command: 'conflicts-restore', ids: ['x'] } });
   });
 
+  test('storage gc', () => {
+    expect(parse('storage gc s3://b/p')).toMatchObject({
+      command: { command: 'storage-gc', uri: 's3://b/p', days: 30 },
+    });
+    expect(parse('storage gc s3://b/p --days 7')).toMatchObject({ command: { days: 7 } });
+  });
+
   test('progress comes from the line, then from TOWLINE_PROGRESS', () => {
     expect(parse('status', { TOWLINE_PROGRESS: 'plain' })).toMatchObject({ progress: 'plain' });
     expect(parse('status --progress none', { TOWLINE_PROGRESS: 'plain' })).toMatchObject({ progress: 'none' });
@@ -60,6 +70,7 @@ describe('a command line', () => {
     ['launch x', 'say which cluster'],
     ['launch -c x --num-nodes 0 y', 'number from 1'],
     ['launch -c x --num-nodes two y', 'takes a number'],
+    ['storage gc s3://b/p --days 0', 'number from 1'],
     ['exec', 'takes 1 to 2 words'],
     ['status --progress loud', 'no progress mode'],
     ['pool frob', 'no such command'],

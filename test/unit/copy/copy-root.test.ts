@@ -17,13 +17,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 import { CopyBench } from '../../helpers/copy-bench.ts';
-import { MemoryStore } from '../../helpers/memory-store.ts';
+import { FaultyStore } from '../../helpers/faulty-store.ts';
 import { readTree } from '../../helpers/tree.ts';
 
 let bench: CopyBench;
-let store: MemoryStore;
+let store: FaultyStore;
 beforeEach(() => {
-  store = new MemoryStore();
+  store = new FaultyStore();
   bench = new CopyBench(store);
 });
 afterEach(() => bench[Symbol.dispose]());
@@ -228,7 +228,7 @@ describe('access', () => {
 
   test('bytes that have not the MD5 that the service says are asked for again, and never placed', async () => {
     store.set('a', 'right');
-    const wrong = new MemoryStore();
+    const wrong = new FaultyStore();
     wrong.set('a', 'wrong');
     let corrupt = 2;
     const get = store.get.bind(store);
@@ -325,8 +325,8 @@ describe('what a person did on the node', () => {
 });
 
 test('versions of one source mean nothing at another', async () => {
-  store = new MemoryStore(false);
-  const other = new MemoryStore(false);
+  store = new FaultyStore(false);
+  const other = new FaultyStore(false);
   store.set('a', 'one');
   other.set('a', 'two');
   const { signal } = new AbortController();

@@ -24,7 +24,7 @@ describe('mode', () => {
     ['no permission bits', { mode: '32768' }, undefined],
     ['no number', { mode: 'rw' }, undefined],
     ['too long a number', { mode: '999999999' }, undefined],
-    ['setuid, setgid and sticky go', { mode: `${0o107755}` }, 0o755],
+    ['setuid, setgid and sticky go', { mode: String(0o107755) }, 0o755],
   ])('%s', (_, metadata, mode) => {
     expect(posixMetadata({ ...plain, metadata }).mode).toBe(mode);
   });
@@ -44,7 +44,7 @@ describe('kind', () => {
     ['a pipe of s3fs', { metadata: { mode: '4516' } }, 'special'],
     ['a directory of s3fs after chmod', { metadata: { mode: '16872' } }, 'dir'],
     ['mkdir of s3fs', { metadata: { mode: '493' }, contentType: 'application/x-directory' }, 'dir'],
-    ['a socket', { metadata: { mode: `${0o140644}` } }, 'special'],
+    ['a socket', { metadata: { mode: String(0o140644) } }, 'special'],
   ])('%s', (_, head, kind) => {
     expect(posixMetadata({ ...plain, ...head }).kind).toBe(kind);
   });

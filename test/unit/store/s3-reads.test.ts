@@ -1,6 +1,6 @@
 /** What we do ourselves instead of Amazon's client is judged by that client. */
-import { HeadObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import fc from 'fast-check';
+import { HeadObjectCommand, type ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { parseList } from '../../../protocol/store/s3/parse-list.ts';

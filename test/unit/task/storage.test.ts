@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -11,6 +11,7 @@ beforeAll(async () => {
   cwd = await mkdtemp(join(tmpdir(), 'tow-storage-'));
   for (const path of ['data', 'a/x', 'b/x']) await mkdir(join(cwd, path), { recursive: true });
   await writeFile(join(cwd, 'file'), 'x');
+  await symlink('data', join(cwd, 'link'));
 });
 afterAll(async () => await rm(cwd, { recursive: true }));
 
@@ -68,7 +69,13 @@ describe('a storage', () => {
     const task = await load(text);
     expect(task.fileMounts).toEqual([{ ...plain, ...expected }]);
     expect(task.warnings).toEqual([]);
-    expect(() => refuseUnbuilt(task)).toThrow(expect.objectContaining({ code: 'not-supported' }));
+    const [mount] = task.fileMounts;
+    const mode = mount?.type === 'storage' ? mount.mode : '';
+    if (mode === 'COPY') refuseUnbuilt(task);
+    else
+      expect(() => refuseUnbuilt(task)).toThrow(
+        expect.objectContaining({ code: 'not-supported', hint: 'use mode: COPY until then' }),
+      );
   });
 
   test('local sources are absolute', async () => {
@@ -80,6 +87,14 @@ describe('a storage', () => {
     expect(list.fileMounts).toEqual([
       { ...plain, name: 'my-bucket', source: { type: 'list', paths: [join(cwd, 'data'), join(cwd, 'file')] } },
     ]);
+  });
+
+  test('a source that is a symlink warns: what it points to is uploaded', async () => {
+    const { warnings, fileMounts } = await load('{name: my-bucket, source: link}');
+    expect(warnings).toEqual([
+      expect.stringContaining("the source 'link' is a symlink: what it points to is uploaded"),
+    ]);
+    expect(fileMounts).toMatchObject([{ source: { type: 'directory', path: join(cwd, 'link') } }]);
   });
 
   test("what tunes the incumbent's tools warns", async () => {
@@ -113,6 +128,16 @@ describe('a storage', () => {
     ['{name: my-bucket, source: [s3://bucket]}', '4:36', 'a list of sources has local paths only'],
     ['{name: my-bucket, source: [a/x, b/x]}', '4:41', "two sources are called 'x'"],
     ['{name: my-bucket, source: {a: b}}', '4:35', 'source must be a path, a URI or a list'],
+    ['{name: gs://bucket}', '4:16', 'the name of a storage is no URI'],
+    ['{name: "ab", store: s3}', '4:16', "the bucket's name has 2 characters"],
+    ['{name: google-data, store: gcs}', '4:16', 'must not contain google'],
+    ['{name: a--b, store: ibm}', '4:16', 'must not have two hyphens in a row'],
+    ['{name: my-bucket, source: [data/]}', '4:36', "the source 'data/' ends with a slash"],
+    ['{name: my-bucket, source: [missing]}', '4:36', "the source 'missing' does not exist here"],
+    ['{source: [data]}', '4:9', 'has no name'],
+    ['{source: "https://account.blob.core.windows.net/c"}', '4:18', 'there are no https:// buckets here'],
+    ['{source: "oci://bucket"}', '4:18', 'there are no oci:// buckets here'],
+    ['{source: "cos://bucket"}', '4:18', 'names no bucket'],
     ['{source: nebius://bucket}', '4:18', 'there are no nebius:// buckets here'],
   ])('%s is refused', async (text, place, message) => {
     const error: unknown = await load(text).catch((caught: unknown) => caught);

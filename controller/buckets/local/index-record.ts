@@ -1,0 +1,131 @@
+/** What a bucket's index holds, and its records as they lie in a journal or a checkpoint. See docs/decisions/0006. */
+import { ByteReader } from '../../../protocol/base/byte-reader.ts';
+import { ByteWriter } from '../../../protocol/base/byte-writer.ts';
+import { TowError } from '../../../protocol/base/errors.ts';
+import type { Print } from '../../../protocol/pull/replica/print.ts';
+import type { ByteKey } from './bucket-key.ts';
+
+/** Where an object's file lies: `files/KEY`, or `odd/HASH` when no directory holds its key as a path. */
+export type Place = 'files' | 'odd';
+
+export interface IndexEntry {
+  readonly key: ByteKey;
+  readonly place: Place;
+  readonly version: string;
+  readonly size: number;
+  readonly modifiedMs: number;
+  readonly contentType: string | undefined;
+  /** UTF-16. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly md5: string | undefined;
+  /** Name in `tmp/` that the bytes had, or have as long as they are not in their place. */
+  readonly temp: string;
+  /** Of the file in its place; before it is there, the staged file's: the same but for the ctime. */
+  readonly print: Print;
+}
+
+export type IndexRecord =
+  /** The key has this entry, and its file is in its place for good. */
+  | { readonly type: 'entry'; readonly entry: IndexEntry }
+  /** The file is staged, durable, and is put in its place next. `before`: identity of what lies there; '' for nothing. */
+  | { readonly type: 'write'; readonly entry: IndexEntry; readonly before: string }
+  /** The file is removed next. */
+  | { readonly type: 'remove'; readonly key: ByteKey; readonly before: string }
+  /** What was written (its version) or removed ('') last is so on the disk. */
+  | { readonly type: 'settled'; readonly key: ByteKey; readonly version: string; readonly print: Print }
+  /** Nothing is known of the key. */
+  | { readonly type: 'forget'; readonly key: ByteKey };
+
+const types = ['entry', 'write', 'remove', 'settled', 'forget'] as const;
+const places = ['files', 'odd'] as const;
+
+export function encodeRecord(record: IndexRecord): Buffer {
+  const writer = new ByteWriter();
+  writer.u8(types.indexOf(record.type));
+  switch (record.type) {
+    case 'entry':
+      writeEntry(writer, record.entry);
+      break;
+    case 'write':
+      writeEntry(writer, record.entry);
+      writer.text(record.before);
+      break;
+    case 'remove':
+      writer.text(record.key);
+      writer.text(record.before);
+      break;
+    case 'settled':
+      for (const text of [record.key, record.version, record.print]) writer.text(text);
+      break;
+    case 'forget':
+      writer.text(record.key);
+  }
+  return writer.bytes();
+}
+
+/** The records of one frame. Throws `bad-message` on bytes that are none. */
+export function decodeRecords(payload: Buffer): IndexRecord[] {
+  const reader = new ByteReader(payload);
+  const records: IndexRecord[] = [];
+  while (!reader.done) records.push(readRecord(reader));
+  return records;
+}
+
+function readRecord(reader: ByteReader): IndexRecord {
+  const type = types[reader.u8()];
+  switch (type) {
+    case 'entry':
+      return { type, entry: readEntry(reader) };
+    case 'write':
+      return { type, entry: readEntry(reader), before: reader.text() };
+    case 'remove':
+      return { type, key: reader.text(), before: reader.text() };
+    case 'settled':
+      return { type, key: reader.text(), version: reader.text(), print: reader.text() };
+    case 'forget':
+      return { type, key: reader.text() };
+    case undefined:
+    default:
+      throw new TowError('bad-message', 'an unknown record in the index of a bucket');
+  }
+}
+
+function writeEntry(writer: ByteWriter, entry: IndexEntry): void {
+  writer.text(entry.key);
+  writer.u8(places.indexOf(entry.place));
+  writer.text(entry.version);
+  writer.i64(entry.size);
+  writer.i64(entry.modifiedMs);
+  writer.u8(entry.contentType === undefined ? 0 : 1);
+  writer.blob(Buffer.from(entry.contentType ?? ''));
+  const metadata = Object.entries(entry.metadata);
+  writer.u32(metadata.length);
+  for (const pair of metadata) for (const text of pair) writer.blob(Buffer.from(text));
+  writer.text(entry.md5 ?? '');
+  writer.text(entry.temp);
+  writer.text(entry.print);
+}
+
+function readEntry(reader: ByteReader): IndexEntry {
+  const key = reader.text();
+  const place = places[reader.u8()];
+  if (place === undefined) throw new TowError('bad-message', 'an unknown place in the index of a bucket');
+  const [version, size, modifiedMs] = [reader.text(), reader.i64(), reader.i64()];
+  const hasType = reader.u8() === 1;
+  const contentType = reader.blob().toString();
+  const metadata: Record<string, string> = {};
+  for (let left = reader.u32(); left > 0; left -= 1) metadata[reader.blob().toString()] = reader.blob().toString();
+  const md5 = reader.text();
+  return {
+    key,
+    place,
+    version,
+    size,
+    modifiedMs,
+    contentType: hasType ? contentType : undefined,
+    metadata,
+    md5: md5 === '' ? undefined : md5,
+    temp: reader.text(),
+    print: reader.text(),
+  };
+}

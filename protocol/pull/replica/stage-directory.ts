@@ -1,0 +1,59 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { errnoOf, TowError } from '../../base/errors.ts';
+import { displayPath } from '../../base/root-path.ts';
+import { splitNs } from '../../base/split-ns.ts';
+import { setPathMtime } from '../../libc/libc.ts';
+import { look } from './print.ts';
+
+/**
+ * A directory to stage in, from which a rename into the root works: in the root's state if it is on the same mount,
+ * else beside the root, else (the root is a mount point itself) inside it. Tried, because equal device numbers prove
+ * nothing where a directory is mounted twice. Blocking.
+ */
+export function stageDirectory(stateDir: string, root: string, key: string): string {
+  const into = look(Buffer.from(root, 'latin1'))?.isDirectory() === true ? root : parentDirectory(root);
+  const candidates = [
+    `${stateDir}/stage`,
+    `${parentDirectory(root)}/.towline-stage-${key}`,
+    `${into}/.towline-stage-${key}`,
+  ];
+  for (const candidate of candidates) if (renameWorks(candidate, into, key)) return candidate;
+  throw new TowError('permission-denied', `cannot write in ${displayPath(into)}`, {
+    hint: `give the account write permission on ${displayPath(into)}`,
+  });
+}
+
+function renameWorks(stage: string, into: string, key: string): boolean {
+  const probe = Buffer.from(`${stage}/.probe`, 'latin1');
+  const target = Buffer.from(`${into}/.towline-probe-${key}`, 'latin1');
+  const before = look(Buffer.from(into, 'latin1'));
+  try {
+    mkdirSync(Buffer.from(stage, 'latin1'), { recursive: true, mode: 0o700 });
+    writeFileSync(probe, '');
+    renameSync(probe, target);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== 'EXDEV' && errno !== 'EACCES' && errno !== 'EPERM' && errno !== 'EROFS') throw error;
+    return false;
+  } finally {
+    rmSync(probe, { force: true });
+    rmSync(target, { force: true });
+    // A pull that is cancelled later leaves the root as it was, its time too.
+    if (before !== undefined) setBackTime(into, before.mtimeNs);
+  }
+}
+
+function setBackTime(path: string, mtimeNs: bigint): void {
+  const { sec, nsec } = splitNs(mtimeNs);
+  try {
+    setPathMtime(Buffer.from(path, 'latin1'), sec, nsec);
+  } catch (error) {
+    // The directory is somebody else's: then its time is not ours to set.
+    if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
+  }
+}
+
+function parentDirectory(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
+}

@@ -1,0 +1,39 @@
+// Ours beside rclone and aws, copying from one S3 server to memory, copy.mjs [RUNS] [ROW…]: docs/benchmarks/copy.json and, from it, docs/benchmarks/copy.md.
+import { CopyLab } from './copy/lab.mjs';
+import { rows } from './copy/rows.mjs';
+import { writeTable } from './copy/table.mjs';
+import { Book, compare } from './sync/book.mjs';
+
+const [runsText = '5', ...chosen] = process.argv.slice(2);
+const runs = Number(runsText);
+if (!Number.isInteger(runs) || runs < 0 || !chosen.every((key) => rows.some((row) => row.key === key))) {
+  console.error(`bench copy [RUNS] [ROW…], rows: ${rows.map(({ key }) => key).join(' ')}`);
+  process.exit(2);
+}
+
+const book = new Book('docs/benchmarks/copy.json', `scripts/bench copy ${[runs, ...chosen].join(' ')}`);
+for (const row of rows) {
+  if (runs === 0 || (chosen.length > 0 && !chosen.includes(row.key))) continue;
+  const lab = new CopyLab();
+  try {
+    lab.fill(row);
+    for (let run = 0; run < runs; run += 1) {
+      // Half an hour of aws's would say no more than one sample of it.
+      const slow = row.objects > 1 && run > 0;
+      compare(book, row.key, run, {
+        ours: () => lab.ours(row),
+        engine: () => lab.engine(row),
+        rclone: () => lab.rclone(row, row.rcloneDefault),
+        'rclone-32': () => lab.rclone(row, row.rcloneBest),
+        ...(slow ? {} : { aws: () => lab.aws(row) }),
+      });
+      book.save();
+    }
+    book.record(row.key, 'agent', { peak: lab.agentPeak() });
+    lab.checkSame(row);
+    book.save();
+  } finally {
+    lab.end();
+  }
+}
+console.log(`\n${writeTable(book.rows, 'docs/benchmarks/copy.md')}`);
