@@ -36,7 +36,7 @@ export class RangedFetch implements Disposable {
       const range = this.#part.range(index);
       const { head, bytes } = await this.#store.get(
         this.#object.key,
-        { range, ifVersion: this.#object.version },
+        { range, ifVersion: this.#object.version, borrow: true },
         signal,
       );
       let at = range.start;

@@ -2,14 +2,16 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, rmSync, symlinkSync } from 'node:fs';
 import { TowError } from '../../protocol/base/errors.ts';
 import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
-import type { ObjectHead, ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
-import { posixMetadata } from '../../protocol/store/posix-metadata.ts';
+import type { ObjectBody, ObjectHead, ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
+import { type PosixMetadata, posixMetadata } from '../../protocol/store/posix-metadata.ts';
 import { applyPosix } from './apply-posix.ts';
 import { unfinishedMode } from './copy-stage.ts';
 
-/** Objects up to so many bytes are held in memory on their way. */
+/** Objects up to so many bytes are asked for by one request. */
 export const smallBytes = 1 << 20;
 
+/** What is held of one in memory. */
+const heldBytes = 128 << 10;
 const symlinkBytes = 4096;
 
 /**
@@ -22,21 +24,15 @@ export async function fetchSmall(
   where: string,
   signal: AbortSignal,
 ): Promise<'file' | 'directory'> {
-  const { head, bytes } = await store.get(object.key, { ifVersion: object.version }, signal);
-  const content = Buffer.allocUnsafe(object.size);
-  let at = 0;
-  for await (const chunk of bytes) {
-    // Leaving the loop, even at its beginning, is what lets go of the connection.
-    if (head.size !== object.size || at + chunk.byteLength > object.size) break;
-    content.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  checkSize(head, object);
-  if (at !== object.size)
-    throw new TowError('object-corrupt', `${at} of its ${object.size} bytes came`, { retryable: true });
-  checkMd5(head, createHash('md5').update(content).digest('hex'));
-  const posix = posixMetadata(head);
+  const body = await store.get(object.key, { ifVersion: object.version }, signal);
+  const posix = posixMetadata(body.head);
   const path = Buffer.from(where, 'latin1');
+  if (posix.kind === 'file') {
+    await intoFile(body, object, path, posix);
+    return 'file';
+  }
+  const content = Buffer.allocUnsafe(Math.min(object.size, symlinkBytes + 1));
+  await readThrough(body, object, content, () => undefined);
   switch (posix.kind) {
     case 'dir':
       return 'directory';
@@ -44,22 +40,63 @@ export async function fetchSmall(
       throw new TowError('not-supported', 'it is a pipe or a device');
     case 'symlink':
       if (content.length === 0 || content.length > symlinkBytes || content.includes(0))
-        throw new TowError('object-corrupt', `it is a symlink to a text of ${content.length} bytes`);
+        throw new TowError('object-corrupt', `it is a symlink to a text of ${object.size} bytes`);
       rmSync(path, { force: true });
       symlinkSync(content, path);
       return 'file';
-    case 'file': {
+  }
+}
+
+async function intoFile(body: ObjectBody, object: ObjectStat, path: Buffer, posix: PosixMetadata): Promise<void> {
+  let fd: number | undefined;
+  try {
+    await readThrough(body, object, Buffer.allocUnsafe(Math.min(object.size, heldBytes)), (bytes) => {
       // Its mode comes last and says that it is whole: one more name for that would be one more rename.
-      const fd = openSync(path, 'w', unfinishedMode);
-      try {
-        writeAll(fd, content);
-        applyPosix(fd, posix);
-      } finally {
-        closeSync(fd);
+      fd ??= openSync(path, 'w', unfinishedMode);
+      writeAll(fd, bytes);
+    });
+    fd ??= openSync(path, 'w', unfinishedMode);
+    applyPosix(fd, posix);
+  } catch (error) {
+    // It may be asked for again, under this name.
+    if (fd !== undefined) rmSync(path, { force: true });
+    throw error;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Reads an object through `held`, handing it on whenever it is full, and at the end. All of it is checked when this resolves. */
+async function readThrough(
+  { head, bytes }: ObjectBody,
+  object: ObjectStat,
+  held: Buffer,
+  onHeld: (bytes: Uint8Array) => void,
+): Promise<void> {
+  const hash = head.md5 === undefined ? undefined : createHash('md5');
+  let seen = 0;
+  let filled = 0;
+  for await (const chunk of bytes) {
+    // Leaving the loop, even at its beginning, is what lets go of the connection.
+    if (head.size !== object.size || seen + chunk.byteLength > object.size) break;
+    seen += chunk.byteLength;
+    hash?.update(chunk);
+    for (let at = 0; at < chunk.byteLength; ) {
+      if (filled === held.length) {
+        onHeld(held);
+        filled = 0;
       }
-      return 'file';
+      const part = chunk.subarray(at, at + held.length - filled);
+      held.set(part, filled);
+      filled += part.byteLength;
+      at += part.byteLength;
     }
   }
+  checkSize(head, object);
+  if (seen !== object.size)
+    throw new TowError('object-corrupt', `${seen} of its ${object.size} bytes came`, { retryable: true });
+  checkMd5(head, hash?.digest('hex'));
+  if (filled > 0) onHeld(held.subarray(0, filled));
 }
 
 /** Rejects with `object-changed` when the service gives it another size than it was listed with. */

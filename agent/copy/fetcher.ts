@@ -30,8 +30,11 @@ export interface FetchEvents {
 /** Times an object is fetched anew that changes while it is fetched. */
 const maxRounds = 3;
 
-/** Requests at once: enough to hide the round trips of small objects. */
-export const fetchWidth = 32;
+/** Requests at once: a small object costs its round trip and little else, so that many must be on their way. */
+export const fetchWidth = 128;
+
+/** Of these, for ranges of large objects: they fill any line. */
+const rangesWidth = 16;
 
 /**
  * Fetches all of `wanted`. An object that was replaced meanwhile is fetched in its new version; one that may not be read
@@ -71,7 +74,7 @@ async function fetchRound(
   signal: AbortSignal,
 ): Promise<readonly Failure[]> {
   const failures: Failure[] = [];
-  const slots = new Slots(fetchWidth);
+  const ranges = new Slots(rangesWidth);
   const queue = wanted.values();
   const group = new TaskGroup(signal);
   for (let worker = 0; worker < Math.min(fetchWidth, wanted.length); worker += 1) {
@@ -79,7 +82,7 @@ async function fetchRound(
       for (const one of queue) {
         throwIfAborted(inner);
         try {
-          await fetchOne(store, stage, one, events, slots, inner);
+          await fetchOne(store, stage, one, events, ranges, inner);
         } catch (error) {
           if (!(error instanceof TowError) || inner.aborted) throw error;
           if (!mayBeMended.has(error.code) && !concernsOne.has(error.code)) throw error;
@@ -100,7 +103,7 @@ async function fetchOne(
   stage: CopyStage,
   wanted: WantedObject,
   events: FetchEvents,
-  slots: Slots,
+  ranges: Slots,
   signal: AbortSignal,
 ): Promise<void> {
   const { path, object } = wanted;
@@ -111,7 +114,7 @@ async function fetchOne(
     return;
   }
   if (object.size <= smallBytes) {
-    const kind = await slots.run(() => fetchSmall(store, object, where, signal), signal);
+    const kind = await fetchSmall(store, object, where, signal);
     events.bytes(object.size);
     if (kind === 'file') events.staged(wanted, where);
     else events.directory(wanted);
@@ -122,10 +125,10 @@ async function fetchOne(
   if (ranged.ranges.length === 0) await ranged.finishHeld(signal);
   const queue = ranged.ranges.values();
   const group = new TaskGroup(signal);
-  for (let worker = 0; worker < Math.min(fetchWidth, ranged.ranges.length); worker += 1) {
+  for (let worker = 0; worker < Math.min(rangesWidth, ranged.ranges.length); worker += 1) {
     group.run(async (inner) => {
       for (const index of queue)
-        await slots.run(async () => {
+        await ranges.run(async () => {
           await ranged.fetch(index, (bytes) => events.bytes(bytes), inner);
         }, inner);
     });

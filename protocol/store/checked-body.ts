@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { throwIfAborted } from '../base/abort.ts';
 import { TowError } from '../base/errors.ts';
 
@@ -7,7 +6,7 @@ import { TowError } from '../base/errors.ts';
  * the reading lets go of the connection. Rejects with `store-unreachable`, retryable, and with the signal's reason.
  */
 export async function* checkedBody(
-  body: Readable,
+  body: AsyncIterable<unknown> & { destroy(): void },
   expected: number | undefined,
   doing: string,
   signal: AbortSignal,
@@ -17,8 +16,7 @@ export async function* checkedBody(
   let seen = 0;
   try {
     throwIfAborted(signal);
-    const chunks: AsyncIterable<unknown> = body;
-    for await (const chunk of chunks) {
+    for await (const chunk of body) {
       if (!(chunk instanceof Uint8Array)) throw new TowError('internal', `${doing}: a body that is no bytes`);
       seen += chunk.byteLength;
       if (expected !== undefined && seen > expected) break;

@@ -58,6 +58,8 @@ export interface GetOptions {
   readonly range?: { readonly start: number; readonly end: number };
   /** Rejects with `object-changed` if the object has another version. */
   readonly ifVersion?: string;
+  /** A chunk of the body is used up before the next one is asked for: its memory may be used again. */
+  readonly borrow?: boolean;
 }
 
 export interface ObjectBody {

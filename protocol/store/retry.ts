@@ -158,7 +158,7 @@ function mayHave({ md5 }: ObjectHead, bytes: Uint8Array | undefined): boolean {
 async function* resumed(
   store: ObjectStore,
   first: ObjectBody,
-  { range }: GetOptions,
+  { range, borrow = false }: GetOptions,
   options: RetryOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -185,7 +185,13 @@ async function* resumed(
       await options.clock.sleep(pauseMs, signal);
       body = await withRetries(
         async () =>
-          (await store.get(first.head.key, { range: { start: at, end }, ifVersion: first.head.version }, signal)).bytes,
+          (
+            await store.get(
+              first.head.key,
+              { range: { start: at, end }, ifVersion: first.head.version, borrow },
+              signal,
+            )
+          ).bytes,
         options,
         signal,
       );

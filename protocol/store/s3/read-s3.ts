@@ -34,43 +34,54 @@ export async function headS3(reading: S3Reading, key: string, signal: AbortSigna
 export async function getS3(
   reading: S3Reading,
   key: string,
-  { range, ifVersion }: GetOptions,
+  { range, ifVersion, borrow }: GetOptions,
   signal: AbortSignal,
 ): Promise<ObjectBody> {
   const { wire } = reading;
-  const answer = await wire.send(
-    {
-      method: 'GET',
-      key,
-      accept: rangeBeyond,
-      headers: {
-        ...(range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }),
-        ...(ifVersion === undefined ? {} : { 'if-match': `"${ifVersion}"` }),
-      },
+  const read = {
+    method: 'GET',
+    key,
+    accept: rangeBeyond,
+    headers: {
+      ...(range === undefined ? {} : { range: `bytes=${range.start}-${range.end - 1}` }),
+      ...(ifVersion === undefined ? {} : { 'if-match': `"${ifVersion}"` }),
     },
-    signal,
-  );
+  } as const;
+  const raw = borrow === true && range !== undefined ? await wire.sendRaw(read, signal) : undefined;
+  if (raw !== undefined && range !== undefined) return bodyOf(reading, key, range, raw, signal);
+  const answer = await wire.send(read, signal);
   if (answer.statusCode === rangeBeyond) {
     answer.destroy();
     return await nothingOf(reading, key, ifVersion, signal);
   }
+  return bodyOf(reading, key, range, { headers: answer.headers, body: answer }, signal);
+}
+
+/** What was answered, checked against what was asked for. */
+function bodyOf(
+  reading: S3Reading,
+  key: string,
+  range: GetOptions['range'],
+  { headers, body }: { readonly headers: IncomingHttpHeaders; readonly body: Parameters<typeof checkedBody>[0] },
+  signal: AbortSignal,
+): ObjectBody {
   try {
-    const length = lengthOf(answer.headers);
+    const length = lengthOf(headers);
     if (range === undefined) {
-      const head = headOf(reading, key, answer.headers, length);
-      return { head, bytes: checkedBody(answer, head.size, reading.name(key), signal) };
+      const head = headOf(reading, key, headers, length);
+      return { head, bytes: checkedBody(body, head.size, reading.name(key), signal) };
     }
     // A service that gives all instead of a part of it says 200.
-    const part = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.headers['content-range'] ?? '');
+    const part = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '');
     const [start, last, total] = [part?.[1], part?.[2], part?.[3]].map(Number);
     const whole = range.start === 0 && part === null && length !== undefined && length <= range.end;
     if (!whole && (start !== range.start || last === undefined || total === undefined))
       throw new TowError('store-failed', `${reading.name(key)}: the service gave another part than was asked for`);
-    const head = headOf(reading, key, answer.headers, whole ? length : total);
+    const head = headOf(reading, key, headers, whole ? length : total);
     const wanted = Math.min(range.end, head.size) - range.start;
-    return { head, bytes: checkedBody(answer, wanted, reading.name(key), signal) };
+    return { head, bytes: checkedBody(body, wanted, reading.name(key), signal) };
   } catch (error) {
-    answer.destroy();
+    body.destroy();
     throw error;
   }
 }

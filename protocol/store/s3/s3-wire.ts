@@ -5,6 +5,7 @@
 import { type ClientRequest, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { throwIfAborted } from '../../base/abort.ts';
+import { type RawAnswer, RawGets } from './raw-gets.ts';
 import type { S3Credentials, S3Keys } from './s3-credentials.ts';
 import { s3Error } from './s3-error.ts';
 import { encodeKey, encodeQuery, SignerV4 } from './sign-v4.ts';
@@ -47,6 +48,7 @@ const errorBytes = 64 << 10;
 export class S3Wire {
   readonly #options: S3WireOptions;
   readonly #agents: { readonly 'http:': PlainAgent; readonly 'https:': TlsAgent };
+  readonly #raw: RawGets;
   #signer: SignerV4;
   #region: string;
   #place: Promise<S3Place> | undefined;
@@ -55,6 +57,7 @@ export class S3Wire {
     this.#options = options;
     const agent = { keepAlive: true, maxSockets: options.connections, noDelay: true };
     this.#agents = { 'http:': new PlainAgent(agent), 'https:': new TlsAgent(agent) };
+    this.#raw = new RawGets(options.silenceMs);
     this.#region = options.region;
     this.#signer = new SignerV4(options.region);
   }
@@ -64,7 +67,7 @@ export class S3Wire {
    * service says that these have ended, and the region that it names is used from then on. Rejects as `ObjectStore`.
    */
   async send(read: S3Read, signal: AbortSignal): Promise<IncomingMessage> {
-    const doing = read.key === undefined ? this.#options.name : `${this.#options.name}/${read.key}`;
+    const doing = this.#doing(read);
     let mayRenew = true;
     let mayMove = true;
     for (;;) {
@@ -90,6 +93,34 @@ export class S3Wire {
     this.#place = undefined;
   }
 
+  /**
+   * As `send`, for a large body: each chunk of it is whole until the next one is asked for. Undefined when `send` must be
+   * asked, as for all that is no plain answer.
+   */
+  async sendRaw(read: S3Read, signal: AbortSignal): Promise<RawAnswer | undefined> {
+    const keys = await this.#options.credentials.current();
+    const { place, path, headers } = await this.#prepare(read, keys);
+    return await this.#raw.get({ place, path, headers, doing: this.#doing(read) }, signal);
+  }
+
+  #doing({ key }: S3Read): string {
+    return key === undefined ? this.#options.name : `${this.#options.name}/${key}`;
+  }
+
+  async #prepare(
+    read: S3Read,
+    keys: S3Keys | undefined,
+  ): Promise<{ readonly place: S3Place; readonly path: string; readonly headers: Record<string, string> }> {
+    this.#place ??= this.#options.place(this.#region);
+    const place = await this.#place;
+    const host = place.port === undefined ? place.hostname : `${place.hostname}:${place.port}`;
+    const path = `${place.path}${read.key === undefined ? '' : encodeKey(read.key)}`;
+    const query = read.query === undefined ? '' : encodeQuery(read.query);
+    const signed =
+      keys === undefined ? {} : this.#signer.sign({ method: read.method, host, path, query }, keys, Date.now());
+    return { place, path: query === '' ? path : `${path}?${query}`, headers: { host, ...signed, ...read.headers } };
+  }
+
   /** The head of the answer, whatever it is. */
   async #exchange(
     read: S3Read,
@@ -97,14 +128,9 @@ export class S3Wire {
     doing: string,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    this.#place ??= this.#options.place(this.#region);
-    const { protocol, hostname, port, path: base } = await this.#place;
+    const { place, path, headers } = await this.#prepare(read, keys);
+    const { protocol, hostname, port } = place;
     throwIfAborted(signal);
-    const host = port === undefined ? hostname : `${hostname}:${port}`;
-    const path = `${base}${read.key === undefined ? '' : encodeKey(read.key)}`;
-    const query = read.query === undefined ? '' : encodeQuery(read.query);
-    const signed =
-      keys === undefined ? {} : this.#signer.sign({ method: read.method, host, path, query }, keys, Date.now());
     const send = protocol === 'https:' ? tlsRequest : plainRequest;
     return await new Promise((resolve, reject) => {
       const fail = (error: unknown): void => {
@@ -117,9 +143,9 @@ export class S3Wire {
         // An address of IPv6 is in brackets in a URL, and not here.
         hostname: hostname.replace(/^\[|\]$/g, ''),
         port,
-        path: query === '' ? path : `${path}?${query}`,
+        path,
         method: read.method,
-        headers: { host, ...signed, ...read.headers },
+        headers,
         timeout: this.#options.silenceMs,
       });
       const stop = (): void => {
