@@ -11,7 +11,7 @@ export async function* checkedBody(
   doing: string,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const stop = (): void => void body.destroy();
+  const stop = (): void => body.destroy();
   signal.addEventListener('abort', stop, { once: true });
   let seen = 0;
   try {
