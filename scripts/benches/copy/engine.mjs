@@ -25,7 +25,9 @@ const worker = new Worker(resolve('dist/agent.mjs'), {
       key: 'bench',
       stateDir: join(home, 'state'),
       conflictsDir: join(home, 'conflicts'),
-      rules: { home, tmp: true },
+      rules: { home, reach: 'machine' },
+      rootDir: join(home, 'root'),
+      otherRoots: [],
       source: bucket,
       prefix: 'set',
       mayBeEmpty: false,
@@ -35,6 +37,10 @@ const worker = new Worker(resolve('dist/agent.mjs'), {
   },
 });
 worker.on('message', ({ type, error }) => {
-  if (type === 'failed') throw new Error(error.message);
-  if (type === 'done') process.exit();
+  if (type === 'failed') console.error(error.message);
+  if (type === 'done' || type === 'failed') process.exit(type === 'done' ? 0 : 1);
+});
+worker.on('error', (error) => {
+  console.error(error);
+  process.exit(1);
 });

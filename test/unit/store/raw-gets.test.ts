@@ -5,7 +5,7 @@ import { createServer as createTcp, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer as createTls } from 'node:tls';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { RawGets } from '../../../protocol/store/s3/raw-gets.ts';
 import { codeOf } from '../../helpers/code-of.ts';
