@@ -15,11 +15,18 @@ import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
 import type { PosixMetadata } from '../../protocol/store/posix-metadata.ts';
 import { applyPosix } from './apply-posix.ts';
 
-/** Bytes of one request of a large object. */
-export const rangeBytes = 8 << 20;
+const mib = 1 << 20;
+
+/**
+ * Bytes of one request of a large object: many enough to fill a line, and not so many that the service's work for each is
+ * what takes the time.
+ */
+export function rangeBytesOf(size: number): number {
+  return (size < 1024 * mib ? 8 : 32) * mib;
+}
 
 const done = 1;
-const readBytes = 1 << 20;
+const readBytes = mib;
 
 /**
  * A large object on its way: `.part` takes its ranges in any order, `.done` has a byte for each that is whole, so that a
@@ -29,6 +36,7 @@ export class PartFile implements Disposable {
   /** Indexes of the ranges that lack. */
   readonly lacking: readonly number[];
   readonly size: number;
+  readonly #rangeBytes: number;
   readonly #path: string;
   readonly #fd: number;
   readonly #doneFd: number;
@@ -41,7 +49,8 @@ export class PartFile implements Disposable {
   constructor(path: string, size: number, checked: boolean) {
     this.#path = path;
     this.size = size;
-    const ranges = Math.ceil(size / rangeBytes);
+    this.#rangeBytes = rangeBytesOf(size);
+    const ranges = Math.ceil(size / this.#rangeBytes);
     this.#fd = openSync(this.#name('part'), constants.O_RDWR | constants.O_CREAT, 0o600);
     // Of a file that is not there any more, or of another size, `.done` says nothing.
     const started = fstatSync(this.#fd).size === size;
@@ -60,7 +69,7 @@ export class PartFile implements Disposable {
   }
 
   range(index: number): { readonly start: number; readonly end: number } {
-    return { start: index * rangeBytes, end: Math.min(this.size, (index + 1) * rangeBytes) };
+    return { start: index * this.#rangeBytes, end: Math.min(this.size, (index + 1) * this.#rangeBytes) };
   }
 
   write(position: number, bytes: Uint8Array): void {
@@ -104,8 +113,8 @@ export class PartFile implements Disposable {
   #hashOn(): void {
     if (this.#hash === undefined) return;
     const buffer = Buffer.allocUnsafe(readBytes);
-    while (this.#hashed < this.size && this.#done[Math.floor(this.#hashed / rangeBytes)] === done) {
-      const { end } = this.range(Math.floor(this.#hashed / rangeBytes));
+    while (this.#hashed < this.size && this.#done[Math.floor(this.#hashed / this.#rangeBytes)] === done) {
+      const { end } = this.range(Math.floor(this.#hashed / this.#rangeBytes));
       const bytes = readSync(this.#fd, buffer, 0, Math.min(readBytes, end - this.#hashed), this.#hashed);
       this.#hash.update(buffer.subarray(0, bytes));
       this.#hashed += bytes;

@@ -5,7 +5,7 @@
  */
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
-import { rangeBytes } from '../../agent/copy/part-file.ts';
+import { rangeBytesOf } from '../../agent/copy/part-file.ts';
 import { CopyBench } from '../helpers/copy-bench.ts';
 import { DyingDisk } from '../helpers/dying-disk.ts';
 import { FaultyStore } from '../helpers/faulty-store.ts';
@@ -15,6 +15,7 @@ import { readTree } from '../helpers/tree.ts';
 let bench: CopyBench | undefined;
 afterEach(() => bench?.[Symbol.dispose]());
 
+const rangeBytes = rangeBytesOf(1);
 const old = { big: Buffer.alloc(rangeBytes + 1000, 'o'), text: 'old' };
 const big = Buffer.alloc(rangeBytes + 5000, 'n');
 const theirs = 'what a person made of it';

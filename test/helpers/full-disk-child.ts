@@ -48,10 +48,10 @@ function fill(): void {
 
 async function small(): Promise<Told[]> {
   using bench = new CopyBench(new FaultyStore(), above);
-  for (let n = 0; n < 80; n += 1) bench.store.set(`d/${n}`, Buffer.alloc(100_000, n), { parts: true });
+  for (let n = 0; n < 400; n += 1) bench.store.set(`d/${n}`, Buffer.alloc(20_000, n), { parts: true });
   let gets = 0;
   bench.store.before = ({ method }) => {
-    if (method === 'get' && (gets += 1) === 40) fill();
+    if (method === 'get' && (gets += 1) === 250) fill();
   };
   const full = await tell('small objects, the disk fills up', bench);
   rmSync(join(above, 'filler'));
