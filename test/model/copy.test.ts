@@ -26,7 +26,7 @@ import { FaultyStore } from '../helpers/faulty-store.ts';
 import { Random } from '../helpers/random.ts';
 import { readTree, type TreeItem } from '../helpers/tree.ts';
 
-const cases = Number(process.env['TOWLINE_COPY_CASES'] ?? 60);
+const cases = Number(process.env['TOWLINE_COPY_CASES'] ?? 40);
 const firstSeed = Number(process.env['TOWLINE_SEED'] ?? Date.now() % 1_000_000);
 
 const keys = ['a', 'a/b', 'a/b/c', 'b', 'b/', 'c/d', 'c/e/f', 'c/e/g', 'd/', 'd/x', 'e', 'f/g/h/i', 'j//k', '../l'];

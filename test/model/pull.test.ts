@@ -16,7 +16,7 @@ import { RandomTree } from '../helpers/random-tree.ts';
 import { missingOrDifferent, readTree, type TreeItem } from '../helpers/tree.ts';
 import { WatchedNode, watchedPull } from '../helpers/watched-pull.ts';
 
-const cases = Number(process.env['TOWLINE_PULL_CASES'] ?? 60);
+const cases = Number(process.env['TOWLINE_PULL_CASES'] ?? 40);
 const firstSeed = Number(process.env['TOWLINE_SEED'] ?? Date.now() % 1_000_000);
 
 function isUnder(path: string, above: string): boolean {
