@@ -48,7 +48,7 @@ const errorBytes = 64 << 10;
 export class S3Wire {
   readonly #options: S3WireOptions;
   readonly #agents: { readonly 'http:': PlainAgent; readonly 'https:': TlsAgent };
-  readonly #raw: RawGets;
+  #raw: RawGets;
   #signer: SignerV4;
   #region: string;
   #place: Promise<S3Place> | undefined;
@@ -91,6 +91,8 @@ export class S3Wire {
     this.#region = region;
     this.#signer = new SignerV4(region);
     this.#place = undefined;
+    // Its connections lead to where the bucket is not.
+    this.#raw = new RawGets(this.#options.silenceMs);
   }
 
   /**
