@@ -41,7 +41,8 @@ function line({ text, rcloneBest }, { samples }) {
   const middle = (who) => median(samples[who].map(({ seconds }) => seconds));
   const [ours, engine, ...others] = ['ours', 'engine', 'rclone', 'rclone-32', 'aws'].map(middle);
   const best = Math.min(...others);
-  const peak = median(samples.agent.map(({ peak: bytes }) => bytes));
+  // Said last: a run that was broken off has none.
+  const peak = samples.agent === undefined ? undefined : median(samples.agent.map(({ peak: bytes }) => bytes));
   return cells([
     `${text} (rclone 32: \`${rcloneBest}\`)`,
     ours.toFixed(2),
@@ -51,9 +52,9 @@ function line({ text, rcloneBest }, { samples }) {
     (engine / best).toFixed(2),
     must,
     met(ours <= must * best),
-    (peak / 1e6).toFixed(0),
+    peak === undefined ? '?' : (peak / 1e6).toFixed(0),
     mostBytes / 1e6,
-    met(peak <= mostBytes),
+    peak === undefined ? '?' : met(peak <= mostBytes),
     samples.ours.length,
   ]);
 }
