@@ -18,14 +18,13 @@ for (const row of rows) {
   try {
     lab.fill(row);
     for (let run = 0; run < runs; run += 1) {
-      // Half an hour of aws's would say no more than one sample of it.
+      // Half an hour of those would say no more than one sample of each.
       const slow = row.objects > 1 && run > 0;
       compare(book, row.key, run, {
         ours: () => lab.ours(row),
         engine: () => lab.engine(row),
-        rclone: () => lab.rclone(row, row.rcloneDefault),
         'rclone-32': () => lab.rclone(row, row.rcloneBest),
-        ...(slow ? {} : { aws: () => lab.aws(row) }),
+        ...(slow ? {} : { rclone: () => lab.rclone(row, row.rcloneDefault), aws: () => lab.aws(row) }),
       });
       book.save();
     }
