@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, rmSync, symlinkSync } from 'node:fs';
+import { closeSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { TowError } from '../../protocol/base/errors.ts';
 import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
+import { look } from '../../protocol/pull/replica/print.ts';
 import type { ObjectBody, ObjectHead, ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
 import { type PosixMetadata, posixMetadata } from '../../protocol/store/posix-metadata.ts';
 import { applyPosix } from './apply-posix.ts';
@@ -41,10 +42,15 @@ export async function fetchSmall(
     case 'symlink':
       if (content.length === 0 || content.length > symlinkBytes || content.includes(0))
         throw new TowError('object-corrupt', `it is a symlink to a text of ${object.size} bytes`);
-      rmSync(path, { force: true });
+      removeStaged(path);
       symlinkSync(content, path);
       return 'file';
   }
+}
+
+/** What an earlier run staged under this name. `rmSync` asks what a symlink leads to and leaves one to nothing (Node 24). */
+function removeStaged(path: Buffer): void {
+  if (look(path) !== undefined) unlinkSync(path);
 }
 
 async function intoFile(body: ObjectBody, object: ObjectStat, path: Buffer, posix: PosixMetadata): Promise<void> {

@@ -15,6 +15,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -78,7 +79,7 @@ class Case {
       renameSync(at, moved);
       symlinkSync(moved, at);
     } else if (roll === 7 && some !== undefined && some[1].kind !== 'dir') {
-      rmSync(at);
+      unlinkSync(at);
       mkdirSync(at);
       writeFileSync(join(at, 'inside'), `theirs ${this.content()}`);
     } else {
