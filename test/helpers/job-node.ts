@@ -8,7 +8,7 @@ import { type AgentPaths, agentPaths, machineKey } from '../../agent/paths.ts';
 import { storeHandlers } from '../../controller/buckets/local/store-handlers.ts';
 import type { JobNode } from '../../controller/jobs/node-scripts.ts';
 import { SnapshotOffers } from '../../controller/sync/snapshot-offers.ts';
-import { TowError } from '../../protocol/base/errors.ts';
+import { errnoOf, TowError } from '../../protocol/base/errors.ts';
 import type { Link } from '../../protocol/link/link.ts';
 import { acceptLink, openLink } from '../../protocol/link/open-link.ts';
 import { RootGate } from '../../protocol/pull/replica/root-gate.ts';
@@ -60,7 +60,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
   /** Everything that runs for this node ends, and its home goes. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.runners[Symbol.dispose]();
-    for (const pid of processesNaming(this.home)) process.kill(pid, 'SIGKILL');
+    for (const pid of processesNaming(this.home)) killIfThere(pid);
     for (const sockets of this.#sockets) await sockets[Symbol.asyncDispose]();
     rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
@@ -136,5 +136,14 @@ export async function until(met: () => boolean, what: string): Promise<void> {
   for (const deadline = Date.now() + 30_000; !met(); ) {
     if (Date.now() > deadline) throw new Error(`${what} did not happen`);
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** It may have ended since it was seen. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }
