@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { TowError } from '../../protocol/base/errors.ts';
+import { setPathMtime } from '../../protocol/libc/libc.ts';
 import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
 import { look } from '../../protocol/pull/replica/print.ts';
 import type { ObjectBody, ObjectHead, ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
@@ -44,6 +45,7 @@ export async function fetchSmall(
         throw new TowError('object-corrupt', `it is a symlink to a text of ${object.size} bytes`);
       removeStaged(path);
       symlinkSync(content, path);
+      setPathMtime(path, posix.mtimeSec, posix.mtimeNsec);
       return 'file';
   }
 }

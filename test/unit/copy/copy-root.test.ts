@@ -117,10 +117,11 @@ describe('directories by metadata', () => {
 
 describe('what objects are as files', () => {
   test('symlinks, whose text is not followed', async () => {
-    store.set('l', '../outside', { metadata: { mode: '41471' } });
+    store.set('l', '../outside', { metadata: { mode: '41471', mtime: '1600000000.5' } });
     writeFileSync(join(bench.home, 'outside'), 'theirs');
     await bench.run();
     expect(readlinkSync(bench.at('l'))).toBe('../outside');
+    expect(lstatSync(bench.at('l')).mtimeMs).toBe(1_600_000_000_500);
     store.set('l', 'a file', {});
     await bench.run();
     expect([text('l'), readFileSync(join(bench.home, 'outside'), 'utf8')]).toEqual(['a file', 'theirs']);
