@@ -19,7 +19,7 @@ import { keepLink } from './dial.ts';
 import { readIdentity } from './identity.ts';
 import { jobHandlers } from './jobs/handlers.ts';
 import { Runners } from './jobs/runners.ts';
-import { describeNode } from './node-info.ts';
+import { addressOf, describeNode } from './node-info.ts';
 import { agentPaths, machineKey } from './paths.ts';
 import { pullHandlers, recoverRoots } from './pull/handlers.ts';
 
@@ -73,6 +73,7 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
       paths,
       script: bundleFile,
       reach: options.reach,
+      address: () => addressOf(identity),
       link: () => current,
       log: (line) => log.line(line),
     }),

@@ -72,4 +72,6 @@ else if (workerData?.role === 'replica')
   void import('../protocol/pull/replica/worker.ts').then(({ serveReplicaWorker }) => serveReplicaWorker());
 else if (workerData?.role === 'copy')
   void import('./copy/copy-worker.ts').then(({ serveCopyWorker }) => serveCopyWorker());
+else if (workerData?.role === 'head')
+  void import('./copy/head/head-worker.ts').then(({ serveHeadWorker }) => serveHeadWorker());
 else if (workerData?.role === 'via') void import('./via/via-worker.ts').then(({ serveViaWorker }) => serveViaWorker());

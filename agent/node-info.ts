@@ -6,13 +6,13 @@ import type { NodeInfo } from '../protocol/wire/node.ts';
 import { type AgentPaths, machineKey } from './paths.ts';
 import { supervisionOf } from './supervise/supervision.ts';
 
-/** What this node says of itself. Local nodes share an address, so theirs is the loopback one. */
+/** What this node says of itself. */
 export function describeNode(paths: AgentPaths, identity: NodeIdentity): NodeInfo {
   return {
     hostname: hostname(),
     machineId: machineKey(identity.machine),
     home: paths.home,
-    address: identity.link.kind === 'unix' ? '127.0.0.1' : firstAddress(),
+    address: addressOf(identity),
     platform: process.platform,
     arch: process.arch,
     nodeVersion: process.version,
@@ -21,6 +21,11 @@ export function describeNode(paths: AgentPaths, identity: NodeIdentity): NodeInf
     libc: libcLoaded(),
     gpus: gpuCount(),
   };
+}
+
+/** Where other nodes of the cluster may reach this one. Local nodes share an address, so theirs is the loopback one. */
+export function addressOf({ link }: NodeIdentity): string {
+  return link.kind === 'unix' ? '127.0.0.1' : firstAddress();
 }
 
 function firstAddress(): string {

@@ -1,6 +1,6 @@
 // Bundles the programs into dist/: tow.js (the CLI, which only talks to the daemon), controller.mjs (the daemon),
 // agent.mjs with koffi.node (what goes to nodes), sdk-aws.mjs and sdk-google.mjs (the clouds' own clients, which both load
-// when they need them). A build's identity is the digest of what it bundles.
+// when they need them), x509.mjs (what makes certificates, for the daemon). A build's identity is the digest of what it bundles.
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -17,13 +17,14 @@ const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
 const requireBanner =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
-// The clouds' clients are large, and seldom needed: they stay outside, beside whoever imports them.
+// The clouds' clients, and what makes certificates, are large, and seldom needed: they stay outside, beside whoever imports them.
 const sdks = { 'protocol/store/s3/sdk.ts': 'sdk-aws.mjs', 'protocol/store/gcs/sdk.ts': 'sdk-google.mjs' };
+const certificates = { 'controller/cluster/head/x509.ts': 'x509.mjs' };
 const outside = {
   name: 'outside',
   setup({ onResolve }) {
-    onResolve({ filter: /\/sdk\.ts$/ }, ({ path, kind, resolveDir }) => {
-      const name = sdks[relative(top, join(resolveDir, path))];
+    onResolve({ filter: /\/(sdk|x509)\.ts$/ }, ({ path, kind, resolveDir }) => {
+      const name = { ...sdks, ...certificates }[relative(top, join(resolveDir, path))];
       return kind === 'dynamic-import' && name !== undefined ? { path: `./${name}`, external: true } : undefined;
     });
   },
@@ -55,14 +56,14 @@ const digest = (...names) => {
 };
 
 mkdirSync(stage, { recursive: true });
-for (const [entry, name] of Object.entries(sdks)) await bundle(entry, name, {}, requireBanner);
+for (const [entry, name] of Object.entries({ ...sdks, ...certificates })) await bundle(entry, name, {}, requireBanner);
 const sdkDigest = digest(...Object.values(sdks));
 await bundle('agent/main.ts', 'agent.mjs', {}, `/* ${sdkDigest} */${requireBanner}`);
 await bundle(
   'controller/daemon/main.ts',
   'controller.mjs',
   { TOWLINE_AGENT_BUILD: JSON.stringify(digest('agent.mjs')) },
-  requireBanner,
+  `/* ${digest(...Object.values(certificates))} */${requireBanner}`,
 );
 await bundle(
   'controller/cli/main.ts',

@@ -18,7 +18,7 @@ import type { PullEvent } from '../../protocol/wire/pull.ts';
 import { CopyJournal } from './copy-journal.ts';
 import { atSource, type CopyLedger, emptyLedger, readCopyLedger, writeCopyLedger } from './copy-ledger.ts';
 import { CopyStage } from './copy-stage.ts';
-import { fetchAll, type WantedObject } from './fetcher.ts';
+import { type CopyStores, fetchAll, type WantedObject } from './fetcher.ts';
 import { isMd5, md5OfFile } from './md5.ts';
 import { type Conflict, Placer } from './placer.ts';
 import { checkCopyDeletes } from './safety.ts';
@@ -68,12 +68,13 @@ const reportMs = 100;
  * `mount-destination-refused`, `no-space`, and as `ObjectStore`.
  */
 export async function copyRoot(
-  store: ObjectStore,
+  stores: CopyStores,
   options: CopyOptions,
   onEvent: (event: PullEvent) => void,
   signal: AbortSignal,
 ): Promise<CopyResult> {
   const { dest, key, stateDir, prefix, source } = options;
+  const { bucket } = stores;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const root = resolveDestination(dest, options.rules);
   const ledgerPath = join(stateDir, 'ledger');
@@ -83,7 +84,7 @@ export async function copyRoot(
   const recovered = journal.recover(root, ledger);
 
   const report = reporter(onEvent);
-  const wanted = await listWanted(store, prefix, report, signal);
+  const wanted = await listWanted(bucket, prefix, report, signal);
   const { files, directories } = wanted;
   if (files.size + directories.size === 0 && !wanted.marked && wanted.problems.length === 0 && !options.mayBeEmpty)
     throw new TowError('object-missing', `the bucket has nothing at ${prefix === '' ? 'all' : prefix}`, {
@@ -122,7 +123,7 @@ export async function copyRoot(
   try {
     // Before anything is compared: what lies behind a symlink that takes a directory's place is not in this root.
     placer.directories(directories);
-    const { fetches, adopted } = planCopy(root, wanted, ledger, store.traits.versionIsMd5, options);
+    const { fetches, adopted } = planCopy(root, wanted, ledger, bucket.traits.versionIsMd5, options);
     const totals = {
       totalFiles: fetches.length,
       totalBytes: fetches.reduce((sum, { object }) => sum + object.size, 0),
@@ -134,7 +135,7 @@ export async function copyRoot(
     const reportFetch = (force = false): void =>
       report({ phase: 'fetch', files: done.files, bytes: done.bytes, ...totals }, force);
     await fetchAll(
-      store,
+      stores,
       stage,
       fetches,
       {

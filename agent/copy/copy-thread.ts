@@ -5,6 +5,7 @@ import { TowError } from '../../protocol/base/errors.ts';
 import { fromWorkerError, toWorkerError, type WorkerError } from '../../protocol/base/worker-message.ts';
 import type { ObjectStore } from '../../protocol/store/object-store.ts';
 import { serveStorePort } from '../../protocol/store/port/serve-store-port.ts';
+import type { HeadAccess } from '../../protocol/wire/copied.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { CopyOptions, CopyResult } from './copy-root.ts';
@@ -14,6 +15,8 @@ export interface CopyInput {
   /** Where a bucket under the controller is asked for; undefined for a cloud's. */
   readonly port: MessagePort | undefined;
   readonly access: StoreAccess;
+  /** Of the cluster, if it has copied this place. */
+  readonly head: HeadAccess | undefined;
   readonly options: CopyOptions;
 }
 
@@ -22,13 +25,19 @@ export type CopyMessage =
   | { readonly type: 'event'; readonly event: PullEvent }
   | { readonly type: 'note'; readonly text: string }
   | { readonly type: 'refresh' }
-  | { readonly type: 'done'; readonly result: CopyResult }
+  | { readonly type: 'done'; readonly result: CopiedResult }
   | { readonly type: 'failed'; readonly error: WorkerError };
 
 /** To the thread, for `refresh`. */
 export type CopyReply =
   | { readonly type: 'access'; readonly access: StoreAccess }
   | { readonly type: 'refused'; readonly error: WorkerError };
+
+export interface CopiedResult extends CopyResult {
+  /** Bytes that came from the head, and why not all did. */
+  readonly headBytes?: number | undefined;
+  readonly headFailure?: string | undefined;
+}
 
 export interface CopyCallbacks {
   event(event: PullEvent): void;
@@ -47,7 +56,7 @@ export async function runCopy(
   local: (bucket: string) => ObjectStore,
   callbacks: CopyCallbacks,
   signal: AbortSignal,
-): Promise<CopyResult> {
+): Promise<CopiedResult> {
   const { access } = input;
   const channel = access.service === 'local' ? new MessageChannel() : undefined;
   if (access.service === 'local' && channel !== undefined) serveStorePort(channel.port1, local(access.bucket), signal);
@@ -55,7 +64,7 @@ export async function runCopy(
   const worker = new Worker(script, { workerData, transferList: channel === undefined ? [] : [channel.port2] });
   const post = (reply: CopyReply): void => worker.postMessage(reply);
   try {
-    return await new Promise<CopyResult>((resolve, reject) => {
+    return await new Promise<CopiedResult>((resolve, reject) => {
       const abort = (): void => reject(signal.reason instanceof TowError ? signal.reason : cancelled());
       if (signal.aborted) abort();
       signal.addEventListener('abort', abort, { once: true });

@@ -8,9 +8,11 @@ import { paced } from '../../protocol/store/paced.ts';
 import { PortStore } from '../../protocol/store/port/port-store.ts';
 import { retrying } from '../../protocol/store/retry.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
+import { buildId } from '../build-id.ts';
 import { copyRoot } from './copy-root.ts';
 import type { CopyInput, CopyMessage, CopyReply } from './copy-thread.ts';
 import { fetchWidth } from './fetcher.ts';
+import { HeadFirst } from './head/head-first.ts';
 
 /** Times a request is made before a copy gives up: about a minute of a service that is away, three of one that asks to go slower. */
 const tries = 10;
@@ -42,9 +44,13 @@ export async function serveCopyWorker(): Promise<void> {
       random: Math.random,
       onRetry: ({ message }, pauseMs) => post({ type: 'note', text: `again in ${Math.round(pauseMs)} ms: ${message}` }),
     });
-    const result = await copyRoot(store, input.options, (event) => post({ type: 'event', event }), signal);
+    const { head, options } = input;
+    const near = head && (await HeadFirst.open(store, { head, build: buildId(), prefix: options.prefix }, signal));
+    const stores = { bucket: store, first: near?.store ?? store };
+    const result = await copyRoot(stores, options, (event) => post({ type: 'event', event }), signal);
     post({ type: 'note', text: String(metrics) });
-    post({ type: 'done', result });
+    const fromHead = near && { headBytes: near.bytes, headFailure: near.failure };
+    post({ type: 'done', result: { ...result, ...fromHead } });
   } catch (error) {
     post({ type: 'failed', error: toWorkerError(error) });
   }

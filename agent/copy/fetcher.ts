@@ -9,6 +9,13 @@ import type { CopyStage } from './copy-stage.ts';
 import { RangedFetch } from './fetch-ranges.ts';
 import { fetchSmall, smallBytes } from './fetch-small.ts';
 
+/** Where objects are asked for. */
+export interface CopyStores {
+  readonly bucket: ObjectStore;
+  /** The bucket, or what has some of its objects nearer: asked for each object once. */
+  readonly first: ObjectStore;
+}
+
 export interface WantedObject {
   readonly path: RootPath;
   readonly object: ObjectStat;
@@ -42,7 +49,7 @@ const rangesWidth = 16;
  * the disk is full, or `signal`.
  */
 export async function fetchAll(
-  store: ObjectStore,
+  { bucket, first }: CopyStores,
   stage: CopyStage,
   wanted: readonly WantedObject[],
   events: FetchEvents,
@@ -50,14 +57,14 @@ export async function fetchAll(
 ): Promise<void> {
   let left = wanted;
   for (let round = 1; left.length > 0; round += 1) {
-    const failures = await fetchRound(store, stage, left, events, signal);
+    const failures = await fetchRound(round === 1 ? first : bucket, stage, left, events, signal);
     const refused = failures.filter(({ error }) => error.code === 'store-forbidden');
     if (round === 1 && refused[0] !== undefined && refused.length === wanted.length) throw refused[0].error;
     const again = failures.filter(({ error }) => mayBeMended.has(error.code));
     for (const failure of round === maxRounds ? failures : failures.filter((one) => !again.includes(one)))
       events.problem(problemOf(failure.wanted.path, failure.error));
     if (round === maxRounds) return;
-    left = await lookAgain(store, again, events, signal);
+    left = await lookAgain(bucket, again, events, signal);
   }
 }
 

@@ -131,6 +131,8 @@ export interface SyncSummary {
   readonly sentBytes: number;
   /** Bytes that all nodes fetched from buckets, if there were any to copy or `--via` said to. */
   readonly fetchedBytes?: number;
+  /** Bytes that workers had from the head instead; with `sync: {fetch: head}`. */
+  readonly headBytes?: number;
   /** Bytes that were published, once for all nodes; with `--via`. */
   readonly publishedBytes?: number;
   readonly seconds: number;

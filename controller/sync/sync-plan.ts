@@ -17,6 +17,8 @@ export interface RootsRequest {
   readonly sendGit: boolean;
   /** Of storages: whether what the source lost is deleted in the bucket, too. */
   readonly mirror: boolean;
+  /** Whom workers ask for objects of buckets. */
+  readonly fetch: Task['sync']['fetch'];
   readonly home: string;
   readonly xdgConfigHome: string | undefined;
   readonly access: AccessRequest;
@@ -47,7 +49,7 @@ export async function rootsOf(
   if (request.workdir !== undefined) roots.push(await open('workdir', request.workdir, workdirDestination, 0));
   for (const mount of request.mounts) {
     if (mount.type === 'local') roots.push(await open(mount.dest, mount.source, mount.dest, mount.level));
-    if (mount.type === 'bucket') roots.push(bucketRoot(mount, mount.uri, destinations, request.access));
+    if (mount.type === 'bucket') roots.push(bucketRoot(mount, mount.uri, destinations, request));
     if (mount.type === 'storage') roots.push(await storageRoot(mount, destinations, request, storages, signal));
   }
   return roots;
@@ -57,7 +59,7 @@ function bucketRoot(
   { dest, level }: { readonly dest: string; readonly level: number },
   uri: BucketUri,
   destinations: readonly string[],
-  request: AccessRequest,
+  { access, fetch }: RootsRequest,
 ): BucketRoot {
   const { store, bucket, region, prefix } = uri;
   if (store === 'local') throw new TowError('internal', 'a URI of a local bucket');
@@ -70,16 +72,17 @@ function bucketRoot(
     from: showBucketUri(uri),
     prefix,
     mayBeEmpty: false,
+    fetch,
     local: undefined,
     prepare: undefined,
-    access: (signal) => resolveAccess({ store, bucket, region, endpoint: undefined }, request, signal),
+    access: (signal) => resolveAccess({ store, bucket, region, endpoint: undefined }, access, signal),
   };
 }
 
 async function storageRoot(
   mount: Extract<FileMount, { readonly type: 'storage' }>,
   destinations: readonly string[],
-  { access, xdgConfigHome, mirror }: RootsRequest,
+  { access, xdgConfigHome, mirror, fetch }: RootsRequest,
   storages: Storages,
   signal: AbortSignal,
 ): Promise<BucketRoot> {
@@ -93,6 +96,7 @@ async function storageRoot(
     level: mount.level,
     others: destinations.filter((other) => other !== bytesOf(mount.dest)),
     from: shown,
+    fetch,
     ...storage,
   };
 }

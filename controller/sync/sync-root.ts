@@ -41,6 +41,8 @@ export interface BucketRoot extends Root {
   /** Without a slash at its end. */
   readonly prefix: string;
   readonly mayBeEmpty: boolean;
+  /** Whom workers ask for objects: the bucket, as the head does, or the head. */
+  readonly fetch: 'bucket' | 'head';
   /** Name of a bucket under this controller, which serves it to the nodes; undefined for a cloud's. */
   readonly local: string | undefined;
   /** Makes and fills the bucket first, if it is a storage. */

@@ -36,6 +36,7 @@ export async function syncRoots(
 ): Promise<SyncSummary> {
   const started = performance.now();
   let fetchedBytes = 0;
+  let headBytes = 0;
   const totals = { files: 0, logicalBytes: 0, sentBytes: 0, conflicts: 0, problems: 0 };
   // A bucket may be filled by one root and copied by another.
   let areFilled = (): void => undefined;
@@ -61,6 +62,7 @@ export async function syncRoots(
     ...(roots.some(({ type }) => type === 'bucket') || options.via !== undefined
       ? { fetchedBytes: fetchedBytes + (options.via?.fetchedBytes ?? 0) }
       : {}),
+    ...(headBytes === 0 ? {} : { headBytes }),
     ...(options.via === undefined ? {} : { publishedBytes: options.via.publishedBytes }),
     seconds: (performance.now() - started) / 1000,
   };
@@ -72,6 +74,7 @@ export async function syncRoots(
       totals.files += copied.files;
       totals.logicalBytes += copied.bytes;
       fetchedBytes += copied.fetchedBytes;
+      headBytes += copied.headBytes;
       totals.conflicts += copied.conflicts;
       totals.problems += copied.problems;
       return;

@@ -82,11 +82,6 @@ export function refuseUnbuilt(task: Task): void {
       hint: 'clone it here and name the directory',
     });
   }
-  if (task.sync.fetch === 'head' && task.fileMounts.some(({ type }) => type !== 'local')) {
-    throw new TowError('not-supported', 'sync: {fetch: head}: workers cannot fetch from the head yet', {
-      hint: 'leave it out: every node asks the bucket itself',
-    });
-  }
   const storage = task.fileMounts.find((mount) => mount.type === 'storage' && mount.mode !== 'COPY');
   if (storage?.type !== 'storage') return;
   throw new TowError('not-supported', `${storage.dest}: mode ${storage.mode} of a storage is not built yet`, {

@@ -5,14 +5,15 @@ import { bytesText, countText, durationText, plainText } from './format.ts';
 export function renderSync(sync: SyncSummary): string {
   const to = `${sync.nodes} ${sync.nodes === 1 ? 'node' : 'nodes'}`;
   const from = sync.workdir === undefined ? '' : ` of ${plainText(sync.workdir)}`;
-  const { fetchedBytes, publishedBytes } = sync;
+  const { fetchedBytes, headBytes, publishedBytes } = sync;
+  const fromHead = headBytes === undefined ? '' : `, ${bytesText(headBytes)} from the head`;
   const percent =
     sync.logicalBytes > 0 && fetchedBytes === undefined
       ? ` (${Math.round((sync.sentBytes / sync.logicalBytes) * 100)}%)`
       : '';
   const notes = [
     publishedBytes === undefined ? '' : `published ${bytesText(publishedBytes)}`,
-    fetchedBytes === undefined ? '' : `fetched ${bytesText(fetchedBytes)} from buckets`,
+    fetchedBytes === undefined ? '' : `fetched ${bytesText(fetchedBytes)} from buckets${fromHead}`,
     sync.conflicts > 0 ? `${sync.conflicts} ${sync.conflicts === 1 ? 'conflict' : 'conflicts'}` : '',
     sync.problems > 0 ? `${sync.problems} ${sync.problems === 1 ? 'problem' : 'problems'}` : '',
   ].filter((text) => text !== '');

@@ -1,8 +1,17 @@
 import * as v from 'valibot';
+import { headAccessSchema } from './copied.ts';
 import { limits } from './limits.ts';
 import { method } from './method.ts';
 import { conflictSchema, pullEventSchema } from './pull.ts';
-import { countSchema, idSchema, latin1, problemSchema, rootPathSchema, storePrefixSchema } from './schema.ts';
+import {
+  countSchema,
+  idSchema,
+  latin1,
+  problemSchema,
+  rootPathSchema,
+  storePrefixSchema,
+  textSchema,
+} from './schema.ts';
 import { storeAccessSchema } from './store-access.ts';
 
 export const copyResultSchema = v.object({
@@ -10,6 +19,9 @@ export const copyResultSchema = v.object({
   bytes: countSchema,
   /** Of objects that were fetched. */
   fetchedBytes: countSchema,
+  /** Of these, what came from the head; and why it did not all come from there, if a head was named. */
+  headBytes: v.optional(countSchema),
+  headFailure: v.optional(textSchema),
   placed: countSchema,
   removed: countSchema,
   conflicts: v.array(conflictSchema),
@@ -36,6 +48,8 @@ export const copyRun = method(
     mayBeEmpty: v.boolean(),
     allowDelete: v.boolean(),
     verify: v.boolean(),
+    /** Of the cluster, which has copied this place: bytes are asked for there first. */
+    head: v.optional(headAccessSchema),
   }),
   pullEventSchema,
   copyResultSchema,

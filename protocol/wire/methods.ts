@@ -1,4 +1,5 @@
 import { conflictsList, conflictsPrune, conflictsRestore } from './conflict.ts';
+import { copyServe } from './copied.ts';
 import { bucketAccess, copyRun } from './copy.ts';
 import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
@@ -23,6 +24,7 @@ export const agentMethods = {
   'node.stop': nodeStop,
   'pull.run': pullRun,
   'copy.run': copyRun,
+  'copy.serve': copyServe,
   'conflicts.list': conflictsList,
   'conflicts.restore': conflictsRestore,
   'conflicts.prune': conflictsPrune,

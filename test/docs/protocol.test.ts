@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { maxBlockChunks, maxBlockRows } from '../../protocol/chunk/manifest-block.ts';
 import { packMaxRuns } from '../../protocol/chunk/pack.ts';
+import { headMethods } from '../../protocol/wire/copied.ts';
 import { envelopeSchema } from '../../protocol/wire/envelope.ts';
 import { handshakeSchema, refusalCodes } from '../../protocol/wire/hello.ts';
 import { limits } from '../../protocol/wire/limits.ts';
@@ -25,7 +26,12 @@ test('limits, with their values', () => {
 
 test('the version, capabilities, refusals and methods', () => {
   expect(text).toContain(`Version ${protocolVersion}.`);
-  const words = [...capabilities, ...refusalCodes, ...Object.keys(agentMethods), ...Object.keys(controllerMethods)];
+  const words = [
+    ...capabilities,
+    ...refusalCodes,
+    ...Object.keys(agentMethods),
+    ...Object.keys({ ...controllerMethods, ...headMethods }),
+  ];
   expect(words.filter((word) => !text.includes(`\`${word}\``))).toEqual([]);
 });
 
@@ -37,7 +43,7 @@ test('every field of every message', () => {
     for (const value of Object.values(described)) collect(value);
   };
   for (const schema of [envelopeSchema, handshakeSchema]) collect(describeSchema(schema));
-  for (const { params, event, result } of Object.values({ ...agentMethods, ...controllerMethods }))
+  for (const { params, event, result } of Object.values({ ...agentMethods, ...controllerMethods, ...headMethods }))
     for (const schema of [params, event, result]) collect(describeSchema(schema));
   expect(fields.size).toBeGreaterThan(60);
   expect([...fields].filter((name) => !says(name))).toEqual([]);

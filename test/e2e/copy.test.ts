@@ -132,6 +132,24 @@ test("what somebody made on a node is kept when the bucket's takes its place, an
   expect(readFileSync(join(home.nodeHome('dev', 'worker1'), 'data/output'), 'utf8')).toBe('output');
 });
 
+test('with fetch: head the bucket is asked for each object once, and the worker has it from the head', async () => {
+  const lines = [
+    'num_nodes: 2',
+    'file_mounts:',
+    `  ~/again: s3://${bucket}/set`,
+    'sync: {fetch: head}',
+    'run: cat ~/again/a',
+  ];
+  writeFileSync(join(project, 'head.yaml'), `${lines.join('\n')}\n`);
+  proxy.seen.splice(0);
+  const { code, stderr } = await home.start(project, 'launch', '-c', 'dev', 'head.yaml').done;
+  said.push(stderr);
+  expect([code, stderr]).toEqual([0, expect.stringContaining('MiB from buckets, 20.0 MiB from the head')]);
+  expect(new Set(keysFetched())).toEqual(new Set(['set/a', 'set/b/c', 'set/large']));
+  expect(keysFetched().filter((key) => key !== 'set/large')).toEqual(['set/a', 'set/b/c']);
+  for (const bytes of onNodes('again/large')) expect(bytes.equals(large)).toBe(true);
+});
+
 test('a bucket that is not there, and access that is refused, are errors before the job', async () => {
   writeFileSync(join(project, 'missing.yaml'), `file_mounts:\n  ~/m: s3://${bucket}-not/x\nrun: echo ran\n`);
   const { done } = home.start(project, 'launch', '-c', 'dev', 'missing.yaml', '--json');

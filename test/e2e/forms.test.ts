@@ -123,10 +123,10 @@ async function tow(...args: readonly string[]): Promise<readonly Record<string, 
     .map((line): Record<string, unknown> => JSON.parse(line));
 }
 
-async function launch(cluster: string, infra: string, mounts: readonly string[]) {
+async function launch(cluster: string, infra: string, mounts: readonly string[], more = '') {
   writeFileSync(
     join(project, 'task.yaml'),
-    `file_mounts:\n${mounts.map((line) => `  ${line}\n`).join('')}run: 'true'\n`,
+    `file_mounts:\n${mounts.map((line) => `  ${line}\n`).join('')}run: 'true'\n${more}`,
   );
   const events = await tow('launch', '-c', cluster, '--infra', infra, '--num-nodes', '2', 'task.yaml');
   const last = events.at(-1);
@@ -205,6 +205,19 @@ describe.each([
         expect(readFileSync(join(at, path), 'utf8'), path).toBe('edited here');
       for (const path of ['prefix/x', 'object', 'uri/x'])
         expect(readFileSync(join(at, path), 'utf8'), path).toBe('edited there');
+    }
+  });
+
+  test('workers have from the head what changed, with fetch: head', async () => {
+    const [text, bytes] = [`once, for ${cluster}`, noise(5 << 20, cluster.length)];
+    await s3.put('set/x', Buffer.from(text), {}, never);
+    await s3.put('set/large', bytes, {}, never);
+    const sync = await launch(cluster, infra, forms(), 'sync: {fetch: head}\n');
+    const once = 3 * text.length + 2 * bytes.length;
+    expect([sync.fetchedBytes, sync.headBytes]).toEqual([once, once]);
+    for (const at of homes()) {
+      for (const path of ['prefix/x', 'object', 'uri/x']) expect(readFileSync(join(at, path), 'utf8'), path).toBe(text);
+      for (const path of ['prefix/large', 'uri/large']) expect(readFileSync(join(at, path)).equals(bytes)).toBe(true);
     }
   });
 });

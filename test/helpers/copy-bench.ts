@@ -50,9 +50,9 @@ export class CopyBench implements Disposable {
     };
   }
 
-  async run(options: Partial<CopyOptions> = {}, store: ObjectStore = this.store): Promise<CopyResult> {
+  async run(options: Partial<CopyOptions> = {}, store: ObjectStore = this.store, first = store): Promise<CopyResult> {
     const { signal } = new AbortController();
-    return await copyRoot(store, this.options(options), (event) => this.events.push(event), signal);
+    return await copyRoot({ bucket: store, first }, this.options(options), (event) => this.events.push(event), signal);
   }
 
   [Symbol.dispose](): void {

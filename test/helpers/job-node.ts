@@ -81,6 +81,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
       'conflicts.restore': refuse,
       'conflicts.prune': refuse,
       'copy.run': refuse,
+      'copy.serve': refuse,
     };
     const served = {
       ...new SnapshotOffers().handlersFor('key'),

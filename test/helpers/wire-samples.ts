@@ -3,6 +3,7 @@ import type * as v from 'valibot';
 import { encodeControlFrame } from '../../protocol/link/frame.ts';
 import { buildMac, proofMac } from '../../protocol/link/proof.ts';
 import { encodeMessage } from '../../protocol/wire/codec.ts';
+import type { HeadMethods } from '../../protocol/wire/copied.ts';
 import type { Envelope } from '../../protocol/wire/envelope.ts';
 import { type HandshakeMessage, nonceBytes } from '../../protocol/wire/hello.ts';
 import type { MethodTable } from '../../protocol/wire/method.ts';
@@ -32,6 +33,7 @@ const error: ErrorBody = {
   retryable: true,
 };
 
+const certificate = '-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n';
 const access = {
   service: 's3',
   provider: 'other',
@@ -59,12 +61,15 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       mayBeEmpty: false,
       allowDelete: true,
       verify: false,
+      head: { keyId: 'h-1', secret: digest, certificate, address: 'fe80::1%eth0', port: 40_000 },
     },
     event,
     result: {
       files: 3,
       bytes: 2 ** 40,
       fetchedBytes: 7,
+      headBytes: 5,
+      headFailure: 'cannot dial 10.0.0.2:40000',
       placed: 1,
       removed: 2,
       conflicts: [{ id: 'copy-1', path, reason: 'changed' }],
@@ -72,6 +77,20 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       problems: [{ path, code: 'unsafe-key', message: 'it has the name ..' }],
       problemCount: 1,
     },
+  },
+  'copy.serve': {
+    params: {
+      dest,
+      source: 's3 aws  datasets images',
+      key: {
+        keyId: 'h-1',
+        secret: digest,
+        certificate,
+        privateKey: certificate.replaceAll('CERTIFICATE', 'PRIVATE KEY'),
+      },
+    },
+    event: { address: '10.0.0.2', port: 40_000 },
+    result: {},
   },
   'node.info': {
     params: {},
@@ -233,3 +252,11 @@ export function frameSamples(): Readonly<Record<string, Buffer>> {
     'data without payload': encodeDataFrame('data', 1, []),
   };
 }
+
+export const headSamples: MethodSamples<HeadMethods> = {
+  'copied.get': {
+    params: { path, version: 'd41d8cd98f00b204e9800998ecf8427e', start: 0, end: 2 ** 33 },
+    event: { size: 2 ** 40, mode: 0o100_644, mtimeSec: -1, mtimeNsec: 999_999_999 },
+    result: {},
+  },
+};

@@ -18,8 +18,8 @@ export const exec: CommandRun<'exec'> = async (command, context, controller) => 
   cluster.checkFits(undefined, numNodes);
   const workdir = workdirOf(task, command.task, cluster);
   const mounts = command.fileMounts ? task.fileMounts : [];
-  const { git: sendGit, mirror, credentials } = task.sync;
-  const request = { workdir, mounts, sendGit, mirror, credentials };
+  const { git: sendGit, mirror, fetch, credentials } = task.sync;
+  const request = { workdir, mounts, sendGit, mirror, fetch, credentials };
   if (command.dryrun) {
     await showPlan(await openRoots(request, context, controller), command.task, context);
     return {

@@ -39,6 +39,7 @@ export const launch: CommandRun<'launch'> = async (command, context, controller)
       mounts: task.fileMounts,
       sendGit: task.sync.git,
       mirror: task.sync.mirror,
+      fetch: task.sync.fetch,
       credentials: task.sync.credentials,
     },
     context,

@@ -16,6 +16,7 @@ export const push: CommandRun<'push'> = async (command, context, controller) => 
       mounts: command.fileMounts ? task.fileMounts : [],
       sendGit: task.sync.git,
       mirror: task.sync.mirror,
+      fetch: task.sync.fetch,
       credentials: task.sync.credentials,
     },
     context,

@@ -1,5 +1,4 @@
 /** A bucket that lies under the controller, as a node has it: over the link. */
-import { cancelled, throwIfAborted } from '../../base/abort.ts';
 import { TowError } from '../../base/errors.ts';
 import { limits } from '../../wire/limits.ts';
 import type { StoreHead } from '../../wire/store.ts';
@@ -18,7 +17,7 @@ import type {
 import { LinkUpload } from './link-upload.ts';
 import { localTraits } from './local-traits.ts';
 import { isObjectKey } from './object-key.ts';
-import { ReceivedBytes } from './received-bytes.ts';
+import { receiveBody } from './receive-body.ts';
 import { StoreCalls, type StoreCallsOptions } from './store-calls.ts';
 
 /** Bytes of one object that may be on their way or wait to be read. */
@@ -80,31 +79,17 @@ export class LinkStore implements ObjectStore {
   async get(key: string, { range, ifVersion }: GetOptions, signal: AbortSignal): Promise<ObjectBody> {
     if (!isObjectKey(key)) throw new TowError('object-missing', `there is no object ${key}`);
     const params = { bucket: this.#bucket, key, start: range?.start ?? 0, end: range?.end, ifVersion };
-    const received = new ReceivedBytes();
-    const stop = new AbortController();
-    throwIfAborted(signal);
-    const onAbort = (): void => {
-      stop.abort(signal.reason);
-      received.fail(cancelled());
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    const head = await new Promise<ObjectHead>((resolve, reject) => {
-      const calling = this.#calls.call('store.get', params, stop.signal, {
-        onEvent: (event) => resolve(headOf(event)),
-        onData: async (frame) => await received.take(frame),
-        windowBytes,
-      });
-      calling
-        .then(
-          () => received.end(),
-          (error: unknown) => received.fail(error),
-        )
-        .finally(() => signal.removeEventListener('abort', onAbort));
-      // Too late once there is a head: then whoever reads the bytes is told.
-      calling.then(() => reject(new TowError('store-failed', `${key} came without its head`)), reject);
-    });
-    const expected = Math.max(0, Math.min(range?.end ?? head.size, head.size) - params.start);
-    return { head, bytes: received.read(expected, () => stop.abort()) };
+    return await receiveBody(
+      key,
+      range,
+      ({ onHead, onData }, during) =>
+        this.#calls.call('store.get', params, during, {
+          onEvent: (event) => onHead(headOf(event)),
+          onData,
+          windowBytes,
+        }),
+      signal,
+    );
   }
 
   async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<Written> {

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { decodeFrame } from '../../../protocol/link/frame.ts';
 import { decodeMessage, encodeMessage } from '../../../protocol/wire/codec.ts';
+import { headMethods } from '../../../protocol/wire/copied.ts';
 import { enrolReplySchema, enrolRequestSchema } from '../../../protocol/wire/enrol.ts';
 import { envelopeSchema } from '../../../protocol/wire/envelope.ts';
 import { handshakeSchema } from '../../../protocol/wire/hello.ts';
@@ -20,6 +21,7 @@ import {
   envelopeSamples,
   frameSamples,
   handshakeSamples,
+  headSamples,
 } from '../../helpers/wire-samples.ts';
 
 const update = process.env['UPDATE_FIXTURES'] === '1';
@@ -64,8 +66,12 @@ function add(name: string, schema: v.GenericSchema, sample: unknown): void {
   schemas.set(name, schema);
   messages[name] = messageOf(schema, sample);
 }
-for (const [name, { params, event, result }] of Object.entries({ ...agentMethods, ...controllerMethods })) {
-  const samples = { ...agentSamples, ...controllerSamples };
+for (const [name, { params, event, result }] of Object.entries({
+  ...agentMethods,
+  ...controllerMethods,
+  ...headMethods,
+})) {
+  const samples = { ...agentSamples, ...controllerSamples, ...headSamples };
   const sample: { readonly params: unknown; readonly result: unknown; readonly event?: unknown } | undefined =
     Object.entries(samples).find(([key]) => key === name)?.[1];
   add(`${name} params`, params, sample?.params);
@@ -109,7 +115,7 @@ test('schemas and limits are what they were', () => {
     envelope: describeSchema(envelopeSchema),
     enrol: [describeSchema(enrolRequestSchema), describeSchema(enrolReplySchema)],
     ...Object.fromEntries(
-      Object.entries({ ...agentMethods, ...controllerMethods }).map(([name, method]) => [
+      Object.entries({ ...agentMethods, ...controllerMethods, ...headMethods }).map(([name, method]) => [
         name,
         {
           params: describeSchema(method.params),
