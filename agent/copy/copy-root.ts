@@ -104,14 +104,10 @@ export async function copyRoot(
   });
   mkdirSync(options.rootDir, { recursive: true, mode: 0o700 });
   rememberRoot(options.rootDir, root);
-  const placer = new Placer({
-    root,
-    dest,
-    ledger,
-    journal,
-    kept: new KeptVersions(options.conflictsDir),
-    id: `copy-${randomBytes(6).toString('hex')}`,
-  });
+  const kept = new KeptVersions(options.conflictsDir);
+  const id = `copy-${key.slice(0, 12)}-`;
+  if (recovered) kept.takeBackAll(id);
+  const placer = new Placer({ root, dest, ledger, journal, kept, id: `${id}${randomBytes(6).toString('hex')}` });
   for (const path of removals) placer.remove(path);
   const unwanted = (path: RootPath): boolean => path !== '' && !directories.has(path) && !files.has(path);
   placer.removeDirectories([...ledger.directories.keys()].filter(unwanted));

@@ -50,7 +50,10 @@ export function copyHandlers(options: CopyHandlersOptions): Pick<Handlers<AgentM
       return {
         ...result,
         headFailure: result.headFailure?.slice(0, failureLength),
-        conflicts: result.conflicts.map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
+        conflicts: result.conflicts
+          .slice(0, limits.conflictsNamed)
+          .map((conflict) => ({ ...conflict, path: wireBytes(conflict.path) })),
+        conflictCount: result.conflicts.length,
         leftOut: result.leftOut.slice(0, limits.rootsNamed).map((path) => wireBytes(path)),
         problems: result.problems.slice(0, limits.problemsNamed).map((problem) => ({
           ...problem,

@@ -45,6 +45,9 @@ export class Placer {
   changed = false;
   readonly #options: PlacerOptions;
   readonly #batch: Staged[] = [];
+  /** Ids of versions that are written down, and their number so far. */
+  readonly #announced = new Map<RootPath, string>();
+  #announcements = 0;
   /** Directories that were looked at, or made. */
   readonly #real = new Set<RootPath>();
 
@@ -63,9 +66,28 @@ export class Placer {
       const stats = look(Buffer.from(where, 'latin1'));
       return { path, version, print: stats === undefined ? '' : printOf(stats) };
     });
-    const { journal, ledger } = this.#options;
+    const { journal, ledger, kept } = this.#options;
     if (batch.length > 0) journal.append(ledger.source, placing, []);
+    this.#announce(batch);
     for (const staged of batch) this.#each(staged.path, () => this.#place(staged));
+    kept.takeBack([...this.#announced.values()]);
+    this.#announced.clear();
+  }
+
+  /** Writes down what the batch will keep, as far as can be seen: with one barrier instead of some for each. */
+  #announce(batch: readonly Staged[]): void {
+    const { kept, id, root, dest, ledger } = this.#options;
+    const foreseen = batch.flatMap(({ path }) => {
+      const stats = look(this.#at(path));
+      const print = ledger.files.get(path)?.print;
+      if (stats === undefined || stats.isDirectory() || printOf(stats) === print) return [];
+      const version = `${id}-a${this.#announcements}`;
+      this.#announcements += 1;
+      this.#announced.set(path, version);
+      const reason: ConflictReason = print === undefined ? 'in-the-way' : 'changed';
+      return [{ id: version, meta: { root, dest, path, reason } }];
+    });
+    kept.announce(foreseen);
   }
 
   /** Makes the directories that the bucket has. */
@@ -183,7 +205,7 @@ export class Placer {
 
   #keep(path: RootPath, reason: ConflictReason): void {
     const { kept, id, root, dest } = this.#options;
-    const version = `${id}-${this.conflicts.length}`;
+    const version = this.#announced.get(path) ?? `${id}-${this.conflicts.length}`;
     kept.keep(version, { root, dest, path, reason }, path === '' ? root : `${root}/${path}`, '');
     this.conflicts.push({ id: version, path, reason });
   }

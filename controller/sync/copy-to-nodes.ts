@@ -53,7 +53,7 @@ export async function copyToNodes(
   let headBytes = 0;
   for (const node of nodes) {
     const result = results.get(node.name);
-    conflicts += result?.conflicts.length ?? 0;
+    conflicts += result?.conflictCount ?? 0;
     problems += result?.problemCount ?? 0;
     const fromHead = result?.headBytes ?? 0;
     headBytes += fromHead;

@@ -13,7 +13,9 @@ interface Named {
 /** What pulls and copies have in common. */
 interface NodeResult {
   readonly problems: readonly Problem[];
+  /** The first of them, and how many there are. */
   readonly conflicts: readonly { readonly path: string }[];
+  readonly conflictCount: number;
   /** Paths of the source where another root lies. */
   readonly leftOut?: readonly string[] | undefined;
 }
@@ -50,7 +52,7 @@ export function reportNode(node: Named, root: Named, result: NodeResult | undefi
       hint: 'ignore it (.gitignore); or, if that mount is not wanted any more, remove its directory on the node',
     });
   }
-  const count = result?.conflicts.length ?? 0;
+  const count = result?.conflictCount ?? 0;
   if (count === 0) return;
   const [first] = result?.conflicts ?? [];
   options.emit({

@@ -85,7 +85,7 @@ export async function syncRoots(
     totals.problems += snapshot.problems.length;
     for (const result of results) {
       totals.sentBytes += result.sentBytes;
-      totals.conflicts += result.conflicts.length;
+      totals.conflicts += result.conflictCount;
       totals.problems += result.problemCount;
     }
   }

@@ -18,9 +18,17 @@ export const keptVersionSchema = v.object({
 });
 export type KeptVersion = v.InferOutput<typeof keptVersionSchema>;
 
-const ids = v.object({ ids: v.pipe(v.array(idSchema), v.maxLength(4096)) });
+/** Ids of one call. */
+export const maxKeptIds = 1000;
 
-export const conflictsList = method(v.object({}), v.never(), v.object({ versions: v.array(keptVersionSchema) }));
+const ids = v.object({ ids: v.pipe(v.array(idSchema), v.maxLength(maxKeptIds)) });
+
+/** Kept versions with ids behind `after`, ascending by id; `more` if there are others behind the last. */
+export const conflictsList = method(
+  v.object({ after: v.optional(idSchema) }),
+  v.never(),
+  v.object({ versions: v.pipe(v.array(keptVersionSchema), v.maxLength(limits.keptVersions)), more: v.boolean() }),
+);
 /** Puts kept versions back where they were; what lies there now is kept in their stead. */
 export const conflictsRestore = method(ids, v.never(), v.object({ restored: countSchema }));
 /** Deletes kept versions for good. */

@@ -24,7 +24,8 @@ export const copyResultSchema = v.object({
   headFailure: v.optional(textSchema),
   placed: countSchema,
   removed: countSchema,
-  conflicts: v.array(conflictSchema),
+  conflicts: v.pipe(v.array(conflictSchema), v.maxLength(limits.conflictsNamed)),
+  conflictCount: countSchema,
   /** Paths of the bucket where another root lies. */
   leftOut: v.array(rootPathSchema),
   problems: v.array(problemSchema),

@@ -37,6 +37,10 @@ export const limits = {
   metadataBytes: 8192,
   /** Keys of one page of a listing, or of one deletion, together. */
   pageKeyBytes: 256 << 10,
-  /** Problems named in one result; the rest are counted. */
+  /** Problems, and conflicts, named in one result; the rest are counted. */
   problemsNamed: 100,
+  conflictsNamed: 100,
+  /** Kept versions of one page, and the bytes of their paths together (the first may have more). */
+  keptVersions: 1000,
+  keptPathBytes: 256 << 10,
 } as const;

@@ -68,7 +68,8 @@ export const pullResultSchema = v.object({
   /** Paths put in place, and paths removed, by this pull. */
   placed: countSchema,
   removed: countSchema,
-  conflicts: v.array(conflictSchema),
+  conflicts: v.pipe(v.array(conflictSchema), v.maxLength(limits.conflictsNamed)),
+  conflictCount: countSchema,
   /** Paths of the source that were not placed, because another root of the node lies there. */
   leftOut: v.optional(v.array(rootPathSchema), []),
   problems: v.array(problemSchema),

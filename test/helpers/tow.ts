@@ -38,6 +38,7 @@ export class TowHome {
       ...this.#as,
       encoding: 'utf8',
       timeout: 120_000,
+      maxBuffer: 1 << 28,
     });
     return { code: status ?? -1, stdout, stderr };
   }

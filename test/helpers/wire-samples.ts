@@ -73,6 +73,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       placed: 1,
       removed: 2,
       conflicts: [{ id: 'copy-1', path, reason: 'changed' }],
+      conflictCount: 20_000,
       leftOut: [path],
       problems: [{ path, code: 'unsafe-key', message: 'it has the name ..' }],
       problemCount: 1,
@@ -132,6 +133,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       placed: 5,
       removed: 1,
       conflicts: [{ id: 'k-1', path, reason: 'changed' }],
+      conflictCount: 1,
       leftOut: [path],
       problems: [{ path, code: 'permission-denied', message: 'cannot be read' }],
       problemCount: 1,
@@ -139,8 +141,9 @@ export const agentSamples: MethodSamples<AgentMethods> = {
     },
   },
   'conflicts.list': {
-    params: {},
+    params: { after: 'k-0' },
     result: {
+      more: true,
       versions: [
         {
           id: 'k-1',

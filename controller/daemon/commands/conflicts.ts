@@ -1,6 +1,6 @@
 import { TowError } from '../../../protocol/base/errors.ts';
 import { displayPath, joinPath } from '../../../protocol/base/root-path.ts';
-import type { KeptVersion } from '../../../protocol/wire/conflict.ts';
+import { type KeptVersion, maxKeptIds } from '../../../protocol/wire/conflict.ts';
 import type { ClusterNode } from '../../cluster/cluster-node.ts';
 import type { CommandResult, CommandRun } from '../command-result.ts';
 import type { CommandContext } from '../context.ts';
@@ -15,7 +15,14 @@ async function versionsOf(cluster: string, context: CommandContext, controller: 
   return await Promise.all(
     controller.registry.get(cluster).nodes.map(async (node) => {
       const link = await node.link(context, context.signal);
-      return { node, versions: (await link.call('conflicts.list', {}, {}, context.signal)).versions };
+      const versions: KeptVersion[] = [];
+      for (let more = true; more; ) {
+        const after = versions.at(-1)?.id;
+        const page = await link.call('conflicts.list', after === undefined ? {} : { after }, {}, context.signal);
+        versions.push(...page.versions);
+        more = page.more && page.versions.length > 0;
+      }
+      return { node, versions: versions.sort((a, b) => a.keptAt - b.keptAt) };
     }),
   );
 }
@@ -73,9 +80,10 @@ async function onNodes(
     throw new TowError('conflict-missing', `there is no kept version ${missing}`, {
       hint: 'tow conflicts ls NAME lists them',
     });
+  const wanted = new Set(ids);
   for (const { node, versions } of found) {
-    const some = versions.map(({ id }) => id).filter((id) => ids.includes(id));
-    if (some.length > 0) await run(node, some);
+    const some = versions.map(({ id }) => id).filter((id) => wanted.has(id));
+    for (let at = 0; at < some.length; at += maxKeptIds) await run(node, some.slice(at, at + maxKeptIds));
   }
   return {
     summary: {

@@ -3,11 +3,22 @@
  * `ID/meta.json`, written first, and `ID/data`, the object itself (for a repository's state: a directory that holds the
  * moved files under their paths in `.git`). Nothing here goes away but by `prune`.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { conflictReasons } from '../../wire/pull.ts';
+import { syncStage } from './barrier.ts';
 import { copyTree } from './copy-tree.ts';
 import { replaceFile } from './durable-file.ts';
 import { look } from './print.ts';
@@ -23,11 +34,16 @@ const metaSchema = v.object({
 });
 export type KeptMeta = v.InferOutput<typeof metaSchema>;
 
+export type KeptDescription = Omit<KeptMeta, 'version' | 'keptAt'>;
+
 export interface Kept extends KeptMeta {
   readonly id: string;
   /** Absolute path of what was kept, latin1. */
   readonly data: string;
 }
+
+/** From so many on, a barrier for all that is being written there costs less than two for each. */
+const manyVersions = 16;
 
 /** `id` must be a safe file name. All methods block. */
 export class KeptVersions {
@@ -38,16 +54,38 @@ export class KeptVersions {
   }
 
   /**
+   * Writes down what is about to be kept, with one barrier for all of it where `keep` has two for each: ten thousand would
+   * take a minute. What is kept in the end need not be all of it: see `takeBack`.
+   */
+  announce(versions: readonly { readonly id: string; readonly meta: KeptDescription }[]): void {
+    if (versions.length < manyVersions) return;
+    for (const { id, meta } of versions) {
+      const file = this.#metaFile(id);
+      if (look(Buffer.from(file)) !== undefined) continue;
+      writeFileSync(`${file}.new`, this.#described(meta), { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+    }
+    syncStage(Buffer.from(this.#directory).toString('latin1'));
+  }
+
+  /** As `takeBack`, for what a run announced that did not come to its end: all ids that begin with `prefix`. */
+  takeBackAll(prefix: string): void {
+    this.takeBack(this.#ids().filter((id) => id.startsWith(prefix)));
+  }
+
+  /** What was announced and was not kept, now or by an earlier run, is forgotten. */
+  takeBack(ids: readonly string[]): void {
+    for (const id of ids) if (look(Buffer.from(join(this.#directory, id, 'data'))) === undefined) this.drop(id);
+  }
+
+  /**
    * Moves what is at `from` (absolute, latin1) out of the way. `inside` places it below an earlier kept directory of
    * the same id. Running it again after a crash keeps one version.
    */
-  keep(id: string, meta: Omit<KeptMeta, 'version' | 'keptAt'>, from: string, inside: string): void {
+  keep(id: string, meta: KeptDescription, from: string, inside: string): void {
     const directory = join(this.#directory, id);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const metaFile = join(directory, 'meta.json');
-    if (look(Buffer.from(metaFile)) === undefined) {
-      replaceFile(metaFile, Buffer.from(JSON.stringify({ version: 1, keptAt: Date.now(), ...meta })));
-    }
+    const metaFile = this.#metaFile(id);
+    if (look(Buffer.from(metaFile)) === undefined) replaceFile(metaFile, this.#described(meta));
     const data = `${Buffer.from(directory).toString('latin1')}/data${inside === '' ? '' : `/${inside}`}`;
     mkdirSync(Buffer.from(dirname(data), 'latin1'), { recursive: true, mode: 0o700 });
     moveObject(Buffer.from(from, 'latin1'), freeName(data));
@@ -58,6 +96,16 @@ export class KeptVersions {
       .map((id) => this.find(id))
       .filter((kept) => kept !== undefined)
       .sort((a, b) => a.keptAt - b.keptAt);
+  }
+
+  /** Ids, ascending, of what may be versions: `find` says which are. Resolves without blocking. */
+  async ids(): Promise<string[]> {
+    try {
+      return (await readdir(this.#directory)).sort();
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw error;
+    }
   }
 
   find(id: string): Kept | undefined {
@@ -81,6 +129,16 @@ export class KeptVersions {
   /** Removes what is left of a version whose data was moved back. */
   drop(id: string): void {
     rmSync(join(this.#directory, id), { recursive: true, force: true });
+  }
+
+  #metaFile(id: string): string {
+    const directory = join(this.#directory, id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return join(directory, 'meta.json');
+  }
+
+  #described(meta: KeptDescription): Buffer {
+    return Buffer.from(JSON.stringify({ version: 1, keptAt: Date.now(), ...meta }));
   }
 
   #ids(): string[] {
@@ -119,14 +177,4 @@ function freeName(path: string): Buffer {
     const candidate = Buffer.from(n === 0 ? path : `${path}~${n}`, 'latin1');
     if (look(candidate) === undefined) return candidate;
   }
-}
-
-/** Size of a kept object, in bytes. Blocking; walks a directory. */
-export function keptBytes(path: Buffer): number {
-  const stats = lstatSync(path);
-  if (!stats.isDirectory()) return stats.size;
-  return readdirSync(path, { encoding: 'buffer' }).reduce(
-    (sum, name) => sum + keptBytes(Buffer.concat([path, Buffer.from('/'), name])),
-    0,
-  );
 }

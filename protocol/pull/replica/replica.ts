@@ -87,7 +87,7 @@ export class Replica implements AsyncDisposable {
       await this.#cool();
       throw error;
     }
-    const clean = result.digest === options.session.digest && result.conflicts.length + result.problemCount === 0;
+    const clean = result.digest === options.session.digest && result.conflictCount + result.problemCount === 0;
     if (clean) this.#settled = { source: options.session.source, result };
     return result;
   }

@@ -8,6 +8,7 @@ import { digestHex, digestOf } from '../../chunk/digest.ts';
 import { renameNoReplaceSync, setPathMtime } from '../../libc/libc.ts';
 import type { ConflictReason } from '../../wire/pull.ts';
 import { isOwn } from './claim-root.ts';
+import { foreseeConflicts, keptId } from './foresee-conflicts.ts';
 import { gitPath, isTransientGitFile } from './git-state.ts';
 import type { Journal } from './journal.ts';
 import type { KeptVersions } from './kept-versions.ts';
@@ -26,8 +27,12 @@ export interface SwitchResult {
 
 /** Blocking. Throws only what concerns the whole switch (no space, I/O error): the journal stays and is run again. */
 export function runSwitch(journal: Journal, kept: KeptVersions): SwitchResult {
+  const { root, dest } = journal;
+  const foreseen = foreseeConflicts(journal);
+  kept.announce(foreseen.map(({ id, path, reason }) => ({ id, meta: { root, dest, path, reason } })));
   const run = new SwitchRun(journal, kept);
   journal.ops.forEach((op, at) => run.step(op, at));
+  kept.takeBack(foreseen.map(({ id }) => id));
   return run.result();
 }
 
@@ -237,10 +242,10 @@ class SwitchRun {
     }
     const subject = git?.gitDir ?? path;
     const why = git === undefined ? reason : 'git-state';
-    // Made from the op alone, so that a second run after a crash means the same version.
     const hash = digestHex(digestOf(subject)).slice(0, 8);
-    const own = path === this.#opPath ? String(this.#at) : `${this.#at}-${hash}`;
-    const id = `${this.#journal.id}-${git === undefined ? own : `git-${hash}`}`;
+    const own = keptId(this.#journal, this.#at);
+    const plain = path === this.#opPath ? own : `${own}-${hash}`;
+    const id = git === undefined ? plain : `${this.#journal.id}-git-${hash}`;
     const { root, dest } = this.#journal;
     const from = path === '' ? root : `${root}/${path}`;
     this.#writable(path, () =>
