@@ -97,6 +97,8 @@ export type ApiData =
       /** Of the last upload; absent when nothing was uploaded. */
       readonly objects?: number;
       readonly bytes?: number;
+      /** Keys on this machine that no directory can hold, the first hundred: they lie beside the files. */
+      readonly oddKeys?: readonly string[];
       readonly createdAt: number;
       readonly persistent: boolean;
       /** Names of clusters. */

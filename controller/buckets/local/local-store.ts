@@ -237,6 +237,26 @@ export class LocalStore implements ObjectStore, AsyncDisposable {
     return failures;
   }
 
+  /**
+   * Keys of objects that no directory can hold, but for those that are directories: at most `limit` of them, ascending. Looks
+   * at those alone.
+   */
+  async oddKeys(limit: number, signal: AbortSignal): Promise<string[]> {
+    return await this.#do('listing keys', async () => {
+      const bucket = await this.#bucket();
+      const keys: string[] = [];
+      // The keys behind one begin with it and a byte more, at the least.
+      for (let key = bucket.index.odd.from(''); key !== undefined; key = bucket.index.odd.from(`${key}\0`)) {
+        throwIfAborted(signal);
+        const entry = await bucket.look(key);
+        const isDirectory = key.endsWith('/') && entry?.size === 0;
+        if (entry?.place === 'odd' && !isDirectory) keys.push(keyOf(key));
+        if (keys.length === limit) break;
+      }
+      return keys;
+    });
+  }
+
   /** Looks at every file. */
   async summary(signal: AbortSignal): Promise<BucketSummary> {
     return await this.#do('counting a bucket', async () => {

@@ -2,13 +2,20 @@ import { TowError } from '../../../protocol/base/errors.ts';
 import { showPlace } from '../../buckets/storage/storage-place.ts';
 import { countText } from '../../ui/format.ts';
 import type { CommandRun } from '../command-result.ts';
+import type { CommandContext } from '../context.ts';
+import type { Controller } from '../controller.ts';
 import { accessRequest } from './task-run.ts';
+
+/** Keys told of one storage, and of these in words. */
+const maxOddKeys = 100;
+const oddKeysShown = 10;
 
 /** Every storage that Towline made. */
 export const storageLs: CommandRun<'storage-ls'> = async (_command, context, controller) => {
   const storages = await controller.storages.list();
   for (const record of storages) {
     const { name, store, state, uploaded, createdAt, persistent, clusters } = record;
+    const oddKeys = store === 'local' ? await oddKeysOf(name, context, controller) : [];
     context.emit({
       type: 'data',
       kind: 'storage',
@@ -17,10 +24,12 @@ export const storageLs: CommandRun<'storage-ls'> = async (_command, context, con
       place: showPlace({ ...record, bucket: name, region: record.region, endpoint: record.endpoint }),
       state,
       ...uploaded,
+      ...(oddKeys.length === 0 ? {} : { oddKeys }),
       createdAt,
       persistent,
       usedBy: clusters.filter((cluster) => controller.registry.find(cluster) !== undefined),
     });
+    if (oddKeys.length > 0) context.emit({ type: 'note', level: 'info', text: oddKeysNote(name, oddKeys) });
   }
   return {
     summary: {
@@ -29,6 +38,27 @@ export const storageLs: CommandRun<'storage-ls'> = async (_command, context, con
     },
   };
 };
+
+async function oddKeysOf(
+  name: string,
+  { signal }: CommandContext,
+  { buckets }: Controller,
+): Promise<readonly string[]> {
+  try {
+    return await buckets.get(name).oddKeys(maxOddKeys, signal);
+  } catch (error) {
+    // It was made for a storage that has not come to be.
+    if (error instanceof TowError && error.code === 'bucket-missing') return [];
+    throw error;
+  }
+}
+
+function oddKeysNote(name: string, keys: readonly string[]): string {
+  const more = keys.length === maxOddKeys ? ', perhaps more' : '';
+  const shown = keys.slice(0, oddKeysShown).map((key) => JSON.stringify(key));
+  const rest = keys.length > oddKeysShown ? `, … (${keys.length}${more})` : '';
+  return `${name} has keys that no directory can hold, which lie beside its files: ${shown.join(', ')}${rest}`;
+}
 
 /** Deletes storages that Towline made with all that is in them, and says how much that was. */
 export const storageDelete: CommandRun<'storage-delete'> = async ({ names, all }, context, controller) => {
