@@ -2,7 +2,16 @@
  * What is about to be placed: batches, each written before its files get their names, so that a run that is killed in
  * between leaves no file of which nobody knows whose it is.
  */
-import { appendFileSync, closeSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { bootId } from '../../protocol/base/boot-id.ts';
 import { ByteReader } from '../../protocol/base/byte-reader.ts';
 import { ByteWriter } from '../../protocol/base/byte-writer.ts';
@@ -19,14 +28,20 @@ export interface Placing {
   readonly print: Print;
 }
 
+/** `damaged`: some of what a run before noted cannot be read, and no run has ended since. */
+export type JournalState = 'none' | 'whole' | 'damaged';
+
 export class CopyJournal {
   readonly #path: string;
+  /** Is there from when a damage is found until a run ends: that run is the one that tells the user. */
+  readonly #mark: string;
   readonly #boot: string;
   #fd: number | undefined;
 
   /** `boot`: names this run of the machine, '' where nobody knows it. */
   constructor(path: string, boot = bootId() ?? '') {
     this.#path = path;
+    this.#mark = `${path}.damaged`;
     this.#boot = boot;
   }
 
@@ -47,25 +62,30 @@ export class CopyJournal {
     appendFileSync(this.#fd, frameRecord(writer.bytes()));
   }
 
-  /** Tells the ledger of what a run before placed and did not live to note; returns whether there was any. Blocking. */
-  recover(root: string, ledger: CopyLedger): boolean {
+  /** Tells the ledger of what a run before placed and did not live to note. Blocking. */
+  recover(root: string, ledger: CopyLedger): JournalState {
     let bytes: Buffer;
     try {
       bytes = readFileSync(this.#path);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return existsSync(this.#mark) ? 'damaged' : 'none';
     }
     const { payloads, wholeBytes } = unframeRecords(bytes);
+    let damaged = wholeBytes < bytes.length || existsSync(this.#mark);
+    for (const payload of payloads) {
+      try {
+        this.#recoverBatch(new ByteReader(payload), root, ledger);
+      } catch (error) {
+        // Whole records that make no sense were not written by this program: no file is ours for their sake.
+        if (!(error instanceof TowError)) throw error;
+        damaged = true;
+      }
+    }
+    if (damaged) writeFileSync(this.#mark, '');
     // What is appended from now on must not lie behind a torn record, where nobody would find it.
     if (wholeBytes < bytes.length) truncateSync(this.#path, wholeBytes);
-    try {
-      for (const payload of payloads) this.#recoverBatch(new ByteReader(payload), root, ledger);
-    } catch (error) {
-      // Whole records that make no sense were not written by this program: no file is ours for their sake.
-      if (!(error instanceof TowError)) throw error;
-    }
-    return payloads.length > 0;
+    return damaged ? 'damaged' : 'whole';
   }
 
   #recoverBatch(reader: ByteReader, root: string, ledger: CopyLedger): void {
@@ -91,10 +111,11 @@ export class CopyJournal {
     }
   }
 
-  /** The ledger has it all. Blocking. */
+  /** The ledger has it all, and the run has ended. Blocking. */
   remove(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
     rmSync(this.#path, { force: true });
+    rmSync(this.#mark, { force: true });
   }
 }

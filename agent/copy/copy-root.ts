@@ -82,6 +82,10 @@ export async function copyRoot(
   const ledger = atSource(read ?? emptyLedger(source), source);
   const journal = new CopyJournal(join(stateDir, 'journal'));
   const recovered = journal.recover(root, ledger);
+  const problems: Problem[] = [];
+  if (read === undefined) problems.push(damaged('ledger', 'what was copied here', 'files here count'));
+  if (recovered === 'damaged')
+    problems.push(damaged('journal', 'a copy that broke off', 'files that it placed may count'));
 
   const report = reporter(onEvent);
   const wanted = await listWanted(bucket, prefix, report, signal);
@@ -127,7 +131,6 @@ export async function copyRoot(
     const stage = new CopyStage(stagePath, source);
     checkSpace(stagePath, totals.totalBytes - stage.takeUp(fetches), fetches.length);
     const done = { files: 0, bytes: 0, fetchedBytes: 0 };
-    const problems = [...wanted.problems];
     const reportFetch = (force = false): void =>
       report({ phase: 'fetch', files: done.files, bytes: done.bytes, ...totals }, force);
     await fetchAll(
@@ -159,7 +162,7 @@ export async function copyRoot(
     );
     placer.flush();
     if (fetches.length > 0) reportFetch(true);
-    if (placer.changed || recovered || adopted > 0 || read?.source !== source) {
+    if (placer.changed || recovered !== 'none' || adopted > 0 || read?.source !== source) {
       syncStage(stagePath);
       writeCopyLedger(ledgerPath, ledger);
     }
@@ -173,7 +176,7 @@ export async function copyRoot(
       removed: placer.removed,
       conflicts: placer.conflicts,
       leftOut,
-      problems: [...problems, ...placer.problems],
+      problems: [...problems, ...wanted.problems, ...placer.problems],
     };
   } catch (error) {
     throw explainDiskFull(error, stagePath);
@@ -268,6 +271,12 @@ function refuseFile(root: string): void {
     `${displayPath(root)} is a file, and the bucket has a directory for it`,
     { hint: `remove or rename ${displayPath(root)} on the node` },
   );
+}
+
+/** What is not known for ours is never removed, and kept where an object takes its place. */
+function damaged(what: 'ledger' | 'journal', record: string, files: string): Problem {
+  const message = `the record of ${record} was damaged: ${files} as the node's own, none was removed`;
+  return { path: '', code: `${what}-damaged`, message };
 }
 
 function reporter(onEvent: (event: PullEvent) => void): (event: PullEvent, force?: boolean) => void {

@@ -36,12 +36,9 @@ export function onNode(node: Named, error: unknown): unknown {
 }
 
 export function reportNode(node: Named, root: Named, result: NodeResult | undefined, options: ReportOptions): void {
-  for (const problem of result?.problems.slice(0, problemsShown) ?? []) {
-    options.emit({
-      type: 'note',
-      level: 'warning',
-      text: `${node.name}: ${root.name}: ${displayPath(problem.path)}: ${problem.message}`,
-    });
+  for (const { path, message } of result?.problems.slice(0, problemsShown) ?? []) {
+    const at = path === '' ? '' : `${displayPath(path)}: `;
+    options.emit({ type: 'note', level: 'warning', text: `${node.name}: ${root.name}: ${at}${message}` });
   }
   refusePartial(node, root, result, options);
   for (const path of result?.leftOut ?? []) {
