@@ -123,7 +123,7 @@ export async function copyRoot(
   try {
     // Before anything is compared: what lies behind a symlink that takes a directory's place is not in this root.
     placer.directories(directories);
-    const { fetches, adopted } = planCopy(root, wanted, ledger, bucket.traits.versionIsMd5, options);
+    const { fetches, adopted, asLeft } = planCopy(root, wanted, ledger, bucket.traits.versionIsMd5, options);
     const totals = {
       totalFiles: fetches.length,
       totalBytes: fetches.reduce((sum, { object }) => sum + object.size, 0),
@@ -137,6 +137,7 @@ export async function copyRoot(
       stores,
       stage,
       fetches,
+      asLeft,
       {
         staged: ({ path, object }, where) => {
           done.files += 1;
@@ -217,6 +218,8 @@ interface CopyPlan {
   readonly fetches: readonly WantedObject[];
   /** Files that were there already and are the bucket's. */
   readonly adopted: number;
+  /** One of those that an earlier run fetched and that are as it left them. */
+  readonly asLeft: ObjectStat | undefined;
 }
 
 /** Compares what is wanted with what the ledger says and the disk has; takes over what is right already. */
@@ -229,6 +232,7 @@ function planCopy(
 ): CopyPlan {
   const fetches: WantedObject[] = [];
   let adopted = 0;
+  let oneAsLeft: ObjectStat | undefined;
   for (const [path, object] of wanted.files) {
     const stats = look(absolutePath(root, path));
     if (stats?.isDirectory() === true && ledger.directories.get(path) === object.version) {
@@ -238,6 +242,7 @@ function planCopy(
     const print = stats === undefined ? undefined : printOf(stats);
     const known = ledger.files.get(path);
     const asLeft = known !== undefined && known.print === print && known.version === object.version;
+    if (asLeft) oneAsLeft ??= object;
     if (asLeft && !verify) continue;
     const mayBe = versionIsMd5 && stats?.isFile() === true && Number(stats.size) === object.size;
     const same = mayBe ? hasMd5(root, path, object) : undefined;
@@ -248,7 +253,7 @@ function planCopy(
       fetches.push({ path, object });
     }
   }
-  return { fetches, adopted };
+  return { fetches, adopted, asLeft: oneAsLeft };
 }
 
 /** Whether a file has the object's MD5; undefined when the service gives none, or the file cannot be read. Blocking. */

@@ -5,6 +5,7 @@ import { bytesOf, type RootPath } from '../../protocol/base/root-path.ts';
 import { Slots } from '../../protocol/base/slots.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
 import type { ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
+import { AccessCheck } from './access-check.ts';
 import type { CopyStage } from './copy-stage.ts';
 import { RangedFetch } from './fetch-ranges.ts';
 import { fetchSmall, smallBytes } from './fetch-small.ts';
@@ -45,27 +46,48 @@ const rangesWidth = 16;
 
 /**
  * Fetches all of `wanted`. An object that was replaced meanwhile is fetched in its new version; one that may not be read
- * is a problem, unless none may. Rejects with what ends the whole: no access, or it has ended, the service is out of reach,
- * the disk is full, or `signal`.
+ * is a problem, unless none may any more (`readable` could be, in an earlier run). Rejects with what ends the whole: no
+ * access, or it has ended, the service is out of reach, the disk is full, or `signal`.
  */
 export async function fetchAll(
   { bucket, first }: CopyStores,
   stage: CopyStage,
   wanted: readonly WantedObject[],
+  readable: ObjectStat | undefined,
   events: FetchEvents,
   signal: AbortSignal,
 ): Promise<void> {
+  const access = new AccessCheck(bucket, readable);
+  const ranges = new Slots(rangesWidth);
   let left = wanted;
   for (let round = 1; left.length > 0; round += 1) {
-    const failures = await fetchRound(round === 1 ? first : bucket, stage, left, events, signal);
-    const refused = failures.filter(({ error }) => error.code === 'store-forbidden');
-    if (round === 1 && refused[0] !== undefined && refused.length === wanted.length) throw refused[0].error;
-    const again = failures.filter(({ error }) => mayBeMended.has(error.code));
-    for (const failure of round === maxRounds ? failures : failures.filter((one) => !again.includes(one)))
+    const fetching: Fetching = { store: round === 1 ? first : bucket, stage, events, access, ranges };
+    const failures = await eachAtOnce(left, fetching, fetchOne, signal);
+    const again = round === maxRounds ? [] : failures.filter(({ error }) => mayBeMended.has(error.code));
+    const looked: WantedObject[] = [];
+    const lost = await eachAtOnce(
+      again.map((failure) => failure.wanted),
+      fetching,
+      async (_, { path, object }, inner) => {
+        const head = await bucket.head(object.key, inner);
+        if (head === undefined) events.gone(path);
+        else looked.push({ path, object: head });
+      },
+      signal,
+    );
+    for (const failure of [...failures.filter((one) => !again.includes(one)), ...lost])
       events.problem(problemOf(failure.wanted.path, failure.error));
-    if (round === maxRounds) return;
-    left = await lookAgain(bucket, again, events, signal);
+    left = looked;
   }
+}
+
+interface Fetching {
+  readonly store: ObjectStore;
+  readonly stage: CopyStage;
+  readonly events: FetchEvents;
+  readonly access: AccessCheck;
+  /** For ranges of all large objects together. */
+  readonly ranges: Slots;
 }
 
 interface Failure {
@@ -73,15 +95,15 @@ interface Failure {
   readonly error: TowError;
 }
 
-async function fetchRound(
-  store: ObjectStore,
-  stage: CopyStage,
+/** Does something for each object, many at once; returns those where it failed for a reason of their own. */
+async function eachAtOnce(
   wanted: readonly WantedObject[],
-  events: FetchEvents,
+  fetching: Fetching,
+  work: (fetching: Fetching, wanted: WantedObject, signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<readonly Failure[]> {
+  const { access } = fetching;
   const failures: Failure[] = [];
-  const ranges = new Slots(rangesWidth);
   const queue = wanted.values();
   const group = new TaskGroup(signal);
   for (let worker = 0; worker < Math.min(fetchWidth, wanted.length); worker += 1) {
@@ -89,28 +111,26 @@ async function fetchRound(
       for (const one of queue) {
         throwIfAborted(inner);
         try {
-          await fetchOne(store, stage, one, events, ranges, inner);
+          await work(fetching, one, inner);
         } catch (error) {
           if (!(error instanceof TowError) || inner.aborted) throw error;
-          if (!mayBeMended.has(error.code) && !concernsOne.has(error.code)) throw error;
+          if (AccessCheck.isDenial(error)) await access.denied(error, inner);
+          else if (!mayBeMended.has(error.code) && error.code !== 'not-supported') throw error;
           failures.push({ wanted: one, error });
         }
       }
     });
   }
   await group.wait();
+  await access.settle(signal);
   return failures;
 }
 
 const mayBeMended = new Set(['object-changed', 'object-missing', 'object-corrupt']);
-const concernsOne = new Set(['store-forbidden', 'not-supported']);
 
 async function fetchOne(
-  store: ObjectStore,
-  stage: CopyStage,
+  { store, stage, events, ranges, access }: Fetching,
   wanted: WantedObject,
-  events: FetchEvents,
-  ranges: Slots,
   signal: AbortSignal,
 ): Promise<void> {
   const { path, object } = wanted;
@@ -122,6 +142,7 @@ async function fetchOne(
   }
   if (object.size <= smallBytes) {
     const kind = await fetchSmall(store, object, where, signal);
+    access.read(object);
     events.bytes(object.size);
     if (kind === 'file') events.staged(wanted, where);
     else events.directory(wanted);
@@ -141,30 +162,8 @@ async function fetchOne(
     });
   }
   await group.wait();
+  access.read(object);
   events.staged(wanted, where);
-}
-
-/** What became of the objects that were not what the listing said. */
-async function lookAgain(
-  store: ObjectStore,
-  again: readonly Failure[],
-  events: FetchEvents,
-  signal: AbortSignal,
-): Promise<readonly WantedObject[]> {
-  const left: WantedObject[] = [];
-  const queue = again.values();
-  const group = new TaskGroup(signal);
-  for (let worker = 0; worker < Math.min(fetchWidth, again.length); worker += 1) {
-    group.run(async (inner) => {
-      for (const { wanted } of queue) {
-        const head = await store.head(wanted.object.key, inner);
-        if (head === undefined) events.gone(wanted.path);
-        else left.push({ path: wanted.path, object: head });
-      }
-    });
-  }
-  await group.wait();
-  return left;
 }
 
 function problemOf(path: RootPath, error: TowError): Problem {

@@ -70,6 +70,7 @@ const codeOf: Readonly<Record<ErrorCode, keyof typeof exitCodes>> = {
   'store-failed': 'problems',
   'credentials-missing': 'authentication',
   'credentials-expired': 'authentication',
+  'credentials-refused': 'authentication',
   'not-supported': 'unsupported',
   'controller-failed': 'controller',
   'controller-busy': 'busy',

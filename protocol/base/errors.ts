@@ -58,6 +58,7 @@ export const errorCodes = [
   'store-failed',
   'credentials-missing',
   'credentials-expired',
+  'credentials-refused',
   'not-supported',
   'controller-failed',
   'controller-busy',

@@ -3,7 +3,7 @@
  * Google's, and of the buckets that lie under the controller. test/conformance/store.test.ts is what each must do.
  *
  * Every call is cancelled by its signal, and rejects with a TowError: `bucket-missing`, `object-missing`,
- * `store-forbidden`, `credentials-missing`, `credentials-expired`, `object-changed` (a condition did not hold),
+ * `store-forbidden`, `credentials-missing`, `credentials-expired`, `credentials-refused`, `object-changed` (a condition did not hold),
  * `store-throttled` and `store-unreachable` (both retryable), `no-space` (the disk of a bucket under the controller),
  * `store-failed`. None retries by itself: see retry.ts.
  */

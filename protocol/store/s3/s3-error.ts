@@ -8,11 +8,13 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ConditionalRequestConflict: 'object-changed',
   BucketAlreadyExists: 'bucket-taken',
   AccessDenied: 'store-forbidden',
-  AllAccessDisabled: 'store-forbidden',
+  AllAccessDisabled: 'credentials-refused',
   InvalidObjectState: 'not-supported',
-  AccountProblem: 'store-forbidden',
-  InvalidAccessKeyId: 'store-forbidden',
-  SignatureDoesNotMatch: 'store-forbidden',
+  AccountProblem: 'credentials-refused',
+  InvalidAccessKeyId: 'credentials-refused',
+  InvalidToken: 'credentials-refused',
+  RequestTimeTooSkewed: 'credentials-refused',
+  SignatureDoesNotMatch: 'credentials-refused',
   ExpiredToken: 'credentials-expired',
   ExpiredTokenException: 'credentials-expired',
   TokenRefreshRequired: 'credentials-expired',
@@ -41,6 +43,7 @@ const byStatus: Readonly<Record<number, ErrorCode>> = {
 const hints: Partial<Record<ErrorCode, string>> = {
   'store-forbidden': 'ask whoever owns the bucket for access, or use other credentials (AWS_PROFILE)',
   'credentials-expired': 'log in again (aws sso login), or renew the keys',
+  'credentials-refused': 'correct the credentials, or use others (AWS_PROFILE)',
   'credentials-missing': 'set AWS_PROFILE or AWS_ACCESS_KEY_ID, or write ~/.aws/credentials',
   'bucket-missing': "correct the bucket's name; a storage with name: makes its bucket",
 };
@@ -84,6 +87,7 @@ const ownWords: Partial<Record<ErrorCode, string>> = {
   'store-throttled': 'the service asks to go slower',
   'credentials-missing': 'no credentials were found',
   'credentials-expired': 'the credentials have ended',
+  'credentials-refused': 'the service does not take the credentials',
 };
 
 function statusOf(error: unknown): number | undefined {
