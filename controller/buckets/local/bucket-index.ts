@@ -6,6 +6,8 @@ import { framesOf, IndexJournal } from './index-journal.ts';
 import { checkpointName, indexFiles, journalName, type LoadedIndex, loadIndex } from './index-load.ts';
 import { encodeRecord, type IndexEntry } from './index-record.ts';
 import { SortedKeys } from './sorted-keys.ts';
+import { SortedRuns } from './sorted-runs.ts';
+import type { SpreadMap } from './spread-map.ts';
 import { syncDirectories } from './sync-directory.ts';
 
 /** Journals are replaced by a checkpoint when they are longer than this, and than half of it. */
@@ -15,7 +17,7 @@ const entriesAtOnce = 256;
 
 export class BucketIndex {
   readonly #directory: string;
-  readonly #entries: Map<ByteKey, IndexEntry>;
+  readonly #entries: SpreadMap<IndexEntry>;
   /** What is about to be put in its place, or was just now. */
   readonly #placing = new Map<ByteKey, IndexEntry>();
   readonly #odd: SortedKeys;
@@ -28,10 +30,10 @@ export class BucketIndex {
   /** A checkpoint that failed is tried again when the journals are longer than this. */
   #patientUntil = 0;
 
-  private constructor(directory: string, loaded: LoadedIndex, journal: IndexJournal) {
+  private constructor(directory: string, loaded: LoadedIndex, odd: SortedKeys, journal: IndexJournal) {
     this.#directory = directory;
     this.#entries = loaded.entries;
-    this.#odd = new SortedKeys([...loaded.entries.values()].filter(isOdd).map(({ key }) => key));
+    this.#odd = odd;
     this.#journal = journal;
     this.#number = loaded.last + 1;
     this.#journalBytes = loaded.journalBytes;
@@ -45,8 +47,9 @@ export class BucketIndex {
     beforeSync: () => Promise<void>,
   ): Promise<{ readonly index: BucketIndex; readonly loaded: LoadedIndex }> {
     const loaded = await loadIndex(directory);
+    const odd = await oddKeys(loaded);
     const file = await newJournal(directory, loaded.last + 1);
-    return { index: new BucketIndex(directory, loaded, new IndexJournal(file, beforeSync)), loaded };
+    return { index: new BucketIndex(directory, loaded, odd, new IndexJournal(file, beforeSync)), loaded };
   }
 
   /** What the index says of a key; whether it is so, the file's print tells. */
@@ -102,8 +105,10 @@ export class BucketIndex {
   }
 
   /** These versions of keys ('' for removed) are so on the disk; those that were followed by others since say nothing. */
-  settled(done: ReadonlyMap<ByteKey, string>): void {
+  async settled(done: ReadonlyMap<ByteKey, string>): Promise<void> {
+    const turns = new Turns();
     for (const [key, version] of done) {
+      if (turns.over) await turns.next();
       const entry = this.#entries.get(key);
       if ((entry?.version ?? '') !== version) continue;
       this.#journal.note({ type: 'settled', key, version, print: entry?.print ?? '' });
@@ -176,9 +181,8 @@ export class BucketIndex {
         bytes += frames.length;
         await file.writeFile(frames);
       };
-      // Those there are now: while it is written the map goes on changing.
-      const entries = [...this.#entries.values()];
-      for (const entry of entries) {
+      // It goes on changing: what is newer than this file's number is in the journal of that number too.
+      for (const entry of this.#entries.values()) {
         records.push(encodeRecord({ type: 'entry', entry }));
         if (records.length >= entriesAtOnce) await flush();
         if (turns.over) await turns.next();
@@ -196,6 +200,16 @@ export type CheckpointStep = 'rotate' | 'checkpoint' | 'publish' | 'drop';
 
 function isOdd({ place }: IndexEntry): boolean {
   return place === 'odd';
+}
+
+async function oddKeys({ entries }: LoadedIndex): Promise<SortedKeys> {
+  const turns = new Turns();
+  const runs = new SortedRuns();
+  for (const entry of entries.values()) {
+    if (isOdd(entry)) runs.add(entry.key);
+    if (turns.over) await turns.next();
+  }
+  return new SortedKeys(await runs.merged(turns));
 }
 
 async function newJournal(directory: string, number: number) {

@@ -47,7 +47,7 @@ export class Bucket {
     this.#before = before;
     this.#settler = new Settler(async (done) => {
       await before('settle');
-      index.settled(done);
+      await index.settled(done);
     });
   }
 

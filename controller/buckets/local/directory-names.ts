@@ -4,6 +4,7 @@ import { errnoOf } from '../../../protocol/base/errors.ts';
 import { Turns } from '../../../protocol/base/turns.ts';
 import { Grain } from '../../../protocol/pull/source/grain.ts';
 import { statOf } from './plain-place.ts';
+import { SortedRuns } from './sorted-runs.ts';
 
 /** What of a directory can hold objects. */
 export interface Names {
@@ -16,7 +17,6 @@ export interface Names {
 /** Names that are kept, of all directories together. */
 const keptNames = 400_000;
 const atOnce = 512;
-const sortedAtOnce = 4096;
 const nothing: Names = { sorted: [], others: 0 };
 
 /** Sorted names of directories, kept as long as the directories say that they did not change. */
@@ -69,8 +69,7 @@ function printOf({ ino, mtimeNs, ctimeNs }: BigIntStats): string {
 
 async function readNames(path: Buffer): Promise<Names> {
   const turns = new Turns();
-  const runs: string[][] = [];
-  let run: string[] = [];
+  const runs = new SortedRuns();
   let others = 0;
   for await (const entry of await opendir(path, { encoding: 'latin1', bufferSize: atOnce })) {
     let [file, directory] = [entry.isFile(), entry.isDirectory()];
@@ -80,16 +79,11 @@ async function readNames(path: Buffer): Promise<Names> {
       const stats = await statOf(Buffer.concat([path, Buffer.from(`/${entry.name}`, 'latin1')]));
       [file, directory] = [stats?.isFile() === true, stats?.isDirectory() === true];
     }
-    if (file || directory) run.push(directory ? `${entry.name}/` : entry.name);
+    if (file || directory) runs.add(directory ? `${entry.name}/` : entry.name);
     else others += 1;
-    if (run.length >= sortedAtOnce) {
-      runs.push(run.sort());
-      run = [];
-    }
     if (turns.over) await turns.next();
   }
-  runs.push(run.sort());
-  return { sorted: await mergeRuns(runs, turns), others };
+  return { sorted: await runs.merged(turns), others };
 }
 
 function isSpecial(entry: {
@@ -99,32 +93,4 @@ function isSpecial(entry: {
   isCharacterDevice(): boolean;
 }) {
   return entry.isFIFO() || entry.isSocket() || entry.isBlockDevice() || entry.isCharacterDevice();
-}
-
-/** Sorts what is sorted in runs, two by two. */
-async function mergeRuns(runs: readonly string[][], turns: Turns): Promise<readonly string[]> {
-  let left = runs;
-  while (left.length > 1) {
-    const merged: string[][] = [];
-    for (let at = 0; at < left.length; at += 2) merged.push(await merge(left[at] ?? [], left[at + 1] ?? [], turns));
-    left = merged;
-  }
-  return left[0] ?? [];
-}
-
-async function merge(a: readonly string[], b: readonly string[], turns: Turns): Promise<string[]> {
-  const merged: string[] = [];
-  let [i, j] = [0, 0];
-  while (i < a.length || j < b.length) {
-    const [x, y] = [a[i], b[j]];
-    if (y === undefined || (x !== undefined && x <= y)) {
-      merged.push(x ?? '');
-      i += 1;
-    } else {
-      merged.push(y);
-      j += 1;
-    }
-    if (merged.length % sortedAtOnce === 0 && turns.over) await turns.next();
-  }
-  return merged;
 }

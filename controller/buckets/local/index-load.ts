@@ -6,6 +6,7 @@ import { unframeRecords } from '../../../protocol/pull/replica/framed-record.ts'
 import { printIdentity } from '../../../protocol/pull/replica/print.ts';
 import type { ByteKey } from './bucket-key.ts';
 import { decodeRecords, type IndexEntry, type IndexRecord } from './index-record.ts';
+import { SpreadMap } from './spread-map.ts';
 
 const sliceBytes = 128 << 10;
 /** No frame is as long. */
@@ -19,7 +20,7 @@ export interface Stand {
 }
 
 export interface LoadedIndex {
-  readonly entries: Map<ByteKey, IndexEntry>;
+  readonly entries: SpreadMap<IndexEntry>;
   /** Keys whose last write or removal is not known to be done on the disk, with every state they may be in. */
   readonly unsettled: ReadonlyMap<ByteKey, readonly Stand[]>;
   /** Numbers of the files read. The next journal has a higher one. */
@@ -84,7 +85,7 @@ export async function loadIndex(directory: string): Promise<LoadedIndex> {
 }
 
 class Replay {
-  readonly entries = new Map<ByteKey, IndexEntry>();
+  readonly entries = new SpreadMap<IndexEntry>();
   readonly unsettled = new Map<ByteKey, Stand[]>();
 
   apply(record: IndexRecord): void {
@@ -145,8 +146,10 @@ async function readRecords(
       rest = Buffer.concat([rest, slice.subarray(0, bytesRead)]);
       const { payloads, wholeBytes } = unframeRecords(rest);
       for (const payload of payloads) {
-        for (const record of recordsOf(payload)) take(record);
-        if (turns.over) await turns.next();
+        for (const record of recordsOf(payload)) {
+          take(record);
+          if (turns.over) await turns.next();
+        }
       }
       rest = rest.subarray(wholeBytes);
       if (rest.length > maxFrameBytes) return { bytes, whole: false };
@@ -157,9 +160,9 @@ async function readRecords(
 }
 
 /** A frame that is whole and makes no sense was written by another build. */
-function recordsOf(payload: Buffer): IndexRecord[] {
+function* recordsOf(payload: Buffer): Generator<IndexRecord, void, undefined> {
   try {
-    return decodeRecords(payload);
+    yield* decodeRecords(payload);
   } catch (error) {
     throw new TowError('store-failed', "the bucket's index has records that this build does not know", {
       cause: error,

@@ -63,12 +63,10 @@ export function encodeRecord(record: IndexRecord): Buffer {
   return writer.bytes();
 }
 
-/** The records of one frame. Throws `bad-message` on bytes that are none. */
-export function decodeRecords(payload: Buffer): IndexRecord[] {
+/** The records of one frame, decoded as they are asked for. Throws `bad-message` on bytes that are none. */
+export function* decodeRecords(payload: Buffer): Generator<IndexRecord, void, undefined> {
   const reader = new ByteReader(payload);
-  const records: IndexRecord[] = [];
-  while (!reader.done) records.push(readRecord(reader));
-  return records;
+  while (!reader.done) yield readRecord(reader);
 }
 
 function readRecord(reader: ByteReader): IndexRecord {

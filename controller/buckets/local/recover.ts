@@ -1,6 +1,7 @@
 /** What a crash left of a bucket is finished or undone, before anybody sees it. Cases: docs/decisions/0006. */
-import { mkdir, readdir, rename, rm, unlink } from 'node:fs/promises';
+import { mkdir, opendir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { Turns } from '../../../protocol/base/turns.ts';
 import { printIdentity, printOf } from '../../../protocol/pull/replica/print.ts';
 import { type BucketFiles, oddName } from './bucket-files.ts';
 import type { BucketIndex } from './bucket-index.ts';
@@ -8,7 +9,10 @@ import type { ByteKey } from './bucket-key.ts';
 import type { LoadedIndex, Stand } from './index-load.ts';
 import type { IndexEntry } from './index-record.ts';
 import { lookAtFile, prepare, prune, statOf } from './plain-place.ts';
+import { SpreadMap } from './spread-map.ts';
 import { syncDirectories } from './sync-directory.ts';
+
+const namesAtOnce = 512;
 
 export async function recover(
   files: BucketFiles,
@@ -16,7 +20,9 @@ export async function recover(
   loaded: LoadedIndex,
   log: (line: string) => void,
 ): Promise<void> {
-  const temps = new Set(await readdir(files.tmp));
+  const turns = new Turns();
+  const temps = new SpreadMap<true>();
+  for await (const name of namesIn(files.tmp, turns)) temps.set(name, true);
   const touched = new Set<string>();
   const stands: [ByteKey, IndexEntry | undefined][] = [];
   for (const [key, states] of loaded.unsettled) {
@@ -25,10 +31,13 @@ export async function recover(
     stands.push([key, await standOf(files, entry, key, states)]);
   }
   await syncDirectories(touched);
-  for (const [key, entry] of stands) index.resolve(key, entry);
+  for (const [key, entry] of stands) {
+    index.resolve(key, entry);
+    if (turns.over) await turns.next();
+  }
   for (const path of loaded.damaged)
     log(`${path} is damaged: objects that only it knew are without their type, or in ${files.lost}`);
-  await clean(files, index, loaded.damaged.length > 0);
+  await clean(files, index, loaded.damaged.length > 0, turns);
 }
 
 /**
@@ -40,7 +49,7 @@ async function finish(
   entry: IndexEntry | undefined,
   key: ByteKey,
   states: readonly Stand[],
-  temps: ReadonlySet<string>,
+  temps: Pick<SpreadMap<true>, 'has'>,
 ): Promise<readonly string[]> {
   const path = files.pathOf(entry?.place ?? 'files', key);
   const ours = async (): Promise<boolean> => {
@@ -95,18 +104,28 @@ async function lookAtOdd(files: BucketFiles, key: ByteKey) {
 }
 
 /** Nobody was promised what is staged without a record, and what no entry names is gone from the bucket. */
-async function clean(files: BucketFiles, index: BucketIndex, damaged: boolean): Promise<void> {
+async function clean(files: BucketFiles, index: BucketIndex, damaged: boolean, turns: Turns): Promise<void> {
   await rm(files.uploads, { recursive: true, force: true });
   await mkdir(files.uploads, { mode: 0o700 });
-  const odd = new Set<string>();
-  for (let key = index.odd.from(''); key !== undefined; key = index.odd.from(`${key}\0`)) odd.add(oddName(key));
-  const leftover = [
-    ...(await readdir(files.tmp)).map((name) => `${files.tmp}/${name}`),
-    ...(await readdir(files.odd)).filter((name) => !odd.has(name)).map((name) => `${files.odd}/${name}`),
-  ];
+  const odd = new SpreadMap<true>();
+  for (let key = index.odd.from(''); key !== undefined; key = index.odd.from(`${key}\0`)) {
+    odd.set(oddName(key), true);
+    if (turns.over) await turns.next();
+  }
+  const leftover: string[] = [];
+  for await (const name of namesIn(files.tmp, turns)) leftover.push(`${files.tmp}/${name}`);
+  for await (const name of namesIn(files.odd, turns)) if (!odd.has(name)) leftover.push(`${files.odd}/${name}`);
   if (damaged) await mkdir(files.lost, { recursive: true, mode: 0o700 });
   for (const path of leftover) {
     if (damaged) await rename(path, `${files.lost}/${path.slice(path.lastIndexOf('/') + 1)}`);
     else await rm(path, { force: true });
+  }
+}
+
+/** As `readdir`, but not all at once: there may be hundreds of thousands. */
+async function* namesIn(directory: string, turns: Turns): AsyncGenerator<string, void, undefined> {
+  for await (const { name } of await opendir(directory, { bufferSize: namesAtOnce })) {
+    yield name;
+    if (turns.over) await turns.next();
   }
 }
