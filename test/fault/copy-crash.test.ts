@@ -8,7 +8,7 @@ import { afterEach, expect, test } from 'vitest';
 import { rangeBytesOf } from '../../agent/copy/part-file.ts';
 import { CopyBench } from '../helpers/copy-bench.ts';
 import { DyingDisk } from '../helpers/dying-disk.ts';
-import { FaultyStore } from '../helpers/faulty-store.ts';
+import { MemoryStore } from '../helpers/memory-store.ts';
 import { Random } from '../helpers/random.ts';
 import { readTree } from '../helpers/tree.ts';
 
@@ -22,7 +22,7 @@ const theirs = 'what a person made of it';
 
 /** A node that has copied a bucket, a person who edited one file of it, and a bucket that moved on. */
 async function scene(): Promise<CopyBench> {
-  const made = new CopyBench(new FaultyStore(), '/dev/shm');
+  const made = new CopyBench(new MemoryStore(), '/dev/shm');
   const { store } = made;
   store.set('keep', old.text, { parts: true });
   store.set('change', old.text, { parts: true });
@@ -168,7 +168,7 @@ test('killed again and again, a few changes further each time, it gets there', {
 });
 
 test('of a large object the ranges that are whole are not fetched again', async () => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
   const { store } = bench;
   const bytes = new Random(5).bytes(1 << 16);
   const large = Buffer.concat(Array.from({ length: 5 * 128 }, () => bytes));
@@ -188,7 +188,7 @@ test('of a large object the ranges that are whole are not fetched again', async 
 });
 
 test('a finished large object that was lost after it was placed is fetched whole, whatever its notes say', async () => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
   const { store } = bench;
   store.set('large', big, { parts: true });
   // It was placed; its `.done` is still there, as are the journal and the old ledger.
@@ -200,7 +200,7 @@ test('a finished large object that was lost after it was placed is fetched whole
 });
 
 test('a file whose mode and times were not set yet when the run was killed is not taken for whole', async () => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
   bench.store.set('a', 'a', { parts: true, metadata: { mode: '33261', mtime: '1000000000' } });
   const { killed } = await runKilled(bench, (call) => call !== 'fchmodSync');
   expect(killed).toBe(true);
@@ -210,7 +210,7 @@ test('a file whose mode and times were not set yet when the run was killed is no
 });
 
 test('after a power cut nothing that was placed since the last ledger is believed, and none of it is a conflict', async () => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
   const { store } = bench;
   for (const key of ['a', 'b', 'c']) store.set(key, `right ${key}`, { parts: true });
   await runKilled(bench, (_call, _index, args) => !String(args[0]).endsWith('ledger.new'));
@@ -227,7 +227,7 @@ test('after a power cut nothing that was placed since the last ledger is believe
 });
 
 test('after a power cut nothing that was staged is used', async () => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
   bench.store.set('a', 'right', { parts: true });
   await runKilled(bench, (call) => call !== 'renameSync');
   using _ = new DyingDisk(() => true, 'another boot\n');
@@ -237,7 +237,7 @@ test('after a power cut nothing that was staged is used', async () => {
 });
 
 test('a damaged ledger costs looking, and fetching where there is no MD5; what lies there is kept', async () => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
   const { store } = bench;
   store.set('md5', 'right');
   store.set('parts', 'right', { parts: true });
@@ -250,7 +250,7 @@ test('a damaged ledger costs looking, and fetching where there is no MD5; what l
 });
 
 test('a journal that was torn twice forgets nothing that came in between', async () => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
   const { store } = bench;
   store.set('a', 'a', { parts: true });
   await runKilled(bench, (_call, _index, args) => !String(args[0]).endsWith('ledger.new'));

@@ -8,11 +8,11 @@ import { TowError } from '../../protocol/base/errors.ts';
 import { codeOf } from '../helpers/code-of.ts';
 import { CopyBench } from '../helpers/copy-bench.ts';
 import { DyingDisk } from '../helpers/dying-disk.ts';
-import { FaultyStore } from '../helpers/faulty-store.ts';
+import { MemoryStore } from '../helpers/memory-store.ts';
 
 let bench: CopyBench;
 beforeEach(() => {
-  bench = new CopyBench(new FaultyStore(), '/dev/shm');
+  bench = new CopyBench(new MemoryStore(), '/dev/shm');
 });
 afterEach(() => bench[Symbol.dispose]());
 
@@ -113,7 +113,7 @@ test('what is noted behind a record that makes no sense is known', async () => {
   store.set('a', 'a', { parts: true });
   await runToLedger();
   // The frame of an empty ledger: whole, and no record of a journal.
-  const foreign = new CopyBench(new FaultyStore(), '/dev/shm');
+  const foreign = new CopyBench(new MemoryStore(), '/dev/shm');
   await foreign.run({ mayBeEmpty: true });
   const record = readFileSync(`${foreign.home}/state/ledger`);
   foreign[Symbol.dispose]();

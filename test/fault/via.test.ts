@@ -12,9 +12,9 @@ import { type Digest, digestHex } from '../../protocol/chunk/digest.ts';
 import { encodeCatalogue } from '../../protocol/via/catalogue.ts';
 import { decodePackIndex, encodePackIndex } from '../../protocol/via/pack-index.ts';
 import { digestOfHex } from '../../protocol/via/via-keys.ts';
+import { MemoryStore } from '../helpers/memory-store.ts';
 import { noise } from '../helpers/noise.ts';
 import { type PlainSnapshot, plainSnapshot } from '../helpers/plain-source.ts';
-import { ScriptedStore } from '../helpers/scripted-store.ts';
 import { missingOrDifferent, readTree } from '../helpers/tree.ts';
 import { publish, pullVia, viaPrefix } from '../helpers/via-bench.ts';
 
@@ -23,13 +23,13 @@ const dayMs = 24 * 3600 * 1000;
 
 let top = '';
 let source = '';
-let store = new ScriptedStore();
+let store = new MemoryStore();
 let nodes = 0;
 
 beforeEach(() => {
   top = mkdtempSync(join(tmpdir(), 'via-'));
   source = join(top, 'source');
-  store = new ScriptedStore();
+  store = new MemoryStore();
   mkdirSync(join(source, 'sub'), { recursive: true });
   for (let at = 0; at < 12; at += 1) write(`sub/small-${at}`, noise(at + 1, 500 + 100 * at));
   write('sub/twin', noise(3, 700));
@@ -65,12 +65,12 @@ describe('publishing', () => {
       store.calls.length = 0;
       const again = await publish(snapshot, controller(cache));
       expect([again.sentBytes, store.keys('/packs/')]).toEqual([0, before]);
-      expect(store.calls.filter((call) => call.startsWith('put')).length).toBe(1);
+      expect(store.count('put')).toBe(1);
       expect(await pulled(snapshot, again.catalogue)).toMatchObject({ missedBytes: 0 });
     }
     store.calls.length = 0;
     await publish(snapshot, controller());
-    expect(store.calls.map((call) => call.split(' ')[0])).toEqual(['put', 'list']);
+    expect(store.calls.map(({ method }) => method)).toEqual(['put', 'list']);
   });
 
   test('an edit puts what is new; a node that lacks only that fetches little more', async () => {
@@ -100,7 +100,7 @@ describe('publishing', () => {
     await publish(plainSnapshot(source), controller());
     write('sub/new', noise(70, 900));
     const after = plainSnapshot(source);
-    store.before = (call) => {
+    store.before = ({ method: call }) => {
       if (call === 'delete') throw new TowError('store-forbidden', 'no');
     };
     const { catalogue } = await publish(after, controller());
@@ -121,7 +121,7 @@ describe('publishing', () => {
     const third = await publish(second, controller('ann'));
     expect(third.sentBytes).toBe(0);
     // The index that ann had is not fetched again.
-    expect(store.calls.filter((call) => call.startsWith('get')).length).toBe(1);
+    expect(store.count('get')).toBe(1);
   });
 });
 
@@ -181,7 +181,7 @@ describe('gc', () => {
 
   test('packs of a publication that has no catalogue yet stay for a day', async () => {
     const snapshot = plainSnapshot(source);
-    store.before = (call, key) => {
+    store.before = ({ method: call, key }) => {
       if (call === 'put' && key.includes('/snapshots/')) throw new TowError('store-forbidden', 'no');
     };
     await expect(publish(snapshot, controller())).rejects.toMatchObject({ code: 'store-forbidden' });
@@ -197,7 +197,7 @@ describe('gc', () => {
     const snapshot = plainSnapshot(source);
     let removed = 0;
     let inside = false;
-    store.before = async (call, key) => {
+    store.before = async ({ method: call, key }) => {
       if (inside || call !== 'put' || !key.includes('/packs/')) return;
       inside = true;
       store.now += 0.2 * dayMs;
@@ -217,7 +217,7 @@ describe('gc', () => {
     const old = plainSnapshot(source);
     await fc.assert(
       fc.asyncProperty(fc.infiniteStream(fc.nat()), fc.boolean(), async (order, warm) => {
-        store = new ScriptedStore();
+        store = new MemoryStore();
         const name = `r${(nodes += 1)}`;
         await publish(old, controller(name));
         store.now += 40 * dayMs;
@@ -375,7 +375,7 @@ describe('a bucket that is damaged', () => {
   test('a catalogue that is gone, cut short or another: all comes from the controller, and it is said why', async () => {
     const key = `${viaPrefix}/towline-v1/snapshots/${digestHex(catalogue)}`;
     for (const damage of [
-      () => void store.objects.set(key, { bytes: encodeCatalogue([], Buffer.alloc(16)), modifiedMs: store.now }),
+      () => void store.set(key, encodeCatalogue([], Buffer.alloc(16))),
       () => store.damage(key, (bytes) => bytes.subarray(0, 40)),
       () => void store.objects.delete(key),
     ]) {
@@ -388,7 +388,7 @@ describe('a bucket that is damaged', () => {
 
   test('a store that a node may not read, or cannot reach: no error, and no request more than need be', async () => {
     for (const code of ['store-forbidden', 'store-unreachable', 'bucket-missing'] as const) {
-      store.before = (call, key) => {
+      store.before = ({ method: call, key }) => {
         if (call === 'get' && key.includes('/packs/')) throw new TowError(code, 'not for you');
       };
       store.calls.length = 0;

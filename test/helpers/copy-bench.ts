@@ -6,14 +6,14 @@ import { type CopyOptions, type CopyResult, copyRoot } from '../../agent/copy/co
 import { bytesOf } from '../../protocol/base/root-path.ts';
 import type { ObjectStore } from '../../protocol/store/object-store.ts';
 import type { PullEvent } from '../../protocol/wire/pull.ts';
-import { FaultyStore } from './faulty-store.ts';
+import { MemoryStore } from './memory-store.ts';
 
 export class CopyBench implements Disposable {
   readonly home: string;
-  readonly store: FaultyStore;
+  readonly store: MemoryStore;
   readonly events: PullEvent[] = [];
 
-  constructor(store = new FaultyStore(), above = tmpdir()) {
+  constructor(store = new MemoryStore(), above = tmpdir()) {
     this.home = realpathSync(mkdtempSync(join(above, 'copy-')));
     this.store = store;
   }

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TowError } from '../../protocol/base/errors.ts';
 import { CopyBench } from './copy-bench.ts';
-import { FaultyStore } from './faulty-store.ts';
+import { MemoryStore } from './memory-store.ts';
 
 const mib = 1 << 20;
 const [, , above = ''] = process.argv;
@@ -47,7 +47,7 @@ function fill(): void {
 }
 
 async function small(): Promise<Told[]> {
-  using bench = new CopyBench(new FaultyStore(), above);
+  using bench = new CopyBench(new MemoryStore(), above);
   for (let n = 0; n < 400; n += 1) bench.store.set(`d/${n}`, Buffer.alloc(20_000, n), { parts: true });
   let gets = 0;
   bench.store.before = ({ method }) => {
@@ -59,10 +59,10 @@ async function small(): Promise<Told[]> {
 }
 
 /** At its very end, when the others are whole. */
-const lastBreaks: FaultyStore['breakAt'] = ({ start }) => (start === 16 * mib ? 8 * mib : undefined);
+const lastBreaks: MemoryStore['breakAt'] = ({ start }) => (start === 16 * mib ? 8 * mib : undefined);
 
 async function large(): Promise<Told[]> {
-  using bench = new CopyBench(new FaultyStore(), above);
+  using bench = new CopyBench(new MemoryStore(), above);
   bench.store.set('large', Buffer.alloc(24 * mib, 1), { parts: true });
   bench.store.breakAt = lastBreaks;
   const told = [await tell('a large object, all but its last range', bench)];

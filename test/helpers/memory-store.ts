@@ -1,7 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
+/**
+ * A bucket in memory, as `ObjectStore` says one is, consistent at once as S3 is, with a clock of its own. What is asked of
+ * it is noted, and can be held up, made to fail, broken off or answered with something else.
+ */
+import { createHash } from 'node:crypto';
+import { throwIfAborted } from '../../protocol/base/abort.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import type {
-  DeleteFailure,
   GetOptions,
   ListOptions,
   ListPage,
@@ -12,61 +16,102 @@ import type {
   Upload,
   WriteOptions,
 } from '../../protocol/store/object-store.ts';
+import { s3Providers } from '../../protocol/store/s3/providers.ts';
 import type { StoreTraits } from '../../protocol/store/store-traits.ts';
 
 export interface MemoryObject extends ObjectHead {
   readonly bytes: Buffer;
 }
 
-const mib = 1 << 20;
+/** What was asked, for counting and for faults. `upload`, `part` and `complete` are those of one upload. */
+export interface Call {
+  readonly method: 'create' | 'list' | 'head' | 'get' | 'put' | 'upload' | 'part' | 'complete' | 'copy' | 'delete';
+  /** Or the prefix. */
+  readonly key: string;
+  /** Of a range. */
+  readonly start: number | undefined;
+  /** `put KEY`, `part KEY NUMBER`. */
+  readonly text: string;
+}
 
-/** A bucket in memory, in the plainest way. `fail` is asked before each call; `writes` counts what was asked of it. */
+type Written = Pick<WriteOptions, 'contentType' | 'metadata'> & {
+  /** As an object that came in so many parts: its version is no MD5. */
+  readonly parts?: boolean | number;
+};
+
 export class MemoryStore implements ObjectStore {
   readonly traits: StoreTraits;
   readonly objects = new Map<string, MemoryObject>();
+  readonly calls: Call[] = [];
   exists = true;
   /** Uploads in parts that are neither complete nor aborted. */
   openUploads = 0;
-  /** `put KEY`, `part KEY NUMBER`, `copy KEY`, `delete KEY`, `head KEY`, in order. */
-  readonly calls: string[] = [];
-  fail: (call: string) => Promise<void> | void = () => undefined;
+  now = 1_800_000_000_000;
+  /** Objects on a page. */
+  pageSize = 1000;
+  /** Runs before each call is answered: what it throws is the answer, a promise holds it up. */
+  before: (call: Call) => Promise<void> | void = () => undefined;
+  /** Bytes of a body after which it breaks off; undefined: it does not. */
+  breakAt: (call: Call) => number | undefined = () => undefined;
+  /** Answers a listing instead of the bucket. */
+  listing: ((options: ListOptions) => ListPage | undefined) | undefined;
+  #writes = 0;
 
   constructor(traits: Partial<StoreTraits> = {}) {
     this.traits = {
-      putBytes: 5 * mib * 1024,
-      minPartBytes: 5 * mib,
-      maxPartBytes: 5 * mib * 1024,
-      maxParts: 10_000,
-      partMultiple: 1,
+      ...s3Providers.other.traits,
       equalParts: true,
       partCopy: false,
       conditions: ['absent', 'version'],
-      copyBytes: 5 * mib * 1024,
-      versionIsMd5: true,
       ...traits,
     };
   }
 
   /** As somebody else would. */
-  write(key: string, text: string | Buffer, options: WriteOptions = {}): MemoryObject {
-    const bytes = Buffer.from(text);
+  set(key: string, content: string | Uint8Array, options: Written = {}): MemoryObject {
+    const bytes = Buffer.from(content);
     const md5 = createHash('md5').update(bytes).digest('hex');
-    const object = {
+    this.#writes += 1;
+    const parts = options.parts === true ? 2 : options.parts || undefined;
+    const object: MemoryObject = {
       key,
       bytes,
       size: bytes.length,
-      version: this.traits.versionIsMd5 ? md5 : randomUUID(),
-      modifiedMs: Date.now(),
+      version: parts === undefined ? (this.traits.versionIsMd5 ? md5 : `${this.#writes}`) : `${md5}-${parts}`,
+      modifiedMs: this.now,
       contentType: options.contentType,
       metadata: options.metadata ?? {},
-      md5,
+      md5: parts === undefined ? md5 : undefined,
     };
     this.objects.set(key, object);
     return object;
   }
 
+  remove(key: string): void {
+    this.objects.delete(key);
+  }
+
+  /** Changes an object's bytes behind everybody's back. */
+  damage(key: string, change: (bytes: Buffer) => Buffer): void {
+    const { bytes, modifiedMs } = this.#get(key);
+    this.objects.set(key, { ...this.set(key, change(Buffer.from(bytes))), modifiedMs });
+  }
+
   text(key: string): string | undefined {
     return this.objects.get(key)?.bytes.toString();
+  }
+
+  bytesOf(key: string): Buffer {
+    return this.#get(key).bytes;
+  }
+
+  /** Those that have this in them. */
+  keys(part = ''): string[] {
+    return [...this.objects.keys()].filter((key) => key.includes(part)).sort();
+  }
+
+  count(method: Call['method']): number {
+    return this.calls.filter((call) => call.method === method).length;
   }
 
   async bucketExists(): Promise<boolean> {
@@ -74,7 +119,7 @@ export class MemoryStore implements ObjectStore {
   }
 
   async createBucket(): Promise<void> {
-    await this.#called('createBucket');
+    await this.#asked('create', '');
     this.exists = true;
   }
 
@@ -83,38 +128,39 @@ export class MemoryStore implements ObjectStore {
     this.exists = false;
   }
 
-  /** Pages of two, so that all that lists has more than one. */
-  async list({ prefix, cursor = '' }: ListOptions): Promise<ListPage> {
-    this.#mustExist();
-    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > cursor).sort();
-    const page = keys.slice(0, 2);
+  async list(options: ListOptions, signal: AbortSignal): Promise<ListPage> {
+    const { prefix, cursor, limit = this.pageSize } = options;
+    await this.#asked('list', prefix, { signal });
+    const instead = this.listing?.(options);
+    if (instead !== undefined) return instead;
+    const after = (key: string): boolean => cursor === undefined || compare(key, cursor) > 0;
+    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && after(key)).sort(compare);
+    const page = keys.slice(0, Math.min(limit, this.pageSize));
     const objects = page.map((key) => this.#get(key));
     return { objects, prefixes: [], next: keys.length > page.length ? page.at(-1) : undefined };
   }
 
-  async head(key: string): Promise<ObjectHead | undefined> {
-    await this.#called(`head ${key}`);
+  async head(key: string, signal: AbortSignal): Promise<ObjectHead | undefined> {
+    await this.#asked('head', key, { signal });
     return this.objects.get(key);
   }
 
-  async get(key: string, _options: GetOptions): Promise<ObjectBody> {
-    const object = this.#get(key);
-    return {
-      head: object,
-      bytes: (async function* () {
-        yield object.bytes;
-      })(),
-    };
+  async get(key: string, { range, ifVersion }: GetOptions, signal: AbortSignal): Promise<ObjectBody> {
+    const call = await this.#asked('get', key, { signal, start: range?.start });
+    const head = this.#get(key);
+    if (ifVersion !== undefined && ifVersion !== head.version) throw changed(key);
+    return { head, bytes: body(head.bytes.subarray(range?.start, range?.end), this.breakAt(call), signal) };
   }
 
-  async put(key: string, bytes: Uint8Array, options: WriteOptions): Promise<ObjectStat> {
-    await this.#called(`put ${key}`);
+  async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat> {
+    const copy = Buffer.from(bytes);
+    await this.#asked('put', key, { signal });
     this.#check(key, options);
-    return this.write(key, Buffer.from(bytes), options);
+    return this.set(key, copy, options);
   }
 
   async startUpload(key: string, options: WriteOptions): Promise<Upload> {
-    await this.#called(`upload ${key}`);
+    await this.#asked('upload', key);
     const parts: Buffer[] = [];
     this.openUploads += 1;
     let open = true;
@@ -124,22 +170,19 @@ export class MemoryStore implements ObjectStore {
     };
     return {
       part: async (number, bytes) => {
-        await this.#called(`part ${key} ${number}`);
+        await this.#asked('part', key, { number });
         parts[number - 1] = Buffer.from(bytes);
       },
       copyPart: async () => {
         throw new TowError('internal', 'no parts are copied');
       },
       complete: async () => {
-        await this.#called(`complete ${key}`);
+        await this.#asked('complete', key);
         this.#check(key, options);
         const sizes = new Set(parts.slice(0, -1).map(({ length }) => length));
         if (sizes.size > 1) throw new TowError('store-failed', 'parts of different sizes');
         end();
-        const object = this.write(key, Buffer.concat(parts), options);
-        const whole = { ...object, version: `${object.version}-${parts.length}`, md5: undefined };
-        this.objects.set(key, whole);
-        return whole;
+        return this.set(key, Buffer.concat(parts), { ...options, parts: parts.length });
       },
       abort: async () => end(),
     };
@@ -150,45 +193,72 @@ export class MemoryStore implements ObjectStore {
     to: string,
     { ifVersion, replace }: { readonly ifVersion?: string; readonly replace?: WriteOptions },
   ): Promise<ObjectStat> {
-    await this.#called(`copy ${from}`);
+    await this.#asked('copy', from);
     const object = this.#get(from);
-    if (ifVersion !== undefined && object.version !== ifVersion) throw new TowError('object-changed', from);
+    if (ifVersion !== undefined && object.version !== ifVersion) throw changed(from);
     const { contentType, metadata } = replace ?? object;
-    return this.write(to, object.bytes, {
+    return this.set(to, object.bytes, {
+      metadata: metadata ?? {},
       ...(contentType === undefined ? {} : { contentType }),
-      ...(metadata === undefined ? {} : { metadata }),
     });
   }
 
   async delete(key: string): Promise<void> {
-    await this.#called(`delete ${key}`);
+    await this.#asked('delete', key);
     this.objects.delete(key);
   }
 
-  async deleteMany(keys: readonly string[]): Promise<readonly DeleteFailure[]> {
+  async deleteMany(keys: readonly string[]): Promise<readonly never[]> {
     for (const key of keys) await this.delete(key);
     return [];
   }
 
-  async #called(call: string): Promise<void> {
-    if (call !== 'createBucket') this.#mustExist();
+  async #asked(
+    method: Call['method'],
+    key: string,
+    { signal, start, number }: { signal?: AbortSignal; start?: number | undefined; number?: number } = {},
+  ): Promise<Call> {
+    if (signal !== undefined) throwIfAborted(signal);
+    if (!this.exists && method !== 'create') throw new TowError('bucket-missing', 'there is no such bucket');
+    const call = { method, key, start, text: `${method} ${key}${number === undefined ? '' : ` ${number}`}` };
     this.calls.push(call);
-    await this.fail(call);
-  }
-
-  #mustExist(): void {
-    if (!this.exists) throw new TowError('bucket-missing', 'there is no such bucket');
+    // As any service: never in the same turn.
+    await Promise.resolve();
+    await this.before(call);
+    return call;
   }
 
   #get(key: string): MemoryObject {
     const object = this.objects.get(key);
-    if (object === undefined) throw new TowError('object-missing', key);
+    if (object === undefined) throw new TowError('object-missing', `${key}: there is no such object`);
     return object;
   }
 
   #check(key: string, { condition }: WriteOptions): void {
     const version = this.objects.get(key)?.version;
     const holds = condition?.type === 'absent' ? version === undefined : condition?.version === version;
-    if (condition !== undefined && !holds) throw new TowError('object-changed', `${key}: the object was replaced`);
+    if (condition !== undefined && !holds) throw changed(key);
   }
+}
+
+function changed(key: string): TowError {
+  return new TowError('object-changed', `${key}: the object was replaced meanwhile`);
+}
+
+/** Nobody relies on a body that comes at once. */
+async function* body(bytes: Buffer, breakAt: number | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const end = Math.min(breakAt ?? bytes.length, bytes.length);
+  for (let at = 0; at < end; at += 65_536) {
+    await Promise.resolve();
+    throwIfAborted(signal);
+    yield bytes.subarray(at, Math.min(at + 65_536, end));
+  }
+  if (breakAt !== undefined && breakAt <= bytes.length)
+    throw new TowError('store-unreachable', `the connection broke after ${end} of ${bytes.length} bytes`, {
+      retryable: true,
+    });
+}
+
+function compare(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -49,6 +49,7 @@ export class StorageBench implements Disposable {
     if (known !== undefined) return known;
     const bucket = new MemoryStore({ versionIsMd5: false });
     bucket.exists = false;
+    bucket.pageSize = 2;
     this.buckets.set(name, bucket);
     return bucket;
   }

@@ -23,7 +23,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { TowError } from '../../protocol/base/errors.ts';
 import { CopyBench } from '../helpers/copy-bench.ts';
-import { FaultyStore } from '../helpers/faulty-store.ts';
+import { MemoryStore } from '../helpers/memory-store.ts';
 import { Random } from '../helpers/random.ts';
 import { readTree, type TreeItem } from '../helpers/tree.ts';
 
@@ -40,7 +40,7 @@ class Case {
 
   constructor(random: Random) {
     this.random = random;
-    this.bench = new CopyBench(new FaultyStore(random.chance(0.7)), '/dev/shm');
+    this.bench = new CopyBench(new MemoryStore({ versionIsMd5: random.chance(0.7) }), '/dev/shm');
     this.bench.store.pageSize = random.pick([1, 2, 3, 1000]);
   }
 

@@ -42,7 +42,7 @@ class World {
     else if (kind === 3) this.#link(name, text === '' ? 'z' : text);
     else if (kind === 4 && this.mine.size > 1) this.#remove(name);
     else if (kind === 5) {
-      this.bench.store.write(name, text);
+      this.bench.store.set(name, text);
       // Where versions are MD5s, the very bytes that Towline wrote are what it wrote.
       if (this.bench.store.traits.versionIsMd5 && this.#uploaded.get(name) === text) this.theirs.delete(name);
       else this.theirs.set(name, text);

@@ -26,10 +26,11 @@ describe('a storage is made and filled', () => {
     });
     bench.restart();
     await bench.use({}, { cluster: 'other' });
-    expect(bench.bucket('data-1').calls.filter((call) => /^(put|createBucket)/.test(call))).toEqual([
-      'createBucket',
-      'put a',
-    ]);
+    expect(
+      bench
+        .bucket('data-1')
+        .calls.flatMap(({ method, text }) => (method === 'create' || method === 'put' ? [text] : [])),
+    ).toEqual(['create ', 'put a']);
     expect(await bench.storages.list()).toMatchObject([{ name: 'data-1', clusters: ['dev', 'other'] }]);
     // Without a source it is used as it is.
     expect(await bench.open(named)).toMatchObject({ shown: 'local://data-1', prefix: '', mayBeEmpty: true });
@@ -46,7 +47,7 @@ describe('a storage is made and filled', () => {
   test('two at once take turns', async () => {
     using bench = new StorageBench();
     await Promise.all([bench.use(), bench.use({}, { cluster: 'other' })]);
-    expect(bench.bucket('data-1').calls.filter((call) => call === 'createBucket')).toHaveLength(1);
+    expect(bench.bucket('data-1').count('create')).toBe(1);
     const [listed] = await bench.storages.list();
     expect([...(listed?.clusters ?? [])].sort()).toEqual(['dev', 'other']);
   });
@@ -79,12 +80,12 @@ describe('a storage is made and filled', () => {
 
   test('an upload that fails is on record, and goes on the next time', async () => {
     using bench = new StorageBench();
-    bench.bucket('data-1').fail = (call) => {
+    bench.bucket('data-1').before = ({ text: call }) => {
       if (call === 'put a') throw new TowError('store-failed', 'no');
     };
     await expect(bench.use()).rejects.toMatchObject({ code: 'store-failed' });
     expect(await bench.storages.list()).toMatchObject([{ state: 'UPLOAD_FAILED' }]);
-    bench.bucket('data-1').fail = () => undefined;
+    bench.bucket('data-1').before = () => undefined;
     await bench.use();
     expect(await bench.storages.list()).toMatchObject([{ state: 'READY' }]);
   });
@@ -104,13 +105,13 @@ describe('a storage is made and filled', () => {
   test('cancelled, it lets go and can be repeated', async () => {
     using bench = new StorageBench();
     const abort = new AbortController();
-    bench.bucket('data-1').fail = async (call) => {
+    bench.bucket('data-1').before = async ({ text: call }) => {
       if (call !== 'put a') return;
       abort.abort(new TowError('cancelled', 'cancelled'));
       await new Promise((resolve) => setTimeout(resolve, 60));
     };
     await expect(bench.use({}, {}, abort.signal)).rejects.toMatchObject({ code: 'cancelled' });
-    bench.bucket('data-1').fail = () => undefined;
+    bench.bucket('data-1').before = () => undefined;
     await bench.use();
     expect(bench.bucket('data-1').text('a')).toBe('a');
   });
@@ -134,7 +135,7 @@ describe('a storage is made and filled', () => {
     const path = join(bench.directory, 'data-1.json');
     writeFileSync(path, readFileSync(path, 'utf8').replace('"READY"', '"INIT"'));
     bench.bucket('data-1').objects.clear();
-    if (!empty) bench.bucket('data-1').write('b', 'theirs');
+    if (!empty) bench.bucket('data-1').set('b', 'theirs');
     await bench.use();
     expect((await bench.storages.list()).length).toBe(made ? 1 : 0);
   });
@@ -144,7 +145,7 @@ describe('a bucket that Towline did not make', () => {
   test('is uploaded to when there is a source, and never listed or deleted', async () => {
     using bench = new StorageBench();
     bench.bucket('data-1').exists = true;
-    bench.bucket('data-1').write('theirs', 'x');
+    bench.bucket('data-1').set('theirs', 'x');
     await bench.use({ persistent: false });
     expect(bench.notes).toContainEqual(expect.stringContaining('tow did not make'));
     expect([...bench.bucket('data-1').objects.keys()].sort()).toEqual(['a', 'theirs']);
@@ -210,7 +211,7 @@ describe('deleting', () => {
   test('by name: objects, whoever wrote them, then the bucket, then the record', async () => {
     using bench = new StorageBench();
     await bench.use();
-    for (let n = 0; n < 5; n += 1) bench.bucket('data-1').write(`out/${n}`, 'x');
+    for (let n = 0; n < 5; n += 1) bench.bucket('data-1').set(`out/${n}`, 'x');
     expect(await bench.delete('data-1')).toBe(6);
     expect(bench.bucket('data-1')).toMatchObject({ exists: false });
     expect(readdirSync(bench.directory)).toEqual([]);
@@ -260,7 +261,7 @@ describe('deleting', () => {
   test('one that cannot be deleted stays on record', async () => {
     using bench = new StorageBench();
     await bench.use({ persistent: false });
-    bench.bucket('data-1').fail = () => {
+    bench.bucket('data-1').before = () => {
       throw new TowError('store-forbidden', 'no');
     };
     expect(await bench.down('dev')).toEqual(['data-1 stays']);

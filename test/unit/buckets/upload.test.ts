@@ -65,7 +65,7 @@ describe('what is uploaded', () => {
     bench.write('one/x', '1');
     bench.write('two', '2');
     mkdirSync(join(bench.root, 'three'));
-    bench.store.write('one-more', 'not ours');
+    bench.store.set('one-more', 'not ours');
     const sources = ['one', 'two', 'three'].map((name) => ({ root: bytesOf(join(bench.root, name)), name }));
     await bench.run({ sources });
     expect([...bench.store.objects.keys()].sort()).toEqual(['one-more', 'one/x', 'three/', 'two']);
@@ -76,12 +76,12 @@ describe('what is uploaded', () => {
   test('a large file in equal parts, and nothing is left of one that fails', async () => {
     using bench = new UploadBench();
     bench.write('large', large);
-    bench.store.fail = (call) => {
+    bench.store.before = ({ text: call }) => {
       if (call === 'part large 2') throw new TowError('store-failed', 'no');
     };
     await expect(bench.run()).rejects.toMatchObject({ code: 'store-failed' });
     expect([bench.store.openUploads, bench.store.objects.size]).toEqual([0, 0]);
-    bench.store.fail = () => undefined;
+    bench.store.before = () => undefined;
     await bench.run();
     expect(bench.writes).toEqual(['complete large', 'part large 1', 'part large 2', 'part large 3', 'upload large']);
     expect(bench.store.objects.get('large')?.bytes.equals(large)).toBe(true);
@@ -109,7 +109,7 @@ describe('what is uploaded', () => {
     using bench = new UploadBench();
     bench.write('large', large);
     const abort = new AbortController();
-    bench.store.fail = (call) => {
+    bench.store.before = ({ text: call }) => {
       if (call === 'part large 1') abort.abort(new TowError('cancelled', 'cancelled'));
     };
     await expect(bench.run({}, abort.signal)).rejects.toMatchObject({ code: 'cancelled' });
@@ -167,7 +167,7 @@ describe('only what changed', () => {
 
   test('an edit in the same tick as the upload is seen by the next one', async () => {
     using bench = new UploadBench();
-    bench.store.fail = (call) => {
+    bench.store.before = ({ text: call }) => {
       if (call === 'put a' && readFileSync(join(bench.root, 'a'), 'utf8') === 'one') bench.write('a', 'two');
     };
     bench.write('a', 'one');
@@ -202,7 +202,7 @@ describe('only what changed', () => {
     bench.settle();
     await bench.run();
     bench.store.objects.delete('a');
-    bench.store.write('b', "a job's");
+    bench.store.set('b', "a job's");
     const { kept } = await bench.run();
     expect(bench.writes).toEqual(['put a']);
     expect(kept).toEqual(['b']);
@@ -231,7 +231,7 @@ describe('only what changed', () => {
     using bench = new UploadBench();
     const path = bench.write('large', large);
     let changed = false;
-    bench.store.fail = (call) => {
+    bench.store.before = ({ text: call }) => {
       if (call !== 'part large 2' || changed) return;
       changed = true;
       appendFileSync(path, 'more');
@@ -244,14 +244,14 @@ describe('only what changed', () => {
   test('one that never stands still is a problem; one that goes away is none', async () => {
     using bench = new UploadBench();
     const path = bench.write('large', large);
-    bench.store.fail = (call) => {
+    bench.store.before = ({ text: call }) => {
       if (call === 'part large 3') appendFileSync(path, 'x');
       if (call === 'part large 4') truncateSync(path, large.length);
     };
     const { complete, problems } = await bench.run();
     expect([complete, problems.map(({ code }) => code)]).toEqual([false, ['source-unstable']]);
     expect([bench.store.objects.size, bench.store.openUploads]).toEqual([0, 0]);
-    bench.store.fail = (call) => {
+    bench.store.before = ({ text: call }) => {
       if (call === 'upload large') rmSync(path);
     };
     bench.write('other', 'x');
@@ -264,7 +264,7 @@ describe('what Towline did not write', () => {
     using bench = new UploadBench();
     bench.write('a', 'mine');
     bench.write('b', 'b');
-    bench.store.write('a', 'theirs');
+    bench.store.set('a', 'theirs');
     await expect(bench.run()).rejects.toMatchObject({
       code: 'delete-refused',
       message: expect.stringContaining('"a"'),
@@ -281,7 +281,7 @@ describe('what Towline did not write', () => {
     using bench = new UploadBench();
     bench.write('a', 'one');
     await bench.run();
-    bench.store.write('a', "a job's");
+    bench.store.set('a', "a job's");
     bench.write('a', 'two');
     await expect(bench.run()).rejects.toMatchObject({ code: 'delete-refused' });
     expect(bench.store.text('a')).toBe("a job's");
@@ -290,8 +290,8 @@ describe('what Towline did not write', () => {
   test('nor when it is written meanwhile, where the service can tell', async () => {
     using bench = new UploadBench();
     bench.write('a', 'mine');
-    bench.store.fail = (call) => {
-      if (call === 'put a') bench.store.write('a', 'theirs');
+    bench.store.before = ({ text: call }) => {
+      if (call === 'put a') bench.store.set('a', 'theirs');
     };
     await expect(bench.run()).rejects.toMatchObject({ code: 'object-changed' });
     expect(bench.store.text('a')).toBe('theirs');
@@ -301,7 +301,7 @@ describe('what Towline did not write', () => {
     using bench = new UploadBench();
     bench.write('a', 'same');
     bench.write('b', 'b');
-    const theirs = bench.store.write('a', 'same', { contentType: 'text/plain' });
+    const theirs = bench.store.set('a', 'same', { contentType: 'text/plain' });
     await bench.run();
     expect(bench.writes).toEqual(['put b']);
     expect(bench.store.objects.get('a')).toBe(theirs);
@@ -333,7 +333,7 @@ describe('what Towline did not write', () => {
     bench.write('a', 'a');
     await bench.run();
     bench.store.objects.clear();
-    bench.store.write('a', 'theirs');
+    bench.store.set('a', 'theirs');
     await expect(bench.run({ place: 'elsewhere' })).rejects.toMatchObject({ code: 'delete-refused' });
   });
 });
@@ -343,8 +343,8 @@ describe('mirror', () => {
     using bench = new UploadBench();
     for (const name of ['a', 'b', 'c', 'd']) bench.write(name, name);
     await bench.run();
-    bench.store.write('outputs/x', "a job's");
-    bench.store.write('b', 'changed by a job');
+    bench.store.set('outputs/x', "a job's");
+    bench.store.set('b', 'changed by a job');
     for (const name of ['a', 'b']) rmSync(join(bench.root, name));
     await bench.run();
     expect(bench.store.text('a')).toBe('a');
@@ -391,15 +391,15 @@ describe('the index', () => {
     using bench = new UploadBench();
     for (let n = 0; n < 200; n += 1) bench.write(`f${n}`, `${n}`);
     let puts = 0;
-    bench.store.fail = () => {
+    bench.store.before = () => {
       puts += 1;
       if (puts > 150) throw new TowError('store-failed', 'no');
     };
     await expect(bench.run()).rejects.toMatchObject({ code: 'store-failed' });
-    bench.store.fail = () => undefined;
+    bench.store.before = () => undefined;
     const there = bench.store.objects.size;
     await bench.run();
-    expect(bench.store.calls.length).toBe(200 - there);
+    expect(bench.writes.length).toBe(200 - there);
     expect(bench.store.objects.size).toBe(200);
   });
 

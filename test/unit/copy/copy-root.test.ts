@@ -17,13 +17,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 import { CopyBench } from '../../helpers/copy-bench.ts';
-import { FaultyStore } from '../../helpers/faulty-store.ts';
+import { MemoryStore } from '../../helpers/memory-store.ts';
 import { readTree } from '../../helpers/tree.ts';
 
 let bench: CopyBench;
-let store: FaultyStore;
+let store: MemoryStore;
 beforeEach(() => {
-  store = new FaultyStore();
+  store = new MemoryStore();
   bench = new CopyBench(store);
 });
 afterEach(() => bench[Symbol.dispose]());
@@ -229,7 +229,7 @@ describe('access', () => {
 
   test('bytes that have not the MD5 that the service says are asked for again, and never placed', async () => {
     store.set('a', 'right');
-    const wrong = new FaultyStore();
+    const wrong = new MemoryStore();
     wrong.set('a', 'wrong');
     let corrupt = 2;
     const get = store.get.bind(store);
@@ -326,8 +326,8 @@ describe('what a person did on the node', () => {
 });
 
 test('versions of one source mean nothing at another', async () => {
-  store = new FaultyStore(false);
-  const other = new FaultyStore(false);
+  store = new MemoryStore({ versionIsMd5: false });
+  const other = new MemoryStore({ versionIsMd5: false });
   store.set('a', 'one');
   other.set('a', 'two');
   const { signal } = new AbortController();

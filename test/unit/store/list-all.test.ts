@@ -2,18 +2,18 @@ import { expect, test } from 'vitest';
 import { listAll } from '../../../protocol/store/list-all.ts';
 import type { ListOptions, ListPage } from '../../../protocol/store/object-store.ts';
 import { codeOf } from '../../helpers/code-of.ts';
-import { FaultyStore } from '../../helpers/faulty-store.ts';
+import { MemoryStore } from '../../helpers/memory-store.ts';
 
 const { signal } = new AbortController();
 
-async function keysOf(store: FaultyStore, prefix = ''): Promise<string[]> {
+async function keysOf(store: MemoryStore, prefix = ''): Promise<string[]> {
   const keys: string[] = [];
   for await (const page of listAll(store, prefix, signal)) keys.push(...page.map(({ key }) => key));
   return keys;
 }
 
-function bucketOf(keys: readonly string[], pageSize: number): FaultyStore {
-  const store = new FaultyStore();
+function bucketOf(keys: readonly string[], pageSize: number): MemoryStore {
+  const store = new MemoryStore();
   store.pageSize = pageSize;
   for (const key of keys) store.set(key, key);
   return store;
@@ -59,7 +59,7 @@ test.each<[string, (options: ListOptions, asked: number) => ListPage]>([
   ['goes round in seventeen after five', (_, asked) => page([], `${asked < 5 ? -asked : (asked - 5) % 17}`)],
   ['starts anew under another cursor', (_, asked) => page(['a', 'b'], `${asked}`)],
 ])('a service that %s is found out', async (_, answer) => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   let asked = 0;
   store.listing = (options) => answer(options, asked++);
   expect(await codeOf(keysOf(store))).toBe('store-failed');
@@ -67,7 +67,7 @@ test.each<[string, (options: ListOptions, asked: number) => ListPage]>([
 });
 
 test('empty pages in between are none of the end', async () => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   const pages = [page(['a'], '1'), page([], '2'), page([], '3'), page(['b'], undefined)];
   store.listing = ({ cursor }) => pages[Number(cursor ?? 0)];
   expect(await keysOf(store)).toEqual(['a', 'b']);

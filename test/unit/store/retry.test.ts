@@ -4,7 +4,7 @@ import { TowError } from '../../../protocol/base/errors.ts';
 import type { ObjectBody } from '../../../protocol/store/object-store.ts';
 import { type RetryOptions, retrying, withRetries } from '../../../protocol/store/retry.ts';
 import { codeOf } from '../../helpers/code-of.ts';
-import { FaultyStore } from '../../helpers/faulty-store.ts';
+import { MemoryStore } from '../../helpers/memory-store.ts';
 import { Random } from '../../helpers/random.ts';
 import { VirtualClock } from '../../helpers/virtual-clock.ts';
 
@@ -85,7 +85,7 @@ test('what may not pass is not tried again, an abort ends the pause', async () =
 });
 
 test('a body goes on at the byte where it broke, and asks for the same version', async () => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   const content = new Random(1).bytes(300_000);
   store.set('a', content);
   const breaks = [70_000, 1, 100_000];
@@ -97,7 +97,7 @@ test('a body goes on at the byte where it broke, and asks for the same version',
 });
 
 test('a range goes on inside itself', async () => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   const content = new Random(2).bytes(200_000);
   store.set('a', content);
   const breaks = [10, undefined];
@@ -109,7 +109,7 @@ test('a range goes on inside itself', async () => {
 });
 
 test('a body of an object that is replaced meanwhile does not go on', async () => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   store.set('a', Buffer.alloc(200_000));
   store.breakAt = () => 100_000;
   const { options, clock } = bench();
@@ -119,7 +119,7 @@ test('a body of an object that is replaced meanwhile does not go on', async () =
 });
 
 test('a body that gets nowhere is given up, one that gets on by a MiB each time is not', async () => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   store.set('a', Buffer.alloc(30 << 20));
   const { options, clock } = bench(4);
   store.breakAt = () => 1000;
@@ -134,7 +134,7 @@ test.each([
   ['absent', { type: 'absent' } as const],
   ['version', undefined],
 ])('a conditional put whose answer was lost has been done (%s)', async (_, given) => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   const condition = given ?? ({ type: 'version', version: store.set('a', 'old').version } as const);
   const { options, clock } = bench();
   let lost = false;
@@ -144,7 +144,7 @@ test.each([
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? value.bind(target) : value;
       }
-      return async (...args: Parameters<FaultyStore['put']>) => {
+      return async (...args: Parameters<MemoryStore['put']>) => {
         const stat = await target.put(...args);
         if (lost) return stat;
         lost = true;
@@ -158,7 +158,7 @@ test.each([
 });
 
 test('a conditional put that lost its answer and then the race is refused, even for one of the same size', async () => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   const { options, clock } = bench();
   let calls = 0;
   store.before = ({ method }) => {
@@ -174,7 +174,7 @@ test('a conditional put that lost its answer and then the race is refused, even 
 });
 
 test('a conditional put that is refused at once is not ours, whatever lies there', async () => {
-  const store = new FaultyStore();
+  const store = new MemoryStore();
   store.set('a', 'new');
   const { options } = bench();
   const put = retrying(store, options).put('a', Buffer.from('new'), { condition: { type: 'absent' } }, signal);
