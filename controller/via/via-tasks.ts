@@ -1,5 +1,4 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { WorkerError } from '../../protocol/base/worker-message.ts';
 import type { Digest } from '../../protocol/chunk/digest.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import type { Collected } from './collect.ts';
@@ -13,7 +12,7 @@ export type ViaTasks = {
       readonly prefix: string;
       /** Of the cache (index-cache.ts). */
       readonly directory: string;
-      /** Newer access is asked for here, by 'refresh', and comes as an `AccessAnswer`. */
+      /** For `askAccess`. */
       readonly refresh: MessagePort;
     };
     readonly event: never;
@@ -30,7 +29,3 @@ export type ViaTasks = {
   /** As `mendPacks`. */
   readonly mend: { readonly input: readonly Digest[]; readonly event: never; readonly output: number };
 };
-
-export type AccessAnswer =
-  | { readonly type: 'access'; readonly access: StoreAccess }
-  | { readonly type: 'refused'; readonly error: WorkerError };

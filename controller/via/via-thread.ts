@@ -1,11 +1,9 @@
 /** A thread that works on an object store: the clouds' clients are large and hold the event loop, and end with it. */
-import { MessageChannel } from 'node:worker_threads';
 import { raceSignal } from '../../protocol/base/abort.ts';
-import { toTowError } from '../../protocol/base/errors.ts';
-import { toWorkerError } from '../../protocol/base/worker-message.ts';
 import { WorkerPool } from '../../protocol/base/worker-pool.ts';
+import { AccessPort } from '../../protocol/store/port/access-port.ts';
 import type { StoreAccess } from '../../protocol/wire/store-access.ts';
-import type { AccessAnswer, ViaTasks } from './via-tasks.ts';
+import type { ViaTasks } from './via-tasks.ts';
 
 export interface ViaThreadOptions {
   /** Bundle that serves the role 'via'. */
@@ -18,30 +16,23 @@ export interface ViaThreadOptions {
 /** Dispose of it to end it, in the middle of a task too. */
 export class ViaThread implements AsyncDisposable {
   readonly #pool: WorkerPool<ViaTasks>;
-  readonly #channel = new MessageChannel();
+  readonly #newer: AccessPort;
   readonly #signal: AbortSignal;
 
-  private constructor(pool: WorkerPool<ViaTasks>, signal: AbortSignal) {
-    this.#pool = pool;
+  private constructor(script: string, newer: AccessPort, signal: AbortSignal) {
+    this.#pool = new WorkerPool(script, 'via', 1);
+    this.#newer = newer;
     this.#signal = signal;
   }
 
   /** Opens the store. Rejects as `access` does; of the store nothing is asked yet. */
   static async open(options: ViaThreadOptions, signal: AbortSignal): Promise<ViaThread> {
     const { script, prefix, directory } = options;
-    const thread = new ViaThread(new WorkerPool<ViaTasks>(script, 'via', 1), signal);
+    const newer = new AccessPort(() => options.access(signal));
+    const thread = new ViaThread(script, newer, signal);
     try {
-      const { port1, port2 } = thread.#channel;
-      port1.on('message', () => {
-        const answer = (reply: AccessAnswer): void => port1.postMessage(reply);
-        options.access(signal).then(
-          (newer) => answer({ type: 'access', access: newer }),
-          (error: unknown) => answer({ type: 'refused', error: toWorkerError(toTowError(error, 'asking for access')) }),
-        );
-      });
-      port1.unref();
-      const input = { access: await options.access(signal), prefix, directory, refresh: port2 };
-      await thread.run('open', input, { transfer: [port2] });
+      const input = { access: await options.access(signal), prefix, directory, refresh: newer.forThread };
+      await thread.run('open', input, { transfer: [newer.forThread] });
       return thread;
     } catch (error) {
       await thread[Symbol.asyncDispose]();
@@ -59,7 +50,7 @@ export class ViaThread implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#channel.port1.close();
+    this.#newer[Symbol.dispose]();
     await this.#pool.close();
   }
 }

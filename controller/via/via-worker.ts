@@ -1,19 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import type { MessagePort } from 'node:worker_threads';
 import { assert } from '../../protocol/base/assert.ts';
 import { systemClock } from '../../protocol/base/clock.ts';
-import { fromWorkerError } from '../../protocol/base/worker-message.ts';
 import { serveWorker, type TaskHandlers } from '../../protocol/base/worker-server.ts';
 import type { ObjectStore } from '../../protocol/store/object-store.ts';
 import { openStore } from '../../protocol/store/open-store.ts';
+import { askAccess } from '../../protocol/store/port/access-port.ts';
 import { retrying } from '../../protocol/store/retry.ts';
 import { saltBytes } from '../../protocol/via/catalogue.ts';
-import type { StoreAccess } from '../../protocol/wire/store-access.ts';
 import { collect } from './collect.ts';
 import { IndexCache } from './index-cache.ts';
 import { mendPacks } from './mend-packs.ts';
 import { Publication, publishConnections } from './publication.ts';
-import type { AccessAnswer, ViaTasks } from './via-tasks.ts';
+import type { ViaTasks } from './via-tasks.ts';
 
 /** Times a request is made: about a minute of a service that is away, three of one that asks to go slower. */
 const tries = 10;
@@ -36,7 +34,7 @@ const { signal } = new AbortController();
 
 const handlers: TaskHandlers<ViaTasks> = {
   open: async ({ access, prefix, directory, refresh }) => {
-    const bucket = await openStore(access, { connections: publishConnections, refresh: () => ask(refresh) });
+    const bucket = await openStore(access, { connections: publishConnections, refresh: () => askAccess(refresh) });
     const store = retrying(bucket, {
       clock: systemClock,
       tries,
@@ -65,14 +63,4 @@ const handlers: TaskHandlers<ViaTasks> = {
 /** Serves the role 'via' in the calling thread. */
 export function serveViaWorker(): void {
   serveWorker(handlers);
-}
-
-function ask(port: MessagePort): Promise<StoreAccess> {
-  return new Promise((resolve, reject) => {
-    port.once('message', (answer: AccessAnswer) => {
-      if (answer.type === 'access') resolve(answer.access);
-      else reject(fromWorkerError(answer.error));
-    });
-    port.postMessage('refresh');
-  });
 }

@@ -12,20 +12,20 @@ import { listenTls } from '../../../protocol/link/tls-transport.ts';
 import { type HeadMethods, headMethods } from '../../../protocol/wire/copied.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 import { CopyBench } from '../../helpers/copy-bench.ts';
-import { FaultyStore } from '../../helpers/faulty-store.ts';
 import { never } from '../../helpers/link-pair.ts';
+import { MemoryStore } from '../../helpers/memory-store.ts';
 import { noise } from '../../helpers/noise.ts';
 import { readTree, type TreeItem } from '../../helpers/tree.ts';
 
 const address = '127.0.0.1';
-let store: FaultyStore;
+let store: MemoryStore;
 let head: CopyBench;
 let worker: CopyBench;
 let key: HeadKey;
 let ends: (Disposable | AsyncDisposable)[];
 
 beforeEach(async () => {
-  store = new FaultyStore();
+  store = new MemoryStore();
   head = new CopyBench(store);
   worker = new CopyBench(store);
   key = await makeHeadKey();
@@ -159,7 +159,7 @@ describe('the bucket is asked', () => {
     const first = await dial(real.port);
     const dying = {
       ...first.store,
-      get: async (...asked: Parameters<FaultyStore['get']>) => {
+      get: async (...asked: Parameters<MemoryStore['get']>) => {
         served += 1;
         if (served === 8) await real[Symbol.asyncDispose]();
         return await first.store.get(...asked);
