@@ -80,6 +80,12 @@ export interface WriteOptions {
   readonly condition?: { readonly type: 'absent' } | { readonly type: 'version'; readonly version: string };
 }
 
+/** Of an object that goes at once. */
+export interface PutOptions extends WriteOptions {
+  /** MD5 of the bytes, lower-case hex, for whoever needs it: so that it is not worked out twice. */
+  readonly md5?: string;
+}
+
 /** An object that is written in parts: it is there, whole, when `complete` returns, and not before. */
 export interface Upload {
   /** Parts are numbered from 1, without gaps, in any order, and may be sent at once. All but the last as large as the traits say. */
@@ -110,7 +116,7 @@ export interface ObjectStore {
   head(key: string, signal: AbortSignal): Promise<ObjectHead | undefined>;
   get(key: string, options: GetOptions, signal: AbortSignal): Promise<ObjectBody>;
   /** At most `traits.putBytes`. */
-  put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<Written>;
+  put(key: string, bytes: Uint8Array, options: PutOptions, signal: AbortSignal): Promise<Written>;
   startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload>;
   /** On the service's side. With `replace` its type and metadata are those, else they come along. `from` may be `to`. */
   copy(

@@ -12,8 +12,9 @@ export type S3Access = Extract<StoreAccess, { readonly service: 's3' }>;
 export interface S3Options {
   /** Connections at once. */
   readonly connections: number;
-  /** Milliseconds without a byte after which a read has failed; tests have less patience. */
+  /** Milliseconds without a byte after which a read, and a write, has failed; tests have less patience. */
   readonly silenceMs?: number;
+  readonly writeSilenceMs?: number;
   /** Newer access when the one before ends. */
   refresh(): Promise<S3Access>;
 }
@@ -22,21 +23,23 @@ export interface S3Options {
  * Milliseconds. What reads is answered at once, or not at all: it is asked for again. What writes may be at work for long
  * on the other side without a word (a copy, an upload's end).
  */
-const readSilenceMs = 20_000;
-const writeSilenceMs = 60_000;
+const readSilence = 20_000;
+const writeSilence = 60_000;
 const connectMs = 15_000;
 
 /** Opens a bucket of a service that speaks S3. Asks nothing of it yet. */
 export function openS3Store(access: S3Access, options: S3Options): ObjectStore {
   const provider = s3Providers[access.provider];
   const credentials = credentialsOf(access, options);
-  const { connections, silenceMs = readSilenceMs } = options;
+  const { connections, silenceMs = readSilence, writeSilenceMs = writeSilence } = options;
   const wire = new S3Wire({
     name: `${provider.scheme}://${access.bucket}`,
     region: access.region,
     credentials,
     connections,
     silenceMs,
+    writeSilenceMs,
+    connectMs,
     place: (region) => placeOf(access, region),
   });
   let client: ReturnType<typeof loadClient> | undefined;

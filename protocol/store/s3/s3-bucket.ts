@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { TowError } from '../../base/errors.ts';
 import type { S3Provider } from './providers.ts';
 import type { LoadedClient } from './s3-client.ts';
@@ -8,12 +7,12 @@ import type { S3Wire } from './s3-wire.ts';
 
 /** What all that talks to one bucket of S3 has. */
 export interface S3Bucket {
-  /** For what reads. */
+  /** For what reads, and for what writes bytes. */
   readonly wire: S3Wire;
   readonly provider: S3Provider;
   readonly bucket: string;
   readonly credentials: S3Credentials;
-  /** For what writes. */
+  /** For all else. */
   client(): Promise<LoadedClient>;
 }
 
@@ -36,11 +35,6 @@ export async function write<T>(s3: S3Bucket, doing: string, send: (loaded: Loade
   } catch (error) {
     throw s3Error(error, doing);
   }
-}
-
-/** What guards written bytes where the service has no newer checksums. */
-export function guard(provider: S3Provider, bytes: Uint8Array): { readonly ContentMD5?: string } {
-  return provider.checksums ? {} : { ContentMD5: createHash('md5').update(bytes).digest('base64') };
 }
 
 export function versionOf(etag: string | undefined): string {

@@ -14,11 +14,12 @@ import type {
 import type { StoreTraits } from '../store-traits.ts';
 import { listS3 } from './list-s3.ts';
 import { expectVersion, getS3, headS3, type S3Reading } from './read-s3.ts';
-import { copySource, guard, type S3Bucket, type S3Condition, versionOf, write } from './s3-bucket.ts';
+import { copySource, type S3Bucket, type S3Condition, versionOf, write } from './s3-bucket.ts';
 import type { LoadedClient } from './s3-client.ts';
 import { S3Upload } from './s3-upload.ts';
+import { putS3 } from './write-s3.ts';
 
-/** A bucket of any service that speaks S3: read with our own requests, written through Amazon's own client. */
+/** A bucket of any service that speaks S3: bytes come and go with our own requests, the rest through Amazon's own client. */
 export class S3Store implements ObjectStore {
   readonly traits: StoreTraits;
   readonly #s3: S3Bucket;
@@ -83,21 +84,7 @@ export class S3Store implements ObjectStore {
   }
 
   async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<Written> {
-    const { bucket, provider } = this.#s3;
-    const output = await this.#write(key, ({ sdk, client }) =>
-      client.send(
-        new sdk.PutObjectCommand({
-          Bucket: bucket,
-          Key: key,
-          Body: bytes,
-          ...guard(provider, bytes),
-          ...describe(options),
-          ...conditionOf(options),
-        }),
-        { abortSignal: signal },
-      ),
-    );
-    return { key, size: bytes.byteLength, version: versionOf(output.ETag) };
+    return await putS3(this.#s3.wire, key, bytes, options, signal);
   }
 
   async startUpload(key: string, options: WriteOptions, signal: AbortSignal): Promise<Upload> {

@@ -1,8 +1,9 @@
 import { TowError } from '../../base/errors.ts';
 import type { Upload, Written } from '../object-store.ts';
 import { expectVersion, headS3, type S3Reading } from './read-s3.ts';
-import { copySource, guard, type S3Bucket, type S3Condition, versionOf, write } from './s3-bucket.ts';
+import { copySource, type S3Bucket, type S3Condition, versionOf, write } from './s3-bucket.ts';
 import type { LoadedClient } from './s3-client.ts';
+import { putPartS3 } from './write-s3.ts';
 
 /** A multipart upload. */
 export class S3Upload implements Upload {
@@ -26,13 +27,8 @@ export class S3Upload implements Upload {
   }
 
   async part(number: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    const { provider } = this.#s3;
-    const { ETag: etag } = await this.#write(({ sdk, client }) =>
-      client.send(new sdk.UploadPartCommand({ ...this.#of(number), Body: bytes, ...guard(provider, bytes) }), {
-        abortSignal: signal,
-      }),
-    );
-    this.#parts.set(number, { etag: versionOf(etag), size: bytes.byteLength });
+    const etag = await putPartS3(this.#s3.wire, { key: this.#key, id: this.#id, number }, bytes, signal);
+    this.#parts.set(number, { etag, size: bytes.byteLength });
   }
 
   async copyPart(

@@ -9,9 +9,7 @@ export {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   HeadBucketCommand,
-  PutObjectCommand,
   S3Client,
-  UploadPartCommand,
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 export { fromNodeProviderChain } from '@aws-sdk/credential-providers';
