@@ -1,16 +1,11 @@
 // Ours beside rclone and aws, copying from one S3 server to memory, copy.mjs [RUNS] [ROW…]: docs/benchmarks/copy.json and, from it, docs/benchmarks/copy.md.
+import { chosenRows } from './buckets/chosen-rows.mjs';
 import { CopyLab } from './copy/lab.mjs';
 import { rows } from './copy/rows.mjs';
 import { writeTable } from './copy/table.mjs';
 import { Book, compare } from './sync/book.mjs';
 
-const [runsText = '5', ...chosen] = process.argv.slice(2);
-const runs = Number(runsText);
-if (!Number.isInteger(runs) || runs < 0 || !chosen.every((key) => rows.some((row) => row.key === key))) {
-  console.error(`bench copy [RUNS] [ROW…], rows: ${rows.map(({ key }) => key).join(' ')}`);
-  process.exit(2);
-}
-
+const { runs, chosen } = chosenRows('copy', rows);
 const book = new Book('docs/benchmarks/copy.json', `scripts/bench copy ${[runs, ...chosen].join(' ')}`);
 for (const row of rows) {
   if (runs === 0 || (chosen.length > 0 && !chosen.includes(row.key))) continue;
@@ -24,7 +19,7 @@ for (const row of rows) {
         ours: () => lab.ours(row),
         engine: () => lab.engine(row),
         'rclone-32': () => lab.rclone(row, row.rcloneBest),
-        ...(slow ? {} : { rclone: () => lab.rclone(row, row.rcloneDefault), aws: () => lab.aws(row) }),
+        ...(slow ? {} : { rclone: () => lab.rclone(row, row.rcloneDefault), aws: () => lab.awsSync(row) }),
       });
       book.save();
     }

@@ -114,9 +114,10 @@ async function sendWhole(
     throwIfAborted(signal);
     const bytes = Buffer.allocUnsafe(size);
     if (!readFully(fd, bytes, 0) || isChanged(fd, stats)) return undefined;
-    const { version } = await context.store.put(key, bytes, options, signal);
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    const { version } = await context.store.put(key, bytes, { ...options, md5 }, signal);
     context.onBytes(size);
-    return { md5: createHash('md5').update(bytes).digest('hex'), version };
+    return { md5, version };
   } finally {
     giveBack();
   }

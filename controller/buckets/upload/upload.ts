@@ -57,7 +57,7 @@ export interface UploadResult {
 }
 
 /** Requests at once, for files of any size. */
-export const uploadWidth = 32;
+export const uploadWidth = 128;
 const budgetBytes = 64 << 20;
 const reportMs = 100;
 const deleteBatch = 1000;

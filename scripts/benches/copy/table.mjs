@@ -1,12 +1,11 @@
 // docs/benchmarks/copy.md from the raw samples.
 import { writeFileSync } from 'node:fs';
+import { cells, must as met, originsOf, tableOf } from '../buckets/markdown.mjs';
 import { median } from '../sync/book.mjs';
 import { rows } from './rows.mjs';
 
 const must = 1;
 const mostBytes = 300e6;
-const met = (yes) => (yes ? 'yes' : '**no**');
-const cells = (values) => `| ${values.join(' | ')} |`;
 
 export function writeTable(stored, path) {
   const present = rows.filter(({ key }) => stored[key]);
@@ -26,14 +25,12 @@ export function writeTable(stored, path) {
     'met',
     'samples',
   ];
-  const table = [cells(head), cells(head.map(() => '---')), ...present.map((row) => line(row, stored[row.key]))].join(
-    '\n',
+  const table = tableOf(
+    head,
+    present.map((row) => line(row, stored[row.key])),
   );
-  const origins = present.map(({ key }) => {
-    const { date, command, commit, machine, loadBefore } = stored[key];
-    return `* ${key}: \`${command}\`, ${date.slice(0, 10)}, commit ${commit}, ${machine}, load before ${loadBefore}`;
-  });
-  writeFileSync(path, page(table, origins.join('\n')));
+  const keys = present.map(({ key }) => key);
+  writeFileSync(path, page(table, originsOf(keys, stored)));
   return table;
 }
 
@@ -51,10 +48,10 @@ function line({ text, rcloneBest }, { samples }) {
     (ours / best).toFixed(2),
     (engine / best).toFixed(2),
     must,
-    met(ours <= must * best),
+    met(ours, must * best),
     peak === undefined ? '?' : (peak / 1e6).toFixed(0),
     mostBytes / 1e6,
-    peak === undefined ? '?' : met(peak <= mostBytes),
+    peak === undefined ? '?' : met(peak, mostBytes),
     samples.ours.length,
   ]);
 }
