@@ -42,9 +42,7 @@ export async function putPartS3(
 }
 
 async function put(wire: S3Wire, write: S3Write, signal: AbortSignal): Promise<string> {
-  const answer = await wire.send(write, signal);
-  answer.resume();
-  return versionOf(answer.headers.etag);
+  return versionOf((await wire.put(write, signal)).etag);
 }
 
 function md5Of(bytes: Uint8Array): string {

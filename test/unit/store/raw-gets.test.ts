@@ -43,6 +43,8 @@ const requestTo = (port: number, protocol: 'http:' | 'https:' = 'http:') => ({
   doing: 's3://b/k',
 });
 
+const getsFor = (silenceMs: number): RawGets => new RawGets({ silenceMs, connectMs: 15_000 });
+
 async function read(gets: RawGets, port: number, protocol?: 'http:' | 'https:'): Promise<Buffer | undefined> {
   const answer = await gets.get(requestTo(port, protocol), signal);
   if (answer === undefined) return undefined;
@@ -64,7 +66,7 @@ test('a body in however many pieces, several on one connection', async () => {
     socket.write(bytes.subarray(0, 20));
     setImmediate(() => socket.write(bytes.subarray(20)));
   });
-  const gets = new RawGets(2000);
+  const gets = getsFor(2000);
   for (const body of bodies) expect((await read(gets, port))?.equals(body)).toBe(true);
   expect(sockets.size).toBe(1);
 });
@@ -76,7 +78,7 @@ test('a head cut anywhere', async () => {
     socket.write(bytes.subarray(0, cut));
     setImmediate(() => socket.write(bytes.subarray(cut)));
   });
-  const gets = new RawGets(2000);
+  const gets = getsFor(2000);
   for (; cut < bytes.length; cut += 1) expect(String(await read(gets, port))).toBe('hello');
 });
 
@@ -92,18 +94,18 @@ test.each([
   ['a head without end', 'x'.repeat(100_000)],
 ])('%s is for the usual way, and that connection is not used again', async (_, text) => {
   const port = await serve((socket) => void socket.write(text));
-  const gets = new RawGets(2000);
+  const gets = getsFor(2000);
   expect([await read(gets, port), await read(gets, port)]).toEqual([undefined, undefined]);
   expect(sockets.size).toBe(2);
 });
 
 test('a service that has too much to do is not asked again at once', async () => {
   const port = await serve((socket) => void socket.write('HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n'));
-  expect(await codeOf(read(new RawGets(2000), port))).toBe('store-throttled');
+  expect(await codeOf(read(getsFor(2000), port))).toBe('store-throttled');
 });
 
 test('silence, a reset and a refused connection are told, an idle connection that was closed is not', async () => {
-  const gets = new RawGets(200);
+  const gets = getsFor(200);
   const silent = await serve(() => undefined);
   expect(await codeOf(read(gets, silent))).toBe('store-unreachable');
   const cut = await serve((socket) => {
@@ -115,25 +117,25 @@ test('silence, a reset and a refused connection are told, an idle connection tha
     socket.write(`${head(2)}ok`);
     setImmediate(() => socket.end());
   });
-  const patient = new RawGets(2000);
+  const patient = getsFor(2000);
   for (let n = 0; n < 5; n += 1) expect(String(await read(patient, closing))).toBe('ok');
   server?.close();
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => setImmediate(resolve));
-  expect(await codeOf(read(new RawGets(2000), closing))).toBe('store-unreachable');
+  expect(await codeOf(read(getsFor(2000), closing))).toBe('store-unreachable');
 });
 
 test('an abort ends the wait', async () => {
   const abort = new AbortController();
   const port = await serve(() => abort.abort());
-  expect(await codeOf(new RawGets(2000).get(requestTo(port), abort.signal))).toBe('cancelled');
+  expect(await codeOf(getsFor(2000).get(requestTo(port), abort.signal))).toBe('cancelled');
 });
 
 test('what could end a line is never sent', async () => {
   const port = await serve((socket) => void socket.write(`${head(2)}ok`));
   const request = requestTo(port);
   const headers = { ...request.headers, 'if-match': '"x\r\nevil: 1"' };
-  expect(await new RawGets(2000).get({ ...request, headers }, signal)).toBeUndefined();
+  expect(await getsFor(2000).get({ ...request, headers }, signal)).toBeUndefined();
 });
 
 test('any bytes are an answer, none, or an error that is named', async () => {
@@ -157,7 +159,7 @@ test('any bytes are an answer, none, or an error that is named', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(piece, { maxLength: 12 }), async (pieces) => {
       bytes = Buffer.from(pieces.join(''), 'latin1');
-      const found = await read(new RawGets(500), port).catch((error: unknown) => error);
+      const found = await read(getsFor(500), port).catch((error: unknown) => error);
       expect(found === undefined || found instanceof Buffer || found instanceof Error).toBe(true);
     }),
     { numRuns: 100 },
@@ -179,9 +181,9 @@ test('over TLS as over TCP', async () => {
       socket.write(body);
     }, secure);
     // Whom nobody vouches for is refused.
-    expect(await codeOf(read(new RawGets(2000), port, 'https:'))).toBe('store-failed');
+    expect(await codeOf(read(getsFor(2000), port, 'https:'))).toBe('store-failed');
     process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
-    const gets = new RawGets(2000);
+    const gets = getsFor(2000);
     for (let n = 0; n < 3; n += 1) expect((await read(gets, port, 'https:'))?.equals(body)).toBe(true);
   } finally {
     if (before === undefined) delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];

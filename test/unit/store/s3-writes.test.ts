@@ -14,6 +14,8 @@ import { codeOf } from '../../helpers/code-of.ts';
 import { noise } from '../../helpers/noise.ts';
 
 const never = new AbortController().signal;
+/** More than goes past Node's client. */
+const large = noise(9, 1_500_000);
 const keys = { accessKeyId: 'id', secretAccessKey: 'secret' };
 
 describe('a signature is the one that Amazon has for the same headers', () => {
@@ -119,7 +121,8 @@ describe('a write', () => {
     });
   }
 
-  const ok = (response: ServerResponse): void => void response.writeHead(200, { etag: '"the-etag"' }).end();
+  const ok = (response: ServerResponse): void =>
+    void response.writeHead(200, { etag: '"the-etag"', 'content-length': 0 }).end();
   const refuse = (response: ServerResponse, status: number, code: string, headers = {}): void =>
     void response.writeHead(status, headers).end(`<Error><Code>${code}</Code><Message>no</Message></Error>`);
 
@@ -169,8 +172,8 @@ describe('a write', () => {
       if (String(headers['authorization']).includes('/eu-west-3/')) ok(response);
       else refuse(response, 301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-3' });
     });
-    await store.put('k', Buffer.from('moved'), {}, never);
-    expect(seen.map(({ body }) => String(body))).toEqual(['moved', 'moved']);
+    await store.put('k', large, {}, never);
+    expect(seen.map(({ body }) => body.equals(large))).toEqual([true, true]);
     await store.put('k', Buffer.from('there'), {}, never);
     expect(seen).toHaveLength(3);
   });
@@ -182,7 +185,7 @@ describe('a write', () => {
       waiting.push(() => refuse(response, 301, 'PermanentRedirect', { 'x-amz-bucket-region': 'eu-west-3' }));
       if (waiting.length === 3) for (const go of waiting) go();
     });
-    const puts = ['a', 'b', 'c'].map(async (key) => await store.put(key, Buffer.from(key), {}, never));
+    const puts = ['a', 'b', 'c'].map(async (key) => await store.put(key, large, {}, never));
     expect((await Promise.all(puts)).map(({ key }) => key)).toEqual(['a', 'b', 'c']);
   });
 
@@ -192,12 +195,12 @@ describe('a write', () => {
       if (String(headers['authorization']).includes('Credential=newer/')) ok(response);
       else refuse(response, 400, 'ExpiredToken');
     }, newer);
-    await store.put('k', Buffer.from('x'), {}, never);
+    await store.put('k', large, {}, never);
     expect(seen).toHaveLength(2);
 
     const other = await bucketAt((response) => refuse(response, 400, 'ExpiredToken'), newer);
     seen.length = 0;
-    expect(await codeOf(other.put('k', Buffer.from('x'), {}, never))).toBe('credentials-expired');
+    expect(await codeOf(other.put('k', large, {}, never))).toBe('credentials-expired');
     expect(seen).toHaveLength(2);
   });
 
@@ -206,15 +209,18 @@ describe('a write', () => {
     [404, 'NoSuchBucket', 'bucket-missing'],
     [412, 'PreconditionFailed', 'object-changed'],
     [409, 'ConditionalRequestConflict', 'object-changed'],
-    [503, 'SlowDown', 'store-throttled'],
-    [500, 'InternalError', 'store-unreachable'],
+    [503, 'SlowDown', 'store-throttled', 1],
+    [500, 'InternalError', 'store-unreachable', 1],
     [400, 'RequestTimeout', 'store-unreachable'],
     [400, 'BadDigest', 'store-failed'],
     [307, 'TemporaryRedirect', 'store-failed'],
-  ])('that is answered %i %s is %s', async (status, code, ours) => {
+  ])('that is answered %i %s is %s', async (status, code, ours, asked = 2) => {
     const store = await bucketAt((response) => refuse(response, status, code));
-    expect(await codeOf(store.put('k', Buffer.from('x'), {}, never))).toBe(ours);
+    expect(await codeOf(store.put('k', large, {}, never))).toBe(ours);
     expect(seen).toHaveLength(1);
+    // A small one is asked again by the client that understands why, unless the service has too much to do.
+    expect(await codeOf(store.put('k', Buffer.from('x'), {}, never))).toBe(ours);
+    expect(seen).toHaveLength(1 + asked);
   });
 
   test('without an ETag in its answer has failed', async () => {
@@ -222,15 +228,18 @@ describe('a write', () => {
     expect(await codeOf(store.put('k', Buffer.from('x'), {}, never))).toBe('store-failed');
   });
 
-  test('that nobody answers, or whose connection breaks, can be tried again', async () => {
+  test.each([
+    ['small', Buffer.from('x')],
+    ['large', large],
+  ])('that nobody answers, or whose connection breaks, can be tried again: a %s one', async (_, bytes) => {
     const silent = await bucketAt(() => undefined);
-    await expect(silent.put('k', Buffer.from('x'), {}, never)).rejects.toMatchObject({
+    await expect(silent.put('k', bytes, {}, never)).rejects.toMatchObject({
       code: 'store-unreachable',
       retryable: true,
       message: 's3://b/k: no byte came for 0.3 s',
     });
     const broken = await bucketAt((response) => response.socket?.resetAndDestroy());
-    await expect(broken.put('k', Buffer.from('x'), {}, never)).rejects.toMatchObject({
+    await expect(broken.put('k', bytes, {}, never)).rejects.toMatchObject({
       code: 'store-unreachable',
       retryable: true,
     });
@@ -261,7 +270,10 @@ describe('a write', () => {
       expect(await codeOf(store.put('k', noise(3, 32 << 20), {}, never))).toBe('store-forbidden');
   });
 
-  test('that is cancelled ends at once', async () => {
+  test.each([
+    ['small', Buffer.alloc(1 << 20)],
+    ['large', large],
+  ])('that is cancelled ends at once: a %s one', async (_, bytes) => {
     let closed: (() => void) | undefined;
     const wasClosed = new Promise<void>((resolve) => {
       closed = resolve;
@@ -271,14 +283,59 @@ describe('a write', () => {
       request.resume().socket.once('close', () => closed?.());
       stop.abort(cancelled());
     });
-    expect(await codeOf(store.put('k', noise(4, 1 << 20), {}, stop.signal))).toBe('cancelled');
+    expect(await codeOf(store.put('k', bytes, {}, stop.signal))).toBe('cancelled');
     await wasClosed;
     expect(await codeOf(store.put('k', Buffer.from('x'), {}, stop.signal))).toBe('cancelled');
   });
 
   test('with metadata that no header can hold has failed', async () => {
     const store = await bucketAt(ok);
-    expect(await codeOf(store.put('k', Buffer.from('x'), { metadata: { a: 'b\nc' } }, never))).toBe('store-failed');
+    for (const metadata of [{ a: 'b\nc' }, { a: 'ü\u0100' }, { 'a: b\r\nc': 'd' }])
+      expect(await codeOf(store.put('k', Buffer.from('x'), { metadata }, never))).toBe('store-failed');
     expect(seen).toEqual([]);
+  });
+
+  test('goes over the connection of the one before, over another when that was closed meanwhile', async () => {
+    const sockets = new Set<unknown>();
+    const store = await bucketAt((response) => {
+      sockets.add(response.socket);
+      ok(response);
+    });
+    for (let n = 0; n < 10; n += 1) await store.put('k', Buffer.from('x'), {}, never);
+    expect(sockets.size).toBe(1);
+    server?.closeAllConnections();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await store.put('k', Buffer.from('x'), {}, never);
+    expect(sockets.size).toBe(2);
+  });
+
+  test.each([
+    ['a body', (response: ServerResponse) => void response.writeHead(200, { etag: '"the-etag"' }).end('body')],
+    [
+      'a body by chunks',
+      (response: ServerResponse) => {
+        response.writeHead(200, { etag: '"the-etag"' }).write('a');
+        response.end('b');
+      },
+    ],
+    [
+      'no more on this connection',
+      (response: ServerResponse) => {
+        response.writeHead(200, { etag: '"the-etag"', connection: 'close', 'content-length': 0 }).end();
+      },
+    ],
+  ])('that is answered with %s is done', async (_, answer) => {
+    const store = await bucketAt(answer);
+    for (let n = 0; n < 3; n += 1) expect((await store.put('k', Buffer.from('x'), {}, never)).version).toBe('the-etag');
+    expect(seen).toHaveLength(3);
+  });
+
+  test('of which it is not known whether it was done can be tried again, and is then understood', async () => {
+    const store = await bucketAt((response) => {
+      response.writeEarlyHints({ link: '</a>; rel=preload' });
+      ok(response);
+    });
+    await expect(store.put('k', Buffer.from('x'), {}, never)).rejects.toMatchObject({ retryable: true });
+    await store.put('k', Buffer.from('x'), {}, never);
   });
 });
