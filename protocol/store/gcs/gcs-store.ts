@@ -18,6 +18,7 @@ import type {
   ObjectHead,
   ObjectStat,
   ObjectStore,
+  PutOptions,
   Upload,
   WriteOptions,
 } from '../object-store.ts';
@@ -115,7 +116,7 @@ class GcsStore implements ObjectStore {
     throw new TowError('object-changed', `${this.#name(key)}: was replaced while it was read`);
   }
 
-  async put(key: string, bytes: Uint8Array, options: WriteOptions, signal: AbortSignal): Promise<ObjectStat> {
+  async put(key: string, bytes: Uint8Array, options: PutOptions, signal: AbortSignal): Promise<ObjectStat> {
     checkNameable(this.#api.bucket, key);
     return await insertObject(this.#api, key, bytes, options, signal);
   }

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { TowError } from '../../base/errors.ts';
 import { Turns } from '../../base/turns.ts';
-import type { ObjectStat, WriteOptions } from '../object-store.ts';
+import type { ObjectStat, PutOptions, WriteOptions } from '../object-store.ts';
 import type { GcsApi } from './gcs-api.ts';
 import { objectUri } from './object-name.ts';
 import { statFields, statSchema } from './resources.ts';
@@ -13,10 +13,12 @@ export async function insertObject(
   api: GcsApi,
   key: string,
   bytes: Uint8Array,
-  options: WriteOptions,
+  options: PutOptions,
   signal: AbortSignal,
 ): Promise<ObjectStat> {
-  const resource = { ...resourceOf(options), md5Hash: await md5Of(bytes) };
+  const { md5 } = options;
+  const md5Hash = md5 === undefined ? await md5Of(bytes) : Buffer.from(md5, 'hex').toString('base64');
+  const resource = { ...resourceOf(options), md5Hash };
   const boundary = randomUUID();
   const part = (type: string): string => `--${boundary}\r\ncontent-type: ${type}\r\n\r\n`;
   const start = `${part('application/json')}${JSON.stringify(resource)}\r\n${part('application/octet-stream')}`;

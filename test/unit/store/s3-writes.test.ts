@@ -64,6 +64,11 @@ describe('a signature is the one that Amazon has for the same headers', () => {
   }
 });
 
+interface BucketOptions {
+  readonly newer?: S3Access['credentials'];
+  readonly writeSilenceMs?: number;
+}
+
 interface Seen {
   readonly method: string | undefined;
   readonly url: string | undefined;
@@ -83,7 +88,7 @@ describe('a write', () => {
   /** A bucket of a server that answers as `answer` does, once the body is there. */
   async function bucketAt(
     answer: (response: ServerResponse, request: Seen) => void,
-    refresh: S3Access['credentials'] = { type: 'keys', ...keys },
+    options: BucketOptions = {},
   ): Promise<ObjectStore> {
     return await bucketOf((request, response) => {
       const chunks: Buffer[] = [];
@@ -94,12 +99,12 @@ describe('a write', () => {
         seen.push(one);
         answer(response, one);
       });
-    }, refresh);
+    }, options);
   }
 
   async function bucketOf(
     serve: (request: IncomingMessage, response: ServerResponse) => void,
-    newer: S3Access['credentials'] = { type: 'keys', ...keys },
+    { newer = { type: 'keys', ...keys }, writeSilenceMs = 30_000 }: BucketOptions = {},
   ): Promise<ObjectStore> {
     const listening = createServer(serve);
     server = listening;
@@ -116,7 +121,7 @@ describe('a write', () => {
     };
     return openS3Store(access, {
       connections: 4,
-      writeSilenceMs: 300,
+      writeSilenceMs,
       refresh: async () => ({ ...access, credentials: newer }),
     });
   }
@@ -191,14 +196,17 @@ describe('a write', () => {
 
   test('is made with newer keys when the service says that these have ended, once', async () => {
     const newer = { type: 'keys', accessKeyId: 'newer', secretAccessKey: 'other' } as const;
-    const store = await bucketAt((response, { headers }) => {
-      if (String(headers['authorization']).includes('Credential=newer/')) ok(response);
-      else refuse(response, 400, 'ExpiredToken');
-    }, newer);
+    const store = await bucketAt(
+      (response, { headers }) => {
+        if (String(headers['authorization']).includes('Credential=newer/')) ok(response);
+        else refuse(response, 400, 'ExpiredToken');
+      },
+      { newer },
+    );
     await store.put('k', large, {}, never);
     expect(seen).toHaveLength(2);
 
-    const other = await bucketAt((response) => refuse(response, 400, 'ExpiredToken'), newer);
+    const other = await bucketAt((response) => refuse(response, 400, 'ExpiredToken'), { newer });
     seen.length = 0;
     expect(await codeOf(other.put('k', large, {}, never))).toBe('credentials-expired');
     expect(seen).toHaveLength(2);
@@ -232,7 +240,7 @@ describe('a write', () => {
     ['small', Buffer.from('x')],
     ['large', large],
   ])('that nobody answers, or whose connection breaks, can be tried again: a %s one', async (_, bytes) => {
-    const silent = await bucketAt(() => undefined);
+    const silent = await bucketAt(() => undefined, { writeSilenceMs: 300 });
     await expect(silent.put('k', bytes, {}, never)).rejects.toMatchObject({
       code: 'store-unreachable',
       retryable: true,
@@ -248,15 +256,20 @@ describe('a write', () => {
   test('that is slow to be taken is not silent', async () => {
     const bytes = noise(2, 12 << 20);
     let got = 0;
-    const store = await bucketOf((request, response) => {
-      request.on('data', (chunk: Buffer) => {
-        got += chunk.length;
-        if (got % 10 !== 0) return;
-        request.pause();
-        setTimeout(() => request.resume(), 5);
-      });
-      request.on('end', () => ok(response));
-    });
+    const store = await bucketOf(
+      (request, response) => {
+        request.on('data', (chunk: Buffer) => {
+          const pause = got >> 20 !== (got + chunk.length) >> 20;
+          got += chunk.length;
+          if (!pause) return;
+          request.pause();
+          setTimeout(() => request.resume(), 100);
+        });
+        request.on('end', () => ok(response));
+      },
+      // Less than all of it takes.
+      { writeSilenceMs: 1000 },
+    );
     await store.put('k', bytes, {}, never);
     expect(got).toBe(bytes.length);
   });
