@@ -58,7 +58,7 @@ Medians; who goes first changes from sample to sample. A ratio below 1 means tha
 * The first upload is another bucket each time, nothing changed and ${edited} edited (one in each directory, before each round) are everybody's own bucket, filled before. After the last sample our bucket is compared with the
   files, by the MD5 of each.
 * The machine had other work at the time (the load before each row is below): ours sends from one thread, rclone from as many as there are cores, so that a machine that is
-  full gives rclone the larger share. docs/decisions/0008 has the processor time of each.
+  full gives rclone the larger share. docs/decisions/0009 has the processor time of each.
 * The server shares the two cores with who uploads: what it takes for a request (some 2 ms of processor here) counts for everybody.
 
 ${table}
