@@ -125,6 +125,11 @@ const changes: readonly {
     after: { ...without('dir/one'), dir: ['two', 'two'] },
   },
   {
+    name: 'an object below a file',
+    change: async (store) => await put(store, 'kept/below', 'new'),
+    after: { ...seeded, 'kept/below': ['new', 'new'] },
+  },
+  {
     name: 'an upload',
     change: async (store) => {
       const upload = await store.startUpload('kept', { metadata: { is: 'parts' } }, never);

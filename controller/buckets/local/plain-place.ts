@@ -38,7 +38,9 @@ export async function prepare(files: BucketFiles, path: string): Promise<readonl
 }
 
 async function makeParents(files: BucketFiles, parent: string): Promise<readonly string[] | false> {
-  if (parent === files.files || (await realPath(parent)) === parent) return [];
+  if (parent === files.files) return [];
+  // A file has a real path as well.
+  if ((await realPath(parent)) === parent && (await statOf(parent))?.isDirectory() === true) return [];
   const touched: string[] = [];
   let at = files.files;
   for (const name of parent.slice(at.length + 1).split('/')) {
