@@ -12,7 +12,7 @@ import type { ByteBudget } from './byte-budget.ts';
 import { objectMetadata } from './object-metadata.ts';
 import { type Send, stampOf } from './plan-upload.ts';
 import type { UploadEntry } from './upload-entry.ts';
-import type { IndexEntry } from './upload-index.ts';
+import type { IndexEntry, Intent } from './upload-index.ts';
 
 /** Files up to so many bytes go at once; larger ones in parts of at least that. */
 const partBytes = 8 << 20;
@@ -24,6 +24,8 @@ export interface SendContext {
   readonly store: Pick<ObjectStore, 'traits' | 'put' | 'startUpload'>;
   readonly budget: ByteBudget;
   readonly grain: Grain;
+  /** Told what is about to be written. */
+  onIntent(key: string, intent: Intent): void;
   /** Told of bytes as they arrive; negative when they must be sent again. */
   onBytes(count: number): void;
 }
@@ -40,6 +42,7 @@ export async function sendEntry(
   const condition = conditionFor(context.store.traits, over);
   if (entry.kind !== 'file') {
     const body = Buffer.from(entry.text, 'latin1');
+    context.onIntent(entry.key, stampOf(entry));
     const { version } = await context.store.put(entry.key, body, { ...objectMetadata(entry), ...condition }, signal);
     return { ...stampOf(entry), md5: createHash('md5').update(body).digest('hex'), version, ours: true };
   }
@@ -89,6 +92,7 @@ async function sendOpen(
   const entry = entryOf(listed, stats);
   const options: WriteOptions = { ...objectMetadata(entry), ...condition };
   const { traits } = context.store;
+  context.onIntent(entry.key, stampOf(entry));
   const sent =
     entry.size <= Math.min(partBytes, traits.putBytes)
       ? await sendWhole(entry, fd, stats, options, context, signal)

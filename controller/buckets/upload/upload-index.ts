@@ -1,9 +1,10 @@
 /**
  * What was uploaded to a bucket, and what the files were like then: `storages/NAME.index`. It saves reading files and says
  * which objects are Towline's. Both ends are compared with it before it is believed, so a lost line costs time, no data.
+ * What is about to be written is said first: an upload that is killed then leaves no object that nobody claims.
  *
  * A line an object, the later one counts: JSON `[key, kind, size, mtime, ctime, ino, mode, md5, version, ours, source]`,
- * `[key]` for one that is gone. Appended to while an upload goes on, written anew when half of it is of no use. Blocking.
+ * `ours` is 2 and the version '' for one that is about to be written; `[key]` for one that is gone. Appended to while an upload goes on, written anew when half of it is of no use. Blocking.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync } from 'node:fs';
@@ -30,10 +31,14 @@ const format = 'towline upload index 1';
 const flushLines = 64;
 const kinds = ['file', 'dir', 'symlink'] as const;
 
+/** What an object will say of its file. */
+export type Intent = Omit<IndexEntry, 'md5' | 'version' | 'ours'>;
+
 export class UploadIndex {
   readonly #path: string;
   readonly #place: string;
   readonly #entries: Map<string, IndexEntry>;
+  readonly #intents: Map<string, Intent[]>;
   #pending: string[] = [];
   #fd: number | undefined;
 
@@ -41,6 +46,7 @@ export class UploadIndex {
     this.#path = path;
     this.#place = place;
     this.#entries = loaded.entries;
+    this.#intents = loaded.intents;
   }
 
   /** An index of another place, or one that is damaged, is as good as none. */
@@ -65,10 +71,24 @@ export class UploadIndex {
 
   set(key: string, entry: IndexEntry): void {
     this.#entries.set(key, entry);
+    this.#intents.delete(key);
     this.#append(lineOf(key, entry));
   }
 
+  /** What was to be written to the key since the last `set`, and may have been. */
+  intended(key: string): readonly Intent[] {
+    return this.#intents.get(key) ?? [];
+  }
+
+  /** Said before the object is written; a kill of this process loses nothing of it. */
+  intend(key: string, intent: Intent): void {
+    this.#intents.set(key, [...this.intended(key), intent]);
+    this.#append(intentLine(key, intent));
+    this.#flush();
+  }
+
   delete(key: string): void {
+    this.#intents.delete(key);
     if (this.#entries.delete(key)) this.#append(`${JSON.stringify([key])}\n`);
   }
 
@@ -99,6 +119,7 @@ export class UploadIndex {
   #rewrite(): void {
     const lines = [`${JSON.stringify([format, this.#place])}\n`];
     for (const [key, entry] of this.#entries) lines.push(lineOf(key, entry));
+    for (const [key, intents] of this.#intents) for (const intent of intents) lines.push(intentLine(key, intent));
     replaceFile(this.#path, Buffer.from(lines.join('')));
   }
 }
@@ -109,6 +130,7 @@ export function sourceDigest(root: string): string {
 
 interface Loaded {
   readonly entries: Map<string, IndexEntry>;
+  readonly intents: Map<string, Intent[]>;
   readonly lines: number;
   /** Whether it is there, of this place, and every line could be read. */
   readonly whole: boolean;
@@ -116,17 +138,27 @@ interface Loaded {
 
 function load(path: string, place: string): Loaded {
   const entries = new Map<string, IndexEntry>();
+  const intents = new Map<string, Intent[]>();
   const [head = '', ...rest] = (readIfThere(path) ?? '').split('\n');
-  if (head !== JSON.stringify([format, place])) return { entries, lines: 0, whole: false };
+  if (head !== JSON.stringify([format, place])) return { entries, intents, lines: 0, whole: false };
   // After the last newline there is nothing, or what a crash left of a line.
   let whole = rest.pop() === '';
   for (const line of rest) {
     const read = parseLine(line);
-    if (read === undefined) whole = false;
-    else if (read.entry === undefined) entries.delete(read.key);
-    else entries.set(read.key, read.entry);
+    if (read === undefined) {
+      whole = false;
+      continue;
+    }
+    const { key, entry, isIntent } = read;
+    if (isIntent && entry !== undefined) {
+      intents.set(key, [...(intents.get(key) ?? []), entry]);
+      continue;
+    }
+    intents.delete(key);
+    if (entry === undefined) entries.delete(key);
+    else entries.set(key, entry);
   }
-  return { entries, lines: rest.length, whole };
+  return { entries, intents, lines: rest.length, whole };
 }
 
 function readIfThere(path: string): string | undefined {
@@ -139,13 +171,23 @@ function readIfThere(path: string): string | undefined {
 }
 
 function lineOf(key: string, entry: IndexEntry): string {
-  const { kind, size, mtimeNs, ctimeNs, ino, mode, md5, version, ours, source } = entry;
+  return line(key, entry, entry.ours ? 1 : 0);
+}
+
+function intentLine(key: string, intent: Intent): string {
+  return line(key, { ...intent, md5: '', version: '' }, 2);
+}
+
+function line(key: string, entry: Omit<IndexEntry, 'ours'>, ours: number): string {
+  const { kind, size, mtimeNs, ctimeNs, ino, mode, md5, version, source } = entry;
   const stamps = [String(mtimeNs), String(ctimeNs), String(ino)];
-  return `${JSON.stringify([key, kinds.indexOf(kind), size, ...stamps, mode, md5, version, ours ? 1 : 0, source])}\n`;
+  return `${JSON.stringify([key, kinds.indexOf(kind), size, ...stamps, mode, md5, version, ours, source])}\n`;
 }
 
 /** Undefined for what is no line of an index. */
-function parseLine(line: string): { readonly key: string; readonly entry: IndexEntry | undefined } | undefined {
+function parseLine(
+  line: string,
+): { readonly key: string; readonly entry: IndexEntry | undefined; readonly isIntent: boolean } | undefined {
   let fields: unknown;
   try {
     fields = JSON.parse(line);
@@ -155,7 +197,7 @@ function parseLine(line: string): { readonly key: string; readonly entry: IndexE
   if (!Array.isArray(fields)) return undefined;
   const [key, kindAt, size, mtime, ctime, ino, mode, md5, version, ours, source]: unknown[] = fields;
   if (typeof key !== 'string') return undefined;
-  if (fields.length === 1) return { key, entry: undefined };
+  if (fields.length === 1) return { key, entry: undefined, isIntent: false };
   const kind = typeof kindAt === 'number' ? kinds[kindAt] : undefined;
   const stamps = [mtime, ctime, ino].map((text) =>
     typeof text === 'string' && /^-?\d+$/.test(text) ? BigInt(text) : 0n,
@@ -164,5 +206,5 @@ function parseLine(line: string): { readonly key: string; readonly entry: IndexE
   if (kind === undefined || typeof size !== 'number' || typeof mode !== 'number') return undefined;
   if (typeof md5 !== 'string' || typeof version !== 'string' || typeof source !== 'string') return undefined;
   const entry = { kind, size, mtimeNs, ctimeNs, ino: inode, mode, md5, version, ours: ours === 1, source };
-  return { key, entry };
+  return { key, entry, isIntent: ours === 2 };
 }

@@ -8,7 +8,7 @@ import { type Problem, TowError } from '../../../protocol/base/errors.ts';
 import { TaskGroup } from '../../../protocol/base/task-group.ts';
 import { Grain } from '../../../protocol/pull/source/grain.ts';
 import { listAll } from '../../../protocol/store/list-all.ts';
-import type { ObjectStat, ObjectStore } from '../../../protocol/store/object-store.ts';
+import type { ObjectHead, ObjectStat, ObjectStore } from '../../../protocol/store/object-store.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { listSources } from './list-sources.ts';
 import { objectMetadata } from './object-metadata.ts';
@@ -81,6 +81,7 @@ export async function upload(
   const index = UploadIndex.open(options.indexFile, options.place);
   try {
     const listed = await listTargets(store, options.sources, entries, index, signal);
+    await adoptIntended(store, listed, index, signal);
     const { versionIsMd5 } = store.traits;
     const check = (): void => {
       if (Atomics.load(options.cancel, 0) !== 0) throw new TowError('cancelled', 'cancelled');
@@ -119,10 +120,38 @@ async function listTargets(
   for (const prefix of prefixes) {
     for await (const page of listAll(store, prefix, signal)) {
       for (const object of page)
-        if (entries.has(object.key) || index.get(object.key) !== undefined) listed.set(object.key, object);
+        if (entries.has(object.key) || index.get(object.key) !== undefined || index.intended(object.key).length > 0)
+          listed.set(object.key, object);
     }
   }
   return listed;
+}
+
+/**
+ * Objects that an upload wrote which was killed before it could say so are Towline's: they are as it said that it would write
+ * them. Otherwise they would be somebody else's once the files are edited, and be kept, or refused.
+ */
+async function adoptIntended(
+  store: ObjectStore,
+  listed: ReadonlyMap<string, ObjectStat>,
+  index: UploadIndex,
+  signal: AbortSignal,
+): Promise<void> {
+  const maybe = [...listed.values()].filter(
+    ({ key, version }) => index.intended(key).length > 0 && index.get(key)?.version !== version,
+  );
+  await eachAtOnce(maybe, signal, async ({ key, version, size }, inner) => {
+    const head = await store.head(key, inner);
+    if (head?.version !== version) return;
+    const intent = index.intended(key).find((one) => one.size === size && hasMetadataOf(head, one));
+    // Its file is read again: nothing says that it is still what was sent.
+    if (intent !== undefined) index.set(key, { ...intent, ctimeNs: -1n, md5: head.md5 ?? '', version, ours: true });
+  });
+}
+
+function hasMetadataOf({ metadata }: ObjectHead, file: Parameters<typeof objectMetadata>[0]): boolean {
+  const wanted = objectMetadata(file).metadata;
+  return metadata['mode'] === wanted['mode'] && metadata['mtime'] === wanted['mtime'];
 }
 
 /** Asks for the heads of objects that may be what they should be: the same bytes, or even written by an upload that did not get to say so. */
@@ -139,8 +168,7 @@ async function resolveUnknown(
         hint: 'run it again',
         retryable: true,
       });
-    const wanted = objectMetadata(entry).metadata;
-    const ours = head.metadata['mode'] === wanted['mode'] && head.metadata['mtime'] === wanted['mtime'];
+    const ours = hasMetadataOf(head, entry);
     if (md5 !== '' && head.md5 === md5) {
       index.set(entry.key, { ...stampOf(entry), md5, version: object.version, ours });
       plan.unchanged += 1;
@@ -191,7 +219,8 @@ async function sendAll(
     bytes += count;
     report();
   };
-  const context = { store, budget: new ByteBudget(budgetBytes), grain: new Grain(), onBytes };
+  const onIntent = index.intend.bind(index);
+  const context = { store, budget: new ByteBudget(budgetBytes), grain: new Grain(), onBytes, onIntent };
   await eachAtOnce(plan.describes, signal, async (same, inner) => await describe(store, same, index, inner));
   await eachAtOnce(plan.sends, signal, async (send: Send, inner) => {
     try {
@@ -213,6 +242,7 @@ async function describe(store: ObjectStore, same: Same, index: UploadIndex, sign
   const { entry, object, md5 } = same;
   const replace = objectMetadata(entry);
   const options = { ifVersion: object.version, replace };
+  index.intend(object.key, stampOf(entry));
   const { version } =
     object.size <= store.traits.copyBytes
       ? await store.copy(object.key, object.key, options, signal)

@@ -219,8 +219,8 @@ describe('only what changed', () => {
     writeFileSync(a, 'two');
     bench.settle();
     const { mtimeNs, ctimeNs } = statSync(a, { bigint: true });
-    const stamps = /"(\d{10,})","(\d{10,})"/;
-    writeFileSync(bench.indexFile, line.replace(stamps, `"${mtimeNs}","${ctimeNs}"`));
+    const stamps = /"(\d{10,})","(\d{10,})"/g;
+    writeFileSync(bench.indexFile, line.replaceAll(stamps, `"${mtimeNs}","${ctimeNs}"`));
     await bench.run();
     expect(bench.store.text('a')).toBe('one');
     await bench.run({ verify: true });
@@ -275,6 +275,34 @@ describe('what Towline did not write', () => {
     bench.write('a', 'mine again');
     await bench.run();
     expect(bench.store.text('a')).toBe('mine again');
+  });
+
+  test('but what an upload wrote that was killed is ours, though the file was edited since, and a mirror removes it', async () => {
+    using bench = new UploadBench();
+    const a = bench.write('a', 'one');
+    bench.write('b', 'one');
+    bench.settle();
+    await bench.run();
+    bench.write('a', 'two');
+    bench.write('new', 'new');
+    bench.write('gone', 'gone');
+    let written = Buffer.alloc(0);
+    bench.store.before = ({ text: call }) => {
+      if (call !== 'put new') return;
+      // The last one: what is on the disk now is what a kill leaves.
+      written = readFileSync(bench.indexFile);
+    };
+    await bench.run();
+    bench.store.before = () => undefined;
+    writeFileSync(bench.indexFile, written);
+    writeFileSync(a, 'one');
+    bench.write('new', 'edited');
+    rmSync(join(bench.root, 'gone'));
+    const { kept } = await bench.run({ mirror: true });
+    expect(kept).toEqual([]);
+    expect([...bench.store.objects.values()].map(({ key, bytes }) => `${key} ${bytes.toString()}`).sort()).toEqual(
+      ['a one', 'b one', 'new edited'].sort(),
+    );
   });
 
   test('nor when a job changed what was uploaded, and the file changed too', async () => {
