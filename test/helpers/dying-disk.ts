@@ -4,6 +4,8 @@
  */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 class Killed extends Error {}
 
@@ -26,6 +28,9 @@ const changing = [
 export type Change = (typeof changing)[number];
 
 const bootFile = '/proc/sys/kernel/random/boot_id';
+
+// Node takes its own calls for a recursive removal when the first one is made, and keeps them: not ours.
+fs.rmSync(fs.mkdtempSync(join(tmpdir(), 'dying-')), { recursive: true });
 
 export class DyingDisk implements Disposable {
   /** Each change that was made. */

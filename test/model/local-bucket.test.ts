@@ -1,18 +1,32 @@
 /**
  * Random operations on a bucket, and edits of its files by hand in between, against a map from keys to bytes: what the
- * store says of every key is what the map says, also after the controller was started anew. Once as the controller has
- * it and once as a node does.
+ * store says of every key is what the map says, also after the controller was started anew, or stopped at a random step of
+ * a change: then that one is done or not begun. Once as the controller has it and once as a node does.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { BucketStep } from '../../controller/buckets/local/bucket.ts';
 import { LocalStore } from '../../controller/buckets/local/local-store.ts';
 import type { ObjectStore } from '../../protocol/store/object-store.ts';
 import { codeOf } from '../helpers/code-of.ts';
 import { never } from '../helpers/link-pair.ts';
 import { openLinkStore, openLocalStore } from '../helpers/local-bucket.ts';
 import { bytesOfObject, keysOf } from '../helpers/object-store.ts';
+
+const runs = Number(process.env['TOWLINE_BUCKET_CASES'] ?? 60);
+const steps: readonly BucketStep[] = [
+  'record',
+  'place',
+  'replace',
+  'unlink',
+  'settle',
+  'rotate',
+  'checkpoint',
+  'publish',
+  'drop',
+];
 
 /** Few, and in each other's way. */
 const names = ['a', 'b', 'a.b', 'é'];
@@ -34,6 +48,7 @@ const operation = fc.oneof(
   fc.record({ op: fc.constant('edit' as const), key, text }),
   fc.record({ op: fc.constant('removeByHand' as const), key }),
   fc.record({ op: fc.constant('restart' as const) }),
+  fc.record({ op: fc.constant('crash' as const), step: fc.constantFrom(...steps), key, text, removes: fc.boolean() }),
 );
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 
@@ -46,6 +61,8 @@ interface Bed {
   store: ObjectStore;
   readonly files: string;
   restart(): Promise<void>;
+  /** Stops for good before the step, or after the change if that does not come to it. Whether it came past its record. */
+  crash(step: BucketStep, change: (store: ObjectStore) => Promise<unknown>): Promise<boolean>;
 }
 
 /** A path that the user can write a file to as things stand; makes what is above. */
@@ -137,7 +154,25 @@ async function apply(bed: Bed, model: Map<string, Held>, one: Operation): Promis
       return;
     case 'restart':
       await bed.restart();
+      return;
+    case 'crash': {
+      const promised = await bed.crash(one.step, async (stopping) =>
+        one.removes ? await stopping.delete(one.key, never) : await stopping.put(one.key, bytes, { metadata }, never),
+      );
+      const head = await bed.store.head(one.key, never);
+      const before = model.get(one.key);
+      const now = head === undefined ? undefined : await heldOf(bed.store, one.key, head.metadata['is'] ?? '');
+      const after = one.removes ? undefined : held;
+      // Before the record nothing was promised; behind it, it is as good as done.
+      expect(now).toEqual(promised ? after : before);
+      if (now === undefined) model.delete(one.key);
+      else model.set(one.key, now);
+    }
   }
+}
+
+async function heldOf(store: ObjectStore, at: string, is: string): Promise<Held> {
+  return { text: (await bytesOfObject(store, at)).toString(), is };
 }
 
 async function expectSame(store: ObjectStore, model: ReadonlyMap<string, Held>): Promise<void> {
@@ -155,19 +190,64 @@ async function expectSame(store: ObjectStore, model: ReadonlyMap<string, Held>):
   expect(prefixes).toEqual([...new Set(heads)]);
 }
 
-test('as the controller has it', { timeout: 240_000 }, async () => {
+/** A store that can be stopped before a step, and does nothing any more from then on, as if its process was killed. */
+function openStopping(directory: string) {
+  const state: { at: BucketStep | undefined; dead: boolean } = { at: undefined, dead: false };
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<'stopped'>((resolve) => {
+    stop = () => resolve('stopped');
+  });
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const before = async (step: BucketStep): Promise<void> => {
+    if (step !== state.at && !state.dead) return;
+    state.dead = true;
+    stop();
+    await released;
+  };
+  const store = new LocalStore({ directory, log: (line) => expect(line).toBe(''), before });
+  let changing: Promise<unknown> = Promise.resolve();
+  const crash = async (at: BucketStep, change: (store: ObjectStore) => Promise<unknown>): Promise<boolean> => {
+    state.at = at;
+    changing = change(store);
+    const outcome = await Promise.race([changing, stopped]);
+    state.dead = true;
+    return outcome !== 'stopped' || at !== 'record';
+  };
+  /** Lets go of its files, when what it does to the bucket matters no more. */
+  const end = async (): Promise<void> => {
+    release();
+    await Promise.allSettled([changing]);
+    await store[Symbol.asyncDispose]();
+  };
+  return { store, crash, end };
+}
+
+test('as the controller has it', { timeout: 60_000 + runs * 2000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
       await using opened = await openLocalStore();
-      const stores = [opened.store];
+      await opened.store[Symbol.asyncDispose]();
+      let now = openStopping(opened.directory);
+      const dead: (typeof now)[] = [];
+      const reopen = (): void => {
+        now = openStopping(opened.directory);
+        bed.store = now.store;
+      };
       const bed: Bed = {
-        store: opened.store,
+        store: now.store,
         files: join(opened.directory, 'files'),
         restart: async () => {
-          await stores.at(-1)?.[Symbol.asyncDispose]();
-          const next = new LocalStore({ directory: opened.directory, log: (line) => expect(line).toBe('') });
-          stores.push(next);
-          bed.store = next;
+          await now.store[Symbol.asyncDispose]();
+          reopen();
+        },
+        crash: async (step, change) => {
+          const promised = await now.crash(step, change);
+          dead.push(now);
+          reopen();
+          return promised;
         },
       };
       const model = new Map<string, Held>();
@@ -175,21 +255,29 @@ test('as the controller has it', { timeout: 240_000 }, async () => {
         await apply(bed, model, one);
         await expectSame(bed.store, model);
       }
-      await stores.at(-1)?.[Symbol.asyncDispose]();
+      for (const each of [...dead, now]) await each.end();
     }),
-    { numRuns: 60 },
+    { numRuns: runs },
   );
 });
 
-test('as a node has it', { timeout: 240_000 }, async () => {
+test('as a node has it', { timeout: 60_000 + runs * 2000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
       await using opened = await openLinkStore();
-      const bed: Bed = { store: opened.store, files: join(opened.directory, 'files'), restart: async () => undefined };
+      const bed: Bed = {
+        store: opened.store,
+        files: join(opened.directory, 'files'),
+        restart: async () => undefined,
+        crash: async (_, change) => {
+          await change(opened.store);
+          return true;
+        },
+      };
       const model = new Map<string, Held>();
       for (const one of operations) await apply(bed, model, one);
       await expectSame(bed.store, model);
     }),
-    { numRuns: 40 },
+    { numRuns: Math.ceil((runs * 2) / 3) },
   );
 });
