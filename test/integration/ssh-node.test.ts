@@ -124,6 +124,20 @@ test('a host that was rebooted gets its agent started again', async () => {
   expect(Buffer.compare(await echo(again, bytes), bytes)).toBe(0);
 });
 
+test('an agent that was killed is started again by whoever wants it, though the connection never broke', async () => {
+  await using controller = new SshController();
+  const options = controller.options(host, dist);
+  const node = await controller.connect(options);
+  const { pid, socket } = await controller.hello();
+  const closed = new Promise((resolve) => socket.on('close', resolve));
+  socket.resume();
+  host.runAsRoot(`kill -KILL ${pid}`);
+  await closed;
+  await node.reconnect(options, new AbortController().signal);
+  expect((await controller.hello()).pid).not.toBe(pid);
+  expect(controller.states).toEqual(['connected']);
+});
+
 test.each(['AllowStreamLocalForwarding no', 'DisableForwarding yes'])(
   'with %s the link runs over stdin and stdout, again and again',
   async (line) => {

@@ -122,7 +122,7 @@ export class SshNode implements AsyncDisposable {
   }
 
   /**
-   * Makes the connection now, unless it is there, with a request's environment and terminal, which later attempts of the
+   * Makes the connection now, or starts the agent again where it is there and the agent is not, with a request's environment and terminal, which later attempts of the
    * node's own use too (without the terminal). Fails as `connectSshNode` does; the node then goes on by itself where that
    * may help.
    */
@@ -130,7 +130,7 @@ export class SshNode implements AsyncDisposable {
     this.#login = login;
     const either = AbortSignal.any([signal, this.#life.signal]);
     try {
-      await raceSignal(this.#attempt(login, either), either);
+      await raceSignal(this.#attempt(login, either, true), either);
       this.#wake.abort();
     } finally {
       this.#loop ??= this.#keep();
@@ -146,14 +146,26 @@ export class SshNode implements AsyncDisposable {
     await this.#master?.end();
   }
 
-  async #attempt(login: SshLogin, signal: AbortSignal): Promise<void> {
+  async #attempt(login: SshLogin, signal: AbortSignal, startsAgent: boolean): Promise<void> {
     const before = this.#attempts;
     const attempt = (async () => {
       await before;
+      if (startsAgent && (await this.#restartAgent(login, signal))) return;
       await this.#connectUnlessConnected(login, signal);
     })();
     this.#attempts = attempt.catch(() => undefined);
     await attempt;
+  }
+
+  /** Over the connection that is there. An agent that was killed, or died, leaves it as it is. */
+  async #restartAgent(login: SshLogin, signal: AbortSignal): Promise<boolean> {
+    if (this.#state !== 'connected' || this.#master === undefined || this.#enrolled === undefined) return false;
+    const { identity, build } = this.#options;
+    if (!login.takeOver && (await startNode(this.#master, { ...this.#enrolled, build, keyId: identity.keyId }, signal)))
+      return true;
+    // The connection is of no use, or the node has another identity by now.
+    this.#setState('reconnecting', undefined);
+    return false;
   }
 
   async #connectUnlessConnected(login: SshLogin, signal: AbortSignal): Promise<void> {
@@ -226,7 +238,7 @@ export class SshNode implements AsyncDisposable {
       await this.#pause(pauseMs);
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       // The attempt's failure is the node's state by now.
-      await this.#attempt({ ...this.#login, login: undefined, takeOver: false }, life).catch(() => undefined);
+      await this.#attempt({ ...this.#login, login: undefined, takeOver: false }, life, false).catch(() => undefined);
     }
   }
 
