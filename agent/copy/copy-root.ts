@@ -191,7 +191,6 @@ async function listWanted(
   report: (event: PullEvent) => void,
   signal: AbortSignal,
 ): Promise<Wanted> {
-  const exact = prefix === '' ? undefined : await store.head(prefix, signal);
   const below = prefix === '' ? '' : `${prefix}/`;
   const wanted = new Wanted(below);
   let bytes = 0;
@@ -203,6 +202,8 @@ async function listWanted(
     report({ phase: 'scan', files: wanted.files.size, totalFiles: 0, bytes, totalBytes: 0 });
   }
   wanted.settle();
+  // After the listing: a refusal of that says why, and one of a HEAD has no words.
+  const exact = prefix === '' ? undefined : await store.head(prefix, signal);
   if (exact === undefined) return wanted;
   if (wanted.files.size + wanted.directories.size === 0) wanted.files.set('', exact);
   else if (exact.size > 0)

@@ -27,7 +27,7 @@ export class Wanted {
     const place = keyPath(relative);
     if (place.type === 'unsafe') {
       // Its path is none: nobody could name it as one.
-      this.#problem('', `the key "${bytesOf(relative)}" cannot be a path: ${place.why}`);
+      this.#problem('', `the key "${shown(relative)}" cannot be a path: ${place.why}`);
       return;
     }
     if (place.type === 'directory') {
@@ -77,4 +77,10 @@ export class Wanted {
   #problem(path: RootPath, message: string): void {
     this.problems.push({ path, code: 'unsafe-key', message });
   }
+}
+
+/** A key can have 1,024 bytes; its beginning and its end tell which it is. */
+function shown(key: string): string {
+  const bytes = bytesOf(key);
+  return bytes.length > 120 ? `${bytes.slice(0, 80)}...${bytes.slice(-20)}` : bytes;
 }

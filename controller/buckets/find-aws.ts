@@ -1,3 +1,4 @@
+import { TowError } from '../../protocol/base/errors.ts';
 import type * as Sdk from '../../protocol/store/s3/sdk.ts';
 
 /** In a thread with the request's environment: what Amazon's client finds for S3. */
@@ -18,6 +19,7 @@ export interface AwsFound {
   readonly endpoint: string | undefined;
 }
 
+const notSent = 'this request is not sent';
 const usualRegion = 'us-east-1';
 
 export async function findAws(): Promise<AwsFound> {
@@ -60,10 +62,23 @@ async function findPlace(sdk: typeof Sdk): Promise<Pick<AwsFound, 'region' | 'en
         const base = path.replace(/\/bucket\/?$/, '');
         if (!/\.amazonaws\.com(?:\.cn)?$/.test(hostname))
           endpoint = `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${base}`;
-        throw new Error('this request is not sent');
+        throw new Error(notSent);
       },
     },
   });
-  await client.send(new sdk.HeadBucketCommand({ Bucket: 'bucket' })).catch(() => undefined);
+  try {
+    await client.send(new sdk.HeadBucketCommand({ Bucket: 'bucket' }));
+  } catch (error) {
+    // Without one the bucket would be looked for at Amazon's, where another may have it.
+    if (error instanceof Error && error.message !== notSent) throw notUsable(error);
+  }
   return { region, endpoint };
+}
+
+function notUsable(error: Error): TowError {
+  const name = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((one) => (process.env[one] ?? '') !== '');
+  const written = name === undefined ? 'the endpoint_url that is configured' : `${name}=${process.env[name] ?? ''}`;
+  return new TowError('store-failed', `${written} is no address of an S3 service: ${error.message}`, {
+    hint: 'write it as http://HOST:PORT or https://HOST',
+  });
 }

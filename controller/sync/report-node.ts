@@ -12,7 +12,10 @@ interface Named {
 
 /** What pulls and copies have in common. */
 interface NodeResult {
+  /** The first of them. */
   readonly problems: readonly Problem[];
+  /** How many there are; absent: these are all. */
+  readonly problemCount?: number;
   /** The first of them, and how many there are. */
   readonly conflicts: readonly { readonly path: string }[];
   readonly conflictCount: number;
@@ -36,10 +39,12 @@ export function onNode(node: Named, error: unknown): unknown {
 }
 
 export function reportNode(node: Named, root: Named, result: NodeResult | undefined, options: ReportOptions): void {
-  for (const { path, message } of result?.problems.slice(0, problemsShown) ?? []) {
-    const at = path === '' ? '' : `${displayPath(path)}: `;
-    options.emit({ type: 'note', level: 'warning', text: `${node.name}: ${root.name}: ${at}${message}` });
-  }
+  const warn = (text: string): void =>
+    options.emit({ type: 'note', level: 'warning', text: `${node.name}: ${root.name}: ${text}` });
+  const problems = result?.problems ?? [];
+  for (const problem of problems.slice(0, problemsShown)) warn(problemText(problem));
+  const more = problems.length + uncounted(result) - problemsShown;
+  if (more > 0) warn(`and ${more} more`);
   refusePartial(node, root, result, options);
   for (const path of result?.leftOut ?? []) {
     options.emit({
@@ -60,6 +65,16 @@ export function reportNode(node: Named, root: Named, result: NodeResult | undefi
   });
 }
 
+/** Problems that the node did not name one by one. */
+function uncounted(result: NodeResult | undefined): number {
+  return Math.max(0, (result?.problemCount ?? 0) - (result?.problems.length ?? 0));
+}
+
+/** What is no path, as a key that cannot be one, is named in the message. */
+function problemText({ path, message }: Problem): string {
+  return path === '' ? message : `${displayPath(path)}: ${message}`;
+}
+
 /** Damaged state was set aside and dealt with; any other problem means that the tree on the node is not the source's. */
 function refusePartial(node: Named, root: Named, result: NodeResult | undefined, options: ReportOptions): void {
   const missing = result?.problems.filter(({ code }) => code !== 'journal-damaged' && code !== 'ledger-damaged') ?? [];
@@ -67,10 +82,12 @@ function refusePartial(node: Named, root: Named, result: NodeResult | undefined,
   if (first === undefined || options.allowPartial) return;
   throw new TowError(
     first.code,
-    `${node.name}: ${root.name}: ${missing.length} of its paths could not be put in place, the first is ${displayPath(first.path)}`,
+    `${node.name}: ${root.name}: ${missing.length + uncounted(result)} of its paths could not be put in place, the first: ${problemText(first)}`,
     {
-      cause: new Error(first.message),
-      hint: 'mend that on the node and sync again, or go on without them: --allow-partial',
+      hint:
+        first.code === 'unsafe-key'
+          ? 'rename the objects in the bucket, or go on without them: --allow-partial'
+          : 'mend that on the node and sync again, or go on without them: --allow-partial',
     },
   );
 }

@@ -107,7 +107,12 @@ export function bucketNameProblem(name: string, store: StoreKind): BadBucket | u
   const hint = `${store} takes 3 to ${rule.longest} characters: ${rule.characters}`;
   if (name.length < 3 || name.length > rule.longest)
     return { message: `the bucket's name has ${name.length} characters`, hint };
-  if (!rule.pattern.test(name)) return { message: "the bucket's name has a character it must not have", hint };
+  if (!rule.pattern.test(name)) {
+    // One character tells nobody a secret.
+    const odd = name.match(/[^-a-z0-9.]/gu)?.find((one) => !rule.pattern.test(`a${one}a`));
+    const why = odd === undefined ? 'begins or ends with a dot or hyphen' : `has the character ${JSON.stringify(odd)}`;
+    return { message: `the bucket's name ${why}`, hint };
+  }
   const refused = rule.refused.find(([pattern]) => pattern.test(name));
   return refused === undefined ? undefined : { message: `the bucket's name ${refused[1]}`, hint };
 }

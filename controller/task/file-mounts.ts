@@ -44,15 +44,16 @@ async function parseMount({ key, value }: YamlEntry, dest: string, context: Moun
     );
   }
   const source = substitute(value.text, variables);
-  if (/[^/]\/+$/.test(source) || (isUri(source) && source.endsWith('/'))) {
+  const uri = isUri(source) ? parseBucketUri(source) : undefined;
+  if (uri !== undefined && 'message' in uri)
+    throw file.fail(value.at, `${quoted(value.text)}: ${uri.message}`, uri.hint);
+  if (/[^/]\/+$/.test(source) || (uri !== undefined && source.endsWith('/'))) {
     throw file.fail(
       value.at,
       `the source ${quoted(value.text)} ends with a slash`,
       `write ${value.text.replace(/\/+$/, '')}`,
     );
   }
-  if (!isUri(source)) return { type: 'local', source: await existingPath(value, context) };
-  const uri = parseBucketUri(source);
-  if ('message' in uri) throw file.fail(value.at, `${quoted(value.text)}: ${uri.message}`, uri.hint);
+  if (uri === undefined) return { type: 'local', source: await existingPath(value, context) };
   return { type: 'bucket', uri };
 }

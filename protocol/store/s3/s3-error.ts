@@ -67,9 +67,12 @@ export function s3Error(error: unknown, doing: string): TowError {
     codes[name] ??
     (status === undefined ? undefined : byStatus[status]) ??
     (isNetwork(error) ? 'store-unreachable' : 'store-failed');
-  const hint = hintsByName[name] ?? hints[code];
-  const words =
-    error instanceof Error && error.message !== '' && error.message !== 'UnknownError' ? error.message : name;
+  const hint = hintsByName[name] ?? (status === undefined ? networkHint(error) : undefined) ?? hints[code];
+  const words = isTlsToPlain(error)
+    ? 'no TLS is spoken there'
+    : error instanceof Error && error.message !== '' && error.message !== 'UnknownError'
+      ? error.message
+      : name;
   return new TowError(code, `${doing}: ${ownWords[code] ?? (status === undefined ? words : `${words} (${status})`)}`, {
     cause:
       error instanceof Error ? new Error(`${name}${status === undefined ? '' : ` (${status})`}: ${words}`) : undefined,
@@ -98,6 +101,20 @@ function statusOf(error: unknown): number | undefined {
     'httpStatusCode' in metadata &&
     typeof metadata.httpStatusCode === 'number'
     ? metadata.httpStatusCode
+    : undefined;
+}
+
+/** OpenSSL's words for an answer that is none of TLS. */
+function isTlsToPlain(error: unknown): boolean {
+  return errnoOf(error) === 'EPROTO' && error instanceof Error && error.message.includes('wrong version number');
+}
+
+/** The endpoint is what a user can have written wrong. */
+function networkHint(error: unknown): string | undefined {
+  if (isTlsToPlain(error))
+    return 'write the endpoint with http:// (AWS_ENDPOINT_URL, or endpoint_url in ~/.aws/config)';
+  return ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'].includes(errnoOf(error) ?? '')
+    ? 'correct the endpoint (AWS_ENDPOINT_URL, or endpoint_url in ~/.aws/config), or look at the network'
     : undefined;
 }
 

@@ -74,3 +74,10 @@ test('what is told of unsafe keys can be told to a controller: its path is one, 
   }
   expect(wanted.problems.map(({ message }) => message.includes('../x'))).toEqual([false, true, false, false]);
 });
+
+test('a key that is no path is named by its beginning and its end, as it is written', () => {
+  const { problems } = wantedOf('', { [`${'n'.repeat(990)}-end`]: 1, 'ü//b': 1 });
+  expect(problems.map(({ message }) => message.length < 200)).toEqual([true, true]);
+  expect(problems[0]?.message).toMatch(/^the key "n+\.\.\.n+-end" cannot be a path: a name in it has 994 bytes$/);
+  expect(problems[1]?.message).toContain('"\xc3\xbc//b"');
+});

@@ -46,6 +46,21 @@ test.each(['ECONNRESET', 'ECONNREFUSED', 'ENOTFOUND', 'EPIPE', 'HPE_INVALID_CONS
   expect([error.code, error.retryable]).toEqual(['store-unreachable', true]);
 });
 
+test('an endpoint that is not there, or speaks no TLS, is named with where it is written', () => {
+  const refused = s3Error(thrown('Error', undefined, { code: 'ECONNREFUSED' }), 's3://b');
+  expect(refused.hint).toContain('AWS_ENDPOINT_URL');
+  const plain = s3Error(
+    Object.assign(
+      new Error('write EPROTO C056:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../x.c:350:\n'),
+      {
+        code: 'EPROTO',
+      },
+    ),
+    's3://b',
+  );
+  expect([plain.message, plain.hint]).toEqual(['s3://b: no TLS is spoken there', expect.stringContaining('http://')]);
+});
+
 test('silence may pass, a certificate that is not trusted does not', () => {
   expect(s3Error(thrown('TimeoutError'), 's3://b').retryable).toBe(true);
   expect(s3Error(thrown('Error', undefined, { code: 'CERT_HAS_EXPIRED' }), 's3://b').code).toBe('store-failed');

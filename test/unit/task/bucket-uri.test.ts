@@ -24,7 +24,9 @@ describe('parseBucketUri', () => {
     ['cos://us-east', 'names no bucket'],
     ['s3://bucket/a/../b', '. or ..'],
     ['s3://bucket/a\nb', 'control character'],
-    ['s3://Bucket', 'a character it must not have'],
+    ['s3://Bucket', 'has the character "B"'],
+    ['s3://a_b_c', 'has the character "_"'],
+    ['s3://-abc', 'begins or ends with a dot or hyphen'],
   ])('%j is refused', (text, message) => {
     expect(parseBucketUri(text)).toMatchObject({ message: expect.stringContaining(message), hint: expect.any(String) });
   });

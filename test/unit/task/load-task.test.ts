@@ -254,6 +254,7 @@ describe('what is refused, and where', () => {
     ['file_mounts: [a]', '1:14', 'file_mounts must be a mapping, not a list', 'key: value'],
     ['file_mounts: {/a/: file}', '1:15', "the destination '/a/' ends with a slash", 'write /a:'],
     ['file_mounts: {/tmp/a: other/}', '1:23', "the source 'other/' ends with a slash", 'write other'],
+    ['file_mounts: {/tmp/a: s3://}', '1:23', "'s3://': the URI names no bucket", 'use s3://bucket'],
     ['file_mounts: {/tmp/a: s3://bucket/}', '1:23', "the source 's3://bucket/' ends with a slash", 'write s3://bucket'],
     ['file_mounts: {s3://b/x: file}', '1:15', "the destination 's3://b/x' is in a bucket", 'a path on the nodes'],
     [

@@ -115,7 +115,7 @@ describe('a storage', () => {
     ['{name: s3://bucket}', '4:16', 'the name of a storage is no URI'],
     ['{name: my-bucket, source: s3://bucket}', '4:16', 'has a name and a bucket as source'],
     ['{source: s3://bucket, store: gcs}', '4:38', 'the source is a bucket of s3, the store is gcs'],
-    ['{name: My_Bucket, store: s3}', '4:16', "the bucket's name has a character it must not have"],
+    ['{name: My_Bucket, store: s3}', '4:16', "the bucket's name has the character"],
     ['{name: my-bucket, store: azure}', '4:34', "store cannot be 'azure'"],
     ['{name: my-bucket, store: {s3: "ftp://x"}}', '4:39', 'the URL of an S3 service begins with https://'],
     ['{name: my-bucket, store: {gcs: x}}', '4:35', "store has no key 'gcs'"],
