@@ -67,7 +67,7 @@ class Case {
   /** What a person does on the node. */
   editNode(): void {
     const { data } = this.bench;
-    const paths = [...readTree(data)].filter(([path]) => path !== '');
+    const paths = [...treeOf(this.bench)].filter(([path]) => path !== '');
     const roll = this.random.below(10);
     const some = paths.length === 0 ? undefined : this.random.pick(paths);
     const at = some === undefined ? '' : join(data, some[0]);
