@@ -18,7 +18,7 @@ export function renderSync(sync: SyncSummary): string {
     sync.problems > 0 ? `${sync.problems} ${sync.problems === 1 ? 'problem' : 'problems'}` : '',
   ].filter((text) => text !== '');
   return [
-    `synced ${countText(sync.files)} files (${bytesText(sync.logicalBytes)})${from} to ${to} in ${durationText(sync.seconds)}`,
+    `synced ${countText(sync.files)} ${sync.files === 1 ? 'file' : 'files'} (${bytesText(sync.logicalBytes)})${from} to ${to} in ${durationText(sync.seconds)}`,
     `sent ${bytesText(sync.sentBytes)}${percent}`,
     ...notes,
   ].join(' · ');

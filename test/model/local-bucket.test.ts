@@ -16,6 +16,7 @@ import { openLinkStore, openLocalStore } from '../helpers/local-bucket.ts';
 import { bytesOfObject, keysOf } from '../helpers/object-store.ts';
 
 const runs = Number(process.env['TOWLINE_BUCKET_CASES'] ?? 60);
+const nodeRuns = Math.ceil((runs * 2) / 3);
 const steps: readonly BucketStep[] = [
   'record',
   'place',
@@ -225,7 +226,7 @@ function openStopping(directory: string) {
   return { store, crash, end };
 }
 
-test('as the controller has it', { timeout: 60_000 + runs * 2000 }, async () => {
+test(`${runs} random histories, as the controller has it`, { timeout: 60_000 + runs * 2000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
       await using opened = await openLocalStore();
@@ -261,7 +262,7 @@ test('as the controller has it', { timeout: 60_000 + runs * 2000 }, async () => 
   );
 });
 
-test('as a node has it', { timeout: 60_000 + runs * 2000 }, async () => {
+test(`${nodeRuns} random histories, as a node has it`, { timeout: 60_000 + runs * 2000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
       await using opened = await openLinkStore();
@@ -278,6 +279,6 @@ test('as a node has it', { timeout: 60_000 + runs * 2000 }, async () => {
       for (const one of operations) await apply(bed, model, one);
       await expectSame(bed.store, model);
     }),
-    { numRuns: Math.ceil((runs * 2) / 3) },
+    { numRuns: nodeRuns },
   );
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ApiEvent } from '../../../controller/api/event.ts';
+import { partialSource } from '../../../controller/sync/partial-source.ts';
 import { reportNode } from '../../../controller/sync/report-node.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 
@@ -38,5 +39,17 @@ test('the error names the first, and what is to be done where the bucket is at f
   );
   expect(() => report({ problems: problems.slice(1), conflicts: [], conflictCount: 0 }, false)).toThrow(
     'the first: a/b: EIO',
+  );
+});
+
+test('files whose names no bucket takes are not called unreadable', () => {
+  const problem = { path: 'a\\n', code: 'unsafe-key' as const, message: 'no key' };
+  const named = partialSource('data', [problem]);
+  expect([named.message, named.hint]).toEqual([
+    'data: 1 of its paths cannot be objects of a bucket, the first is a\\n',
+    expect.stringMatching(/^rename them/),
+  ]);
+  expect(partialSource('data', [problem, { ...problem, code: 'permission-denied' }]).message).toContain(
+    'cannot be read',
   );
 });
