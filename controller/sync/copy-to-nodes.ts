@@ -110,7 +110,7 @@ export async function copyToNodes(
         );
       } catch (error) {
         const lost = error instanceof TowError && error.code === 'link-lost';
-        if (!lost || resumes === maxResumes || inner.aborted) throw onNode(node, explained(error, shown, access));
+        if (!lost || resumes === maxResumes || inner.aborted) throw onNode(node, root, explained(error, shown, access));
         options.emit({ type: 'note', level: 'warning', text: `${node.name}: the link was lost, resuming` });
       }
     }

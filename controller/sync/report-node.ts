@@ -28,10 +28,14 @@ interface ReportOptions {
   emit(event: ApiEvent): void;
 }
 
-/** Says which node an error is about. */
-export function onNode(node: Named, error: unknown): unknown {
+/** What lies elsewhere than where the user wants it, so that the path in the message says little. */
+const aboutRoot = new Set(['no-space', 'no-inodes']);
+
+/** Says which node an error is about, and which root, where its message cannot. */
+export function onNode(node: Named, root: Named, error: unknown): unknown {
   if (!(error instanceof TowError) || error.code === 'cancelled' || error.code === 'source-changed') return error;
-  return new TowError(error.code, `${node.name}: ${error.message}`, {
+  const where = aboutRoot.has(error.code) ? `${node.name}: ${root.name}` : node.name;
+  return new TowError(error.code, `${where}: ${error.message}`, {
     cause: error.cause,
     retryable: error.retryable,
     ...(error.hint === undefined ? {} : { hint: error.hint }),

@@ -278,7 +278,7 @@ async function pullOnNode(
         return result;
       } catch (error) {
         const lost = error instanceof TowError && error.code === 'link-lost';
-        if (!lost || resumes === maxResumes || signal.aborted) throw onNode(node, error);
+        if (!lost || resumes === maxResumes || signal.aborted) throw onNode(node, root, error);
         options.emit({ type: 'note', level: 'warning', text: `${node.name}: the link was lost, resuming` });
       }
     }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { ApiEvent } from '../../../controller/api/event.ts';
 import { partialSource } from '../../../controller/sync/partial-source.ts';
-import { reportNode } from '../../../controller/sync/report-node.ts';
+import { onNode, reportNode } from '../../../controller/sync/report-node.ts';
+import { TowError } from '../../../protocol/base/errors.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 
 const unsafe = (n: number) => ({
@@ -52,4 +53,13 @@ test('files whose names no bucket takes are not called unreadable', () => {
   expect(partialSource('data', [problem, { ...problem, code: 'permission-denied' }]).message).toContain(
     'cannot be read',
   );
+});
+
+test('a full disk is said of the destination too: what was full is where content is staged', () => {
+  const full = new TowError('no-space', 'no space on the node for /home/me/.towline/stage: 10 bytes needed, 1 free');
+  expect(onNode({ name: 'head' }, { name: '~/x' }, full)).toMatchObject({
+    code: 'no-space',
+    message: 'head: ~/x: no space on the node for /home/me/.towline/stage: 10 bytes needed, 1 free',
+  });
+  expect(onNode({ name: 'head' }, { name: '~/x' }, new TowError('io', 'x'))).toMatchObject({ message: 'head: x' });
 });
