@@ -169,6 +169,8 @@ export async function takeTurn(cluster: Cluster, context: CommandContext, contro
       level: 'info',
       text: `waiting for ${what} on ${cluster.name} (Ctrl-C gives up the place)`,
     });
+    // A job from before the controller was killed may itself wait, for nodes that only a command can reach again.
+    void reachNodes(cluster, context).catch(() => undefined);
   }
   return await queue.turn(context.signal);
 }
