@@ -29,9 +29,9 @@ export class CopyLab extends BucketLab {
     if (!row.noOp) return;
     this.ours(row);
     this.engine(row);
-    // Times as each of them leaves them: the object's own for rclone, of the copy for aws.
+    // With the object's own times, as both leave them: what is newer than its object aws fetches again.
     const copied = `${this.node}/${this.#destination(row)}`;
-    this.run(`cp -a ${copied} ${this.top}/rclone && cp -r ${copied} ${this.top}/aws`);
+    this.run(`cp -a ${copied} ${this.top}/rclone && cp -a ${copied} ${this.top}/aws`);
   }
 
   /** What a user waits for: from Enter to the end of `tow push` with the mounts, on a cluster that runs. */

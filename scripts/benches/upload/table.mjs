@@ -57,8 +57,7 @@ Medians; who goes first changes from sample to sample. A ratio below 1 means tha
 * **rclone** has its usual flags, **rclone 32** \`${width}\`, **its best flags** are \`${believing}\`. All are the wall time of the program.
 * The first upload is another bucket each time, nothing changed and ${edited} edited (one in each directory, before each round) are everybody's own bucket, filled before. After the last sample our bucket is compared with the
   files, by the MD5 of each.
-* The machine had other work at the time (the load before each row is below): ours sends from one thread, rclone from as many as there are cores, so that a machine that is
-  full gives rclone the larger share. docs/decisions/0009 has the processor time of each.
+* Ratios hang on what else the machine does: at a load of 17 the first upload came to 0.94. docs/decisions/0009 has that, and the processor time of each.
 * The server shares the two cores with who uploads: what it takes for a request (some 2 ms of processor here) counts for everybody.
 
 ${table}
