@@ -51,11 +51,13 @@ const names = [
 export class RandomTree {
   readonly root: string;
   readonly #random: Random;
+  readonly #hardlinks: boolean;
 
-  /** `root` is absolute, latin1, and exists. */
-  constructor(root: string, random: Random) {
+  /** `root` is absolute, latin1, and exists. `hardlinks`: whether files get further names. */
+  constructor(root: string, random: Random, hardlinks = true) {
     this.root = root;
     this.#random = random;
+    this.#hardlinks = hardlinks;
   }
 
   /** One random change. Never leaves something that the owner cannot read. */
@@ -141,7 +143,7 @@ export class RandomTree {
   #hardlink(): void {
     const from = this.#somePath('file');
     const to = this.#freshPath();
-    if (from !== undefined && !this.#exists(to)) linkSync(this.#abs(from), this.#abs(to));
+    if (this.#hardlinks && from !== undefined && !this.#exists(to)) linkSync(this.#abs(from), this.#abs(to));
   }
 
   #change(): void {

@@ -59,7 +59,7 @@ function line({ text, rcloneBest }, { samples }) {
 function page(table, origins) {
   return `# Copies of buckets
 
-Ours, \`rclone copy\` (1.60) and \`aws s3 sync\` (2.9) in one run, from one S3 server (Ceph's gateway, on this machine, its objects in memory) to memory. Medians; who goes first changes from
+Ours, \`rclone copy\` (1.60) and \`aws s3 sync\` (1.45) in one run, from one S3 server (Ceph's gateway, on this machine, its objects in memory) to memory. Medians; who goes first changes from
 sample to sample; aws, and rclone with its usual flags, have one sample where there are many objects. A ratio below 1 means that ours is faster; the best is the fastest of the other three.
 
 * **Ours** is what a user waits for: \`tow push NAME task.yaml --file-mounts\` on a cluster of one local node that runs, its agent too. **Engine alone** is the agent's thread in a process of its own,
