@@ -182,7 +182,7 @@ describe.each([
 
   test('all of them at once; then nothing moves; then an edit alone', async () => {
     writeFileSync(join(project, 'dir/a'), 'a');
-    await s3.put('set/x', Buffer.from('x'), {}, never);
+    for (const key of ['set/x', 'set/large']) await s3.put(key, Buffer.from(objects[key] ?? ''), {}, never);
     // A storage that is named alone is one that was made before.
     await launch(cluster, infra, [`~/storage: {name: ${made.dir}, source: ./dir, mode: COPY}`]);
     await launch(cluster, infra, forms());
@@ -209,7 +209,7 @@ describe.each([
   });
 
   test('workers have from the head what changed, with fetch: head', async () => {
-    const [text, bytes] = [`once, for ${cluster}`, noise(5 << 20, cluster.length)];
+    const [text, bytes] = [`once, for ${cluster}`, noise(cluster.length, 5 << 20)];
     await s3.put('set/x', Buffer.from(text), {}, never);
     await s3.put('set/large', bytes, {}, never);
     const sync = await launch(cluster, infra, forms(), 'sync: {fetch: head}\n');

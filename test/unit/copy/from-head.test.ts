@@ -86,8 +86,8 @@ async function copyFrom(first: HeadFirst, options: Partial<CopyOptions> = {}): P
 describe('what the head has', () => {
   test('comes from there, with modes, times and symlinks, and nothing from the bucket', async () => {
     store.set('p/small', 'small', { metadata: { mode: String(0o100_750), mtime: '1700000000.123456789' } });
-    store.set('p/d/large', noise(3 << 20, 1));
-    store.set('p/d/parts', noise(2 << 20, 2), { parts: true });
+    store.set('p/d/large', noise(1, 3 << 20));
+    store.set('p/d/parts', noise(2, 2 << 20), { parts: true });
     store.set('p/d/empty', '');
     store.set('p/link', 'd/large', { metadata: { mode: String(0o120_777), mtime: '1600000000' } });
     const { port } = await serving({ prefix: 'p' });
@@ -102,7 +102,7 @@ describe('what the head has', () => {
   });
 
   test('may be one object', async () => {
-    store.set('p/one', noise(100_000, 3));
+    store.set('p/one', noise(3, 100_000));
     const { port } = await serving({ prefix: 'p/one' });
     const first = await dial(port, 'p/one');
     await copyFrom(first, { prefix: 'p/one' });
@@ -152,7 +152,7 @@ describe('the bucket is asked', () => {
   });
 
   test('for what was on its way when the head died', async () => {
-    for (let at = 0; at < 20; at += 1) store.set(`f${at}`, noise(2 << 20, at));
+    for (let at = 0; at < 20; at += 1) store.set(`f${at}`, noise(at, 2 << 20));
     await head.run();
     let served = 0;
     const real = await serving();
