@@ -117,6 +117,6 @@ ${memoryTable}
 
 ${[...origins].map(([origin, keys]) => `* ${keys.join(', ')}: ${origin}`).join('\n')}
 
-Raw data: [benchmarks/sync.json](benchmarks/sync.json). Buckets, beside rclone and aws: [copies of them](benchmarks/copy.md), [uploads into them](benchmarks/upload.md).
+Raw data: [benchmarks/sync.json](benchmarks/sync.json). Buckets, beside rclone and aws: [copies of them](benchmarks/copy.md), [uploads into them](benchmarks/upload.md), [several nodes](benchmarks/nodes.md).
 `;
 }
