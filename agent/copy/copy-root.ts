@@ -110,7 +110,7 @@ export async function copyRoot(
   rememberRoot(options.rootDir, root);
   const kept = new KeptVersions(options.conflictsDir);
   const id = `copy-${key.slice(0, 12)}-`;
-  if (recovered) kept.takeBackAll(id);
+  if (recovered !== 'none') kept.takeBackAll(id);
   const placer = new Placer({ root, dest, ledger, journal, kept, id: `${id}${randomBytes(6).toString('hex')}` });
   for (const path of removals) placer.remove(path);
   const unwanted = (path: RootPath): boolean => path !== '' && !directories.has(path) && !files.has(path);

@@ -1,4 +1,4 @@
-/** What local sources have for a bucket: the same rules as any root's, but for `.git`, which never goes. Blocking, in a thread. */
+/** What local sources have for a bucket: the same rules as every root has, but for `.git`, which never goes. Blocking, in a thread. */
 import { realpathSync } from 'node:fs';
 import type { Problem } from '../../../protocol/base/errors.ts';
 import { displayPath, joinPath, type RootPath } from '../../../protocol/base/root-path.ts';
