@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Suites by cost: `fast` needs nothing but Node; `host` needs what scripts/test starts (sshd hosts), and fails without it. */
 export default defineConfig({
   test: {
+    setupFiles: ['test/helpers/seed-properties.ts'],
     globalSetup: ['test/helpers/build-once.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,

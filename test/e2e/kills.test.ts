@@ -6,19 +6,19 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { firstSeed } from '../helpers/first-seed.ts';
 import { Random } from '../helpers/random.ts';
 import { TowHome } from '../helpers/tow.ts';
 import { missingOrDifferent, readTree, type TreeItem } from '../helpers/tree.ts';
 
 const kills = Number(process.env['TOWLINE_KILLS'] ?? 20);
-const seed = Number(process.env['TOWLINE_SEED'] ?? Date.now() % 1_000_000);
 const phases = ['scan', 'plan', 'fetch', 'stage', 'switch', 'ledger'] as const;
 const files = 5000;
 
 let home: TowHome;
 let project = '';
 let work = '';
-const random = new Random(seed);
+const random = new Random(firstSeed);
 
 function write(file: number): void {
   const path = join(project, `d${file % 50}`, `f${file}`);
@@ -78,7 +78,7 @@ async function round(index: number, strike: () => void): Promise<string> {
   const after = readTree(project);
   const wanted = phases[index % phases.length] ?? 'fetch';
   const { hit, code } = await pushAndStrike(wanted, strike);
-  const where = `seed ${seed}, kill ${index} in ${hit}`;
+  const where = `seed ${firstSeed}, kill ${index} in ${hit}`;
   expectWhole(before, after, where);
   if (code !== 0) expect(home.run(project, 'push', 'k', '--workdir', project), where).toMatchObject({ code: 0 });
   expect(missingOrDifferent(after, readTree(work)), where).toEqual([]);
@@ -97,7 +97,7 @@ test.each(['agent', 'controller'] as const)(
       });
       hits.set(hit, (hits.get(hit) ?? 0) + 1);
     }
-    console.log(`kills of the ${victim} by phase (seed ${seed}):`, Object.fromEntries(hits));
+    console.log(`kills of the ${victim} by phase (seed ${firstSeed}):`, Object.fromEntries(hits));
     expect(readFileSync(join(home.home, '.towline/controller/log'), 'utf8')).not.toContain('uncaught');
   },
 );

@@ -25,12 +25,12 @@ import { expect, test } from 'vitest';
 import { TowError } from '../../protocol/base/errors.ts';
 import { CopyBench } from '../helpers/copy-bench.ts';
 import { DyingDisk } from '../helpers/dying-disk.ts';
+import { firstSeed } from '../helpers/first-seed.ts';
 import { MemoryStore } from '../helpers/memory-store.ts';
 import { Random } from '../helpers/random.ts';
 import { readTree, type TreeItem } from '../helpers/tree.ts';
 
 const cases = Number(process.env['TOWLINE_COPY_CASES'] ?? 40);
-const firstSeed = Number(process.env['TOWLINE_SEED'] ?? Date.now() % 1_000_000);
 
 const keys = ['a', 'a/b', 'a/b/c', 'b', 'b/', 'c/d', 'c/e/f', 'c/e/g', 'd/', 'd/x', 'e', 'f/g/h/i', 'j//k', '../l'];
 const shared = ['same', '', 'x'.repeat(5000)];

@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { firstSeed } from '../helpers/first-seed.ts';
 import { type PlainSnapshot, plainSnapshot } from '../helpers/plain-source.ts';
 import { pull } from '../helpers/pull.ts';
 import { Random } from '../helpers/random.ts';
@@ -17,7 +18,6 @@ import { missingOrDifferent, readTree, type TreeItem } from '../helpers/tree.ts'
 import { WatchedNode, watchedPull } from '../helpers/watched-pull.ts';
 
 const cases = Number(process.env['TOWLINE_PULL_CASES'] ?? 40);
-const firstSeed = Number(process.env['TOWLINE_SEED'] ?? Date.now() % 1_000_000);
 
 function isUnder(path: string, above: string): boolean {
   return above === '' || path === above || path.startsWith(`${above}/`);

@@ -18,12 +18,12 @@ import { expect, test } from 'vitest';
 import { TowError } from '../../protocol/base/errors.ts';
 import { posixMetadata } from '../../protocol/store/posix-metadata.ts';
 import { codeOf } from '../helpers/code-of.ts';
+import { firstSeed } from '../helpers/first-seed.ts';
 import { type MemoryObject, MemoryStore } from '../helpers/memory-store.ts';
 import { Random } from '../helpers/random.ts';
 import { UploadBench } from '../helpers/upload-bench.ts';
 
 const cases = Number(process.env['TOWLINE_UPLOAD_CASES'] ?? 60);
-const firstSeed = Number(process.env['TOWLINE_SEED'] ?? Date.now() % 1_000_000);
 
 const names = ['a', 'b', 'c/d', 'c/e', 'f/g/h'];
 const texts = ['', 'x', 'y', 'xy', 'longer'];

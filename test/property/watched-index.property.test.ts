@@ -88,5 +88,6 @@ it('a watched repository', async () => {
     }),
     { numRuns: Number(process.env['TOWLINE_RUNS'] ?? 25) },
   );
-  expect(renewed).toBeGreaterThan(5);
+  // Otherwise every case went the long way, and nothing was compared.
+  expect(renewed).toBeGreaterThan(0);
 });

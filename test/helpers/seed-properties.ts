@@ -1,0 +1,4 @@
+import * as fc from 'fast-check';
+import { firstSeed } from './first-seed.ts';
+
+fc.configureGlobal({ seed: firstSeed });
