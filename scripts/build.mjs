@@ -41,6 +41,8 @@ async function bundle(entry, name, define, banner, format = 'esm') {
     minify: true,
     keepNames: true,
     legalComments: 'none',
+    // Its CommonJS form holds all its hashes.
+    alias: { 'hash-wasm': 'hash-wasm/dist/index.esm.js' },
     external: ['koffi', 'msgpackr-extract', 'bufferutil', 'utf-8-validate'],
     banner: { js: banner },
     plugins: [outside],

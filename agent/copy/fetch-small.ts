@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
 import { closeSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { TowError } from '../../protocol/base/errors.ts';
 import { setPathMtime } from '../../protocol/libc/libc.ts';
 import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
 import { look } from '../../protocol/pull/replica/print.ts';
+import type { Checksum } from '../../protocol/store/checksum.ts';
 import type { ObjectBody, ObjectHead, ObjectStat, ObjectStore } from '../../protocol/store/object-store.ts';
 import { type PosixMetadata, posixMetadata } from '../../protocol/store/posix-metadata.ts';
 import { applyPosix } from './apply-posix.ts';
+import { type ChecksumHash, checksumHash } from './checksum-hash.ts';
 import { unfinishedMode } from './copy-stage.ts';
 
 /** Objects up to so many bytes are asked for by one request. */
@@ -81,13 +82,16 @@ async function readThrough(
   held: Buffer,
   onHeld: (bytes: Uint8Array) => void,
 ): Promise<void> {
-  const hash = head.md5 === undefined ? undefined : createHash('md5');
+  const expected = checksumOf(head);
+  let hash: ChecksumHash | undefined;
   let seen = 0;
   let filled = 0;
   for await (const chunk of bytes) {
     // Leaving the loop, even at its beginning, is what lets go of the connection.
     if (head.size !== object.size || seen + chunk.byteLength > object.size) break;
     seen += chunk.byteLength;
+    // Not before: a connection that breaks while nobody reads from it ends the process.
+    hash ??= expected && (await checksumHash(expected.algorithm));
     hash?.update(chunk);
     for (let at = 0; at < chunk.byteLength; ) {
       if (filled === held.length) {
@@ -103,7 +107,8 @@ async function readThrough(
   checkSize(head, object);
   if (seen !== object.size)
     throw new TowError('object-corrupt', `${seen} of its ${object.size} bytes came`, { retryable: true });
-  checkMd5(head, hash?.digest('hex'));
+  hash ??= expected && (await checksumHash(expected.algorithm));
+  if (expected !== undefined && hash !== undefined) checkSum(expected, hash.digest());
   if (filled > 0) onHeld(held.subarray(0, filled));
 }
 
@@ -113,8 +118,15 @@ export function checkSize(head: ObjectHead, object: ObjectStat): void {
   throw new TowError('object-changed', `it has ${head.size} bytes, ${object.size} were listed`);
 }
 
-/** Rejects with `object-corrupt` when the service knows the MD5 and it is another one. */
-export function checkMd5({ md5 }: ObjectHead, found: string | undefined): void {
-  if (md5 === undefined || found === undefined || md5 === found) return;
-  throw new TowError('object-corrupt', `its bytes have the MD5 ${found}, the service says ${md5}`, { retryable: true });
+/** What all bytes are checked by. */
+export function checksumOf({ md5, checksum }: ObjectHead): Checksum | undefined {
+  return md5 === undefined ? checksum : { algorithm: 'md5', hex: md5 };
+}
+
+/** Throws `object-corrupt` when the bytes have another one. */
+export function checkSum({ algorithm, hex }: Checksum, found: string): void {
+  if (hex === found) return;
+  const name = algorithm.toUpperCase();
+  const message = `its bytes have the ${name} ${found}, the service says ${hex}`;
+  throw new TowError('object-corrupt', message, { retryable: true });
 }

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -14,6 +13,7 @@ import {
 import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
 import type { PosixMetadata } from '../../protocol/store/posix-metadata.ts';
 import { applyPosix } from './apply-posix.ts';
+import type { ChecksumHash } from './checksum-hash.ts';
 
 const mib = 1 << 20;
 
@@ -42,11 +42,10 @@ export class PartFile implements Disposable {
   readonly #doneFd: number;
   readonly #done: Buffer;
   #left: number;
-  readonly #hash: Hash | undefined;
   #hashed = 0;
 
-  /** `path`: where the object is to be staged, latin1. `checked`: whether its MD5 will be asked for. */
-  constructor(path: string, size: number, checked: boolean) {
+  /** `path`: where the object is to be staged, latin1. */
+  constructor(path: string, size: number) {
     this.#path = path;
     this.size = size;
     this.#rangeBytes = rangeBytesOf(size);
@@ -65,7 +64,6 @@ export class PartFile implements Disposable {
     this.lacking = [...this.#done.keys()].filter((at) => this.#done[at] !== done);
     this.#left = this.lacking.length;
     ftruncateSync(this.#fd, size);
-    this.#hash = checked ? createHash('md5') : undefined;
   }
 
   range(index: number): { readonly start: number; readonly end: number } {
@@ -81,14 +79,20 @@ export class PartFile implements Disposable {
     this.#done[index] = done;
     writeSync(this.#doneFd, this.#done, index, 1, index);
     this.#left -= 1;
-    this.#hashOn();
     return this.#left === 0;
   }
 
-  /** MD5 of it all, lower-case hex, once all ranges are whole. */
-  md5(): string | undefined {
-    this.#hashOn();
-    return this.#hash?.copy().digest('hex');
+  /**
+   * Hashes on as far as the ranges at the front are whole, from the page cache. The same `hash` each time.
+   */
+  hashOn(hash: ChecksumHash): void {
+    const buffer = Buffer.allocUnsafe(readBytes);
+    while (this.#hashed < this.size && this.#done[Math.floor(this.#hashed / this.#rangeBytes)] === done) {
+      const { end } = this.range(Math.floor(this.#hashed / this.#rangeBytes));
+      const bytes = readSync(this.#fd, buffer, 0, Math.min(readBytes, end - this.#hashed), this.#hashed);
+      hash.update(buffer.subarray(0, bytes));
+      this.#hashed += bytes;
+    }
   }
 
   /** Gives the finished file its times and its name in the stage. */
@@ -107,18 +111,6 @@ export class PartFile implements Disposable {
   [Symbol.dispose](): void {
     closeSync(this.#fd);
     closeSync(this.#doneFd);
-  }
-
-  /** Hashes as far as the ranges at the front are whole, from the page cache. */
-  #hashOn(): void {
-    if (this.#hash === undefined) return;
-    const buffer = Buffer.allocUnsafe(readBytes);
-    while (this.#hashed < this.size && this.#done[Math.floor(this.#hashed / this.#rangeBytes)] === done) {
-      const { end } = this.range(Math.floor(this.#hashed / this.#rangeBytes));
-      const bytes = readSync(this.#fd, buffer, 0, Math.min(readBytes, end - this.#hashed), this.#hashed);
-      this.#hash.update(buffer.subarray(0, bytes));
-      this.#hashed += bytes;
-    }
   }
 
   #name(suffix: 'part' | 'done'): Buffer {

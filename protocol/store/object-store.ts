@@ -7,6 +7,7 @@
  * `store-throttled` and `store-unreachable` (both retryable), `no-space` (the disk of a bucket under the controller),
  * `store-failed`. None retries by itself: see retry.ts.
  */
+import type { Checksum } from './checksum.ts';
 import type { StoreTraits } from './store-traits.ts';
 
 /** What a listing says of an object. */
@@ -31,6 +32,11 @@ export interface ObjectHead extends ObjectStat {
   readonly metadata: Readonly<Record<string, string>>;
   /** MD5 of the bytes, lower-case hex, where the service gives one. Of an object that came in parts it gives none. */
   readonly md5: string | undefined;
+  /**
+   * A sum of another kind over all bytes, where there is no MD5 and the service gives one. Some give it with the answer to
+   * `head` and to a `get` of the whole, but not of a range.
+   */
+  readonly checksum?: Checksum | undefined;
 }
 
 export interface ListOptions {

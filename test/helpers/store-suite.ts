@@ -1,8 +1,10 @@
 /** What object-store.ts promises, of any implementation. Written against the interface alone. */
 import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checksumHash } from '../../agent/copy/checksum-hash.ts';
 import { cancelled } from '../../protocol/base/abort.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
+import type { ChecksumAlgorithm } from '../../protocol/store/checksum.ts';
 import type { ListOptions, ObjectStore, WriteOptions } from '../../protocol/store/object-store.ts';
 import { codeOf } from './code-of.ts';
 import { noise } from './noise.ts';
@@ -225,6 +227,9 @@ export function storeSuite({ name, open }: StoreCase): void {
       expect(got.bytes.equals(bytes)).toBe(true);
       expect(got.head).toMatchObject({ ...stat, contentType: 'application/x-thing', metadata });
       expect(got.head.md5 ?? md5Of(bytes)).toBe(md5Of(bytes));
+      const { checksum } = got.head;
+      expect((await store.head('parts/x', never))?.checksum).toEqual(checksum);
+      if (checksum !== undefined) expect(await sumOf(checksum.algorithm, bytes)).toBe(checksum.hex);
     });
 
     test('an upload of one small part', async () => {
@@ -427,6 +432,12 @@ export async function collected(bytes: AsyncIterable<Uint8Array>): Promise<Buffe
   const chunks: Uint8Array[] = [];
   for await (const chunk of bytes) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+async function sumOf(algorithm: ChecksumAlgorithm, bytes: Uint8Array): Promise<string> {
+  const hash = await checksumHash(algorithm);
+  hash.update(bytes);
+  return hash.digest();
 }
 
 function md5Of(bytes: Uint8Array): string {

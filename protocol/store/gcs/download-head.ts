@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import * as v from 'valibot';
 import type { ObjectHead } from '../object-store.ts';
-import { hexOfBase64, withLowerNames } from './resources.ts';
+import { sumsOf, withLowerNames } from './resources.ts';
 
 const headersSchema = v.object({
   'x-goog-generation': v.pipe(v.string(), v.regex(/^\d{1,20}$/)),
@@ -34,8 +34,16 @@ export function downloadHead(key: string, headers: IncomingHttpHeaders): ObjectH
     modifiedMs: said['last-modified'],
     contentType: said['content-type'],
     metadata: withLowerNames(metadata),
-    md5: hexOfBase64(/(?:^|,\s*)md5=([^,]*)/.exec(said['x-goog-hash'])?.[1]),
+    ...sumsOf(hashNamed('md5', said['x-goog-hash']), hashNamed('crc32c', said['x-goog-hash'])),
   };
+}
+
+/** `crc32c=BASE64,md5=BASE64`; spaces may be between. */
+function hashNamed(name: 'md5' | 'crc32c', said: string): string | undefined {
+  return said
+    .split(/,\s*/)
+    .find((hash) => hash.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
 }
 
 /** Node takes the bytes of a header for latin1; what others than Towline put there is UTF-8. */

@@ -1,5 +1,6 @@
 /** What the JSON API says of objects and listings, checked. */
 import * as v from 'valibot';
+import { checksumOfBase64 } from '../checksum.ts';
 import type { ObjectHead, ObjectStat } from '../object-store.ts';
 
 const generation = v.pipe(v.string(), v.regex(/^\d{1,20}$/));
@@ -20,8 +21,9 @@ const object = v.object({
   contentType: v.optional(v.string()),
   metadata: v.optional(v.record(v.string(), v.string())),
   md5Hash: v.optional(v.string()),
+  crc32c: v.optional(v.string()),
 });
-export const objectFields = `${statFields},contentType,metadata,md5Hash`;
+export const objectFields = `${statFields},contentType,metadata,md5Hash,crc32c`;
 
 export const listSchema = v.object({
   items: v.optional(v.array(v.pipe(stat, v.transform(statOf))), []),
@@ -38,7 +40,7 @@ export const headSchema = v.pipe(
       ...statOf(resource),
       contentType: resource.contentType,
       metadata: withLowerNames(Object.entries(resource.metadata ?? {})),
-      md5: hexOfBase64(resource.md5Hash),
+      ...sumsOf(resource.md5Hash, resource.crc32c),
     }),
   ),
 );
@@ -61,7 +63,8 @@ export function withLowerNames(entries: readonly (readonly [string, string])[]):
   return Object.fromEntries(entries.map(([key, value]) => [key.toLowerCase(), value]));
 }
 
-export function hexOfBase64(md5: string | undefined): string | undefined {
-  const hex = Buffer.from(md5 ?? '', 'base64').toString('hex');
-  return hex.length === 32 ? hex : undefined;
+/** An object that was put together has no MD5, but all have a CRC32C. */
+export function sumsOf(md5: string | undefined, crc32c: string | undefined): Pick<ObjectHead, 'md5' | 'checksum'> {
+  const hex = checksumOfBase64('md5', md5)?.hex;
+  return { md5: hex, checksum: hex === undefined ? checksumOfBase64('crc32c', crc32c) : undefined };
 }

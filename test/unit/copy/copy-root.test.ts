@@ -13,11 +13,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checksumHash } from '../../../agent/copy/checksum-hash.ts';
 import { TowError } from '../../../protocol/base/errors.ts';
+import type { ChecksumAlgorithm } from '../../../protocol/store/checksum.ts';
 import { codeOf } from '../../helpers/code-of.ts';
 import { CopyBench } from '../../helpers/copy-bench.ts';
 import { MemoryStore } from '../../helpers/memory-store.ts';
+import { noise } from '../../helpers/noise.ts';
 import { readTree } from '../../helpers/tree.ts';
 
 let bench: CopyBench;
@@ -245,6 +249,95 @@ describe('access', () => {
     corrupt = Number.POSITIVE_INFINITY;
     expect((await bench.run()).problems.map(({ code }) => code)).toEqual(['object-corrupt']);
     expect(text('a')).toBe('right');
+  });
+});
+
+describe('an object in parts, which has no MD5, is checked by the sum that the service gives', () => {
+  const large = noise(1, 20 << 20);
+  const small = noise(2, 70_000);
+  const wrong = (bytes: Buffer, at: number): Buffer => {
+    const other = Buffer.from(bytes);
+    other.writeUInt8((other[at] ?? 0) ^ 1, at);
+    return other;
+  };
+  /** Every `at`th byte that lies in what is asked for is changed on its way, so many times. */
+  function damageOnTheWay(times: number, at: number): void {
+    const get = store.get.bind(store);
+    let left = times;
+    store.get = async (key, options, signal) => {
+      const { head: said, bytes } = await get(key, options, signal);
+      const start = options.range?.start ?? 0;
+      const whole: Uint8Array[] = [];
+      for await (const chunk of bytes) whole.push(chunk);
+      const content = Buffer.concat(whole);
+      const hit = at >= start && at < start + content.length && left > 0;
+      if (hit) left -= 1;
+      return { head: said, bytes: Readable.from([hit ? wrong(content, at - start) : content]) };
+    };
+  }
+  async function set(key: string, bytes: Buffer, algorithm: ChecksumAlgorithm): Promise<void> {
+    const hash = await checksumHash(algorithm);
+    hash.update(bytes);
+    store.set(key, bytes, { parts: true, checksum: { algorithm, hex: hash.digest() } });
+  }
+
+  describe.each([
+    ['with each answer', true],
+    ['but not with a range', false],
+  ])('%s', (_, sumsWithRanges) => {
+    test.each(['crc64nvme', 'crc32c', 'crc32', 'sha256', 'sha1'] as const)('%s', async (algorithm) => {
+      store.sumsWithRanges = sumsWithRanges;
+      await set('large', large, algorithm);
+      await set('small', small, algorithm);
+      damageOnTheWay(1, 9 << 20);
+      damageOnTheWay(1, 60_000);
+      expect((await bench.run()).problems).toEqual([]);
+      expect(readFileSync(bench.at('large')).equals(large)).toBe(true);
+      expect(readFileSync(bench.at('small')).equals(small)).toBe(true);
+      expect(gets().filter((key) => key === 'small')).toHaveLength(2);
+      expect(gets().filter((key) => key === 'large')).toHaveLength(6);
+    });
+
+    test('bytes that are never right are a problem, and never placed', async () => {
+      store.sumsWithRanges = sumsWithRanges;
+      await set('large', large, 'crc64nvme');
+      await set('small', small, 'crc32c');
+      damageOnTheWay(Number.POSITIVE_INFINITY, 60_000);
+      const { problems } = await bench.run();
+      expect(problems.map(({ path, code }) => `${path} ${code}`).sort()).toEqual([
+        'large object-corrupt',
+        'small object-corrupt',
+      ]);
+      expect(problems.map(({ message }) => message).join()).toMatch(/CRC64NVME [0-9a-f]{16}, the service says/);
+      expect(readdirSync(bench.data)).toEqual([]);
+    });
+
+    test('what an earlier run had is checked too', async () => {
+      store.sumsWithRanges = sumsWithRanges;
+      await set('large', large, 'crc64nvme');
+      damageOnTheWay(1, 100);
+      const ended = new TowError('credentials-expired', 'they have ended');
+      store.before = ({ method, start }) => {
+        if (method === 'get' && start === 16 << 20) throw ended;
+      };
+      expect(await codeOf(bench.run())).toBe('credentials-expired');
+      store.before = () => undefined;
+      expect((await bench.run()).problems).toEqual([]);
+      expect(readFileSync(bench.at('large')).equals(large)).toBe(true);
+    });
+  });
+
+  test('one that is replaced while its sum is asked for comes in its new version', async () => {
+    store.sumsWithRanges = false;
+    await set('large', large, 'crc32c');
+    const newer = noise(3, 20 << 20);
+    store.before = async ({ method }) => {
+      if (method !== 'head') return;
+      store.before = () => undefined;
+      await set('large', newer, 'crc32c');
+    };
+    expect((await bench.run()).problems).toEqual([]);
+    expect(readFileSync(bench.at('large')).equals(newer)).toBe(true);
   });
 });
 

@@ -81,7 +81,14 @@ test('a download says what the object is, or nothing is believed', () => {
     metadata: { mode: '1', word: 'grün' },
     md5: '098f6bcd4621d373cade4e832627b4f6',
   });
-  expect(downloadHead('k', { ...headers, 'x-goog-hash': 'crc32c=AAAAAA==' })?.md5).toBeUndefined();
+  const sums = (said: string): unknown => {
+    const { md5, checksum } = downloadHead('k', { ...headers, 'x-goog-hash': said }) ?? {};
+    return md5 ?? checksum;
+  };
+  expect(sums('crc32c=4waSgw==')).toEqual({ algorithm: 'crc32c', hex: 'e3069283' });
+  expect(sums('md5=CY9rzUYh03PK3k6DJie09g==,crc32c=4waSgw==')).toBe('098f6bcd4621d373cade4e832627b4f6');
+  for (const bad of ['crc32c=', 'crc32c=4waSg', 'crc32c=!!!!!!==', 'xcrc32c=4waSgw==', ''])
+    expect(sums(bad), bad).toBeUndefined();
   for (const [name, value] of [
     ['x-goog-generation', '1; drop'],
     ['x-goog-stored-content-length', '-3'],

@@ -9,6 +9,7 @@ import { cancelled } from '../../../protocol/base/abort.ts';
 import { type GcsAccess, type GcsOptions, openGcsStore } from '../../../protocol/store/gcs/gcs-store.ts';
 import type { ObjectStore } from '../../../protocol/store/object-store.ts';
 import { codeOf } from '../../helpers/code-of.ts';
+import { crc32c } from '../../helpers/gcs/crc32c.ts';
 import { GcsError } from '../../helpers/gcs/gcs-error.ts';
 import { type GcsServer, startGcsServer } from '../../helpers/gcs-server.ts';
 import { noise } from '../../helpers/noise.ts';
@@ -344,7 +345,11 @@ describe('uploads', () => {
     expect(server.requests.filter((line) => line.includes('/compose'))).toHaveLength(33 + 2 + 1);
     expect(names()).toEqual(['big']);
     expect((await read('big')).equals(Buffer.concat(parts))).toBe(true);
-    expect((await store.head('big', never))?.md5).toBeUndefined();
+    const head = await store.head('big', never);
+    const { hex = '' } = head?.checksum ?? {};
+    expect(head).toMatchObject({ md5: undefined, checksum: { algorithm: 'crc32c' } });
+    expect(Buffer.from(hex, 'hex').toString('base64')).toBe(crc32c(Buffer.concat(parts)));
+    expect((await store.get('big', { range: { start: 5, end: 9 } }, never)).head).toEqual(head);
   });
 
   test('without a part it is an empty object', async () => {
