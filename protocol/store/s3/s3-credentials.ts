@@ -38,10 +38,12 @@ export class S3Credentials {
     }
   }
 
-  /** After the service refused `refused`: other keys, if there are any. Undefined when there is nobody to ask. Rejects as `ask`. */
+  /** After the service refused `refused`: other keys; undefined when there are none, or nobody to ask. Rejects as `ask`. */
   async instead(refused: S3Keys | undefined): Promise<S3Keys | undefined> {
     if (this.#keys !== refused) return this.#keys;
-    return this.#ask === undefined ? undefined : await this.#newer();
+    if (this.#ask === undefined) return undefined;
+    const newer = await this.#newer();
+    return refused !== undefined && isSame(newer, refused) ? undefined : newer;
   }
 
   /** Asked once, however many wait. */
@@ -59,6 +61,12 @@ export class S3Credentials {
       });
     return await this.#asking;
   }
+}
+
+function isSame(a: S3Keys, b: S3Keys): boolean {
+  return (
+    a.accessKeyId === b.accessKeyId && a.secretAccessKey === b.secretAccessKey && a.sessionToken === b.sessionToken
+  );
 }
 
 function askTime(keys: S3Keys | undefined): number {

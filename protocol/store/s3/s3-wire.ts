@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type IncomingHttpHeaders, type IncomingMessage, Agent as PlainAgent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
+import type { ErrorCode } from '../../base/errors.ts';
 import { exchange } from './http-exchange.ts';
 import { type RawAnswer, RawGets } from './raw-gets.ts';
 import { RawPuts } from './raw-puts.ts';
@@ -43,6 +44,7 @@ export interface S3Read {
   /** Undefined: the bucket itself. */
   readonly key?: string;
   readonly query?: readonly (readonly [name: string, value: string])[];
+  /** Signed with the request: Amazon refuses one with `x-amz-` headers that are not. Names in lower case, values ASCII. */
   readonly headers?: Readonly<Record<string, string>>;
   /** A status that is an answer too. */
   readonly accept?: number;
@@ -60,6 +62,8 @@ export interface S3Write {
 
 type S3Request = S3Read | S3Write;
 
+/** What the service says of keys that have ended, and of those that were replaced or withdrawn meanwhile. */
+const renewable: ReadonlySet<string> = new Set(['credentials-expired', 'credentials-refused'] satisfies ErrorCode[]);
 /** Of an answer that says what is wrong: the service's own words are cut there. */
 const errorBytes = 64 << 10;
 /** Bodies up to so many bytes go past Node's client: what a larger one costs is its bytes. */
@@ -86,7 +90,7 @@ export class S3Wire {
 
   /**
    * Resolves with an answer of 2xx (or `accept`), whose body the caller must read or destroy. Other keys are asked for once when the
-   * service says that these have ended, and the region that it names is used from then on. Rejects as `ObjectStore`.
+   * service does not take these any more, and the region that it names is used from then on. Rejects as `ObjectStore`.
    */
   async send(request: S3Request, signal: AbortSignal): Promise<IncomingMessage> {
     const doing = this.#doing(request);
@@ -106,7 +110,7 @@ export class S3Wire {
         mayMove = false;
         // Another request may have been told so before.
         if (region !== this.#region) this.#move(region);
-      } else if (mayRenew && error.code === 'credentials-expired') {
+      } else if (mayRenew && renewable.has(error.code)) {
         mayRenew = false;
         if ((await this.#options.credentials.instead(keys)) === undefined) throw error;
       } else throw error;
@@ -160,8 +164,11 @@ export class S3Wire {
     const path = `${place.path}${request.key === undefined ? '' : encodeKey(request.key)}`;
     const query = request.query === undefined ? '' : encodeQuery(request.query);
     const { method } = request;
-    const body = payload === undefined ? {} : { payload, headers: request.headers ?? {} };
-    const proof = keys === undefined ? {} : this.#signer.sign({ method, host, path, query, ...body }, keys, Date.now());
+    const unsigned = { method, host, path, query, headers: request.headers ?? {} };
+    const proof =
+      keys === undefined
+        ? {}
+        : this.#signer.sign(payload === undefined ? unsigned : { ...unsigned, payload }, keys, Date.now());
     return {
       place,
       path: query === '' ? path : `${path}?${query}`,

@@ -36,7 +36,7 @@ async function serve({ sums = {}, always = false, etag = 'e-2', mayAsk = () => t
   const listening = createServer((request, response) => {
     seen.push(request);
     const asked = request.headers['x-amz-checksum-mode'] === 'ENABLED';
-    if (asked && !mayAsk(request)) return void response.writeHead(403).end();
+    if ((asked && !mayAsk(request)) || !isAllSigned(request)) return void response.writeHead(403).end();
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
     const [start, end] = range === null ? [0, bytes.length] : [Number(range[1]), Number(range[2]) + 1];
     response.writeHead(range === null ? 200 : 206, {
@@ -52,6 +52,12 @@ async function serve({ sums = {}, always = false, etag = 'e-2', mayAsk = () => t
   const address = listening.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   return `http://127.0.0.1:${address.port}`;
+}
+
+/** Amazon refuses a request with a header of its own that is not signed. */
+function isAllSigned({ headers }: IncomingMessage): boolean {
+  const signed = /SignedHeaders=([^,]*)/.exec(headers.authorization ?? '')?.[1]?.split(';') ?? [];
+  return Object.keys(headers).every((name) => !name.startsWith('x-amz-') || signed.includes(name));
 }
 
 function bucketAt(endpoint: string): ObjectStore {

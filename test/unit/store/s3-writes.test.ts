@@ -194,6 +194,19 @@ describe('a write', () => {
     expect((await Promise.all(puts)).map(({ key }) => key)).toEqual(['a', 'b', 'c']);
   });
 
+  test('is made with newer keys when these were replaced meanwhile, and not again with the same', async () => {
+    const answer = (response: ServerResponse, { headers }: Seen): void => {
+      if (String(headers['authorization']).includes('Credential=newer/')) ok(response);
+      else refuse(response, 403, 'InvalidAccessKeyId');
+    };
+    const newer = { type: 'keys', accessKeyId: 'newer', secretAccessKey: 'other' } as const;
+    await (await bucketAt(answer, { newer })).put('k', large, {}, never);
+    expect(seen).toHaveLength(2);
+    seen.length = 0;
+    expect(await codeOf((await bucketAt(answer)).put('k', large, {}, never))).toBe('credentials-refused');
+    expect(seen).toHaveLength(1);
+  });
+
   test('is made with newer keys when the service says that these have ended, once', async () => {
     const newer = { type: 'keys', accessKeyId: 'newer', secretAccessKey: 'other' } as const;
     const store = await bucketAt(
