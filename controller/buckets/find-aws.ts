@@ -34,10 +34,27 @@ async function findKeys(sdk: typeof Sdk): Promise<AwsFound['keys']> {
     return { accessKeyId, secretAccessKey, sessionToken, expiresAt: expiration?.getTime() };
   } catch (error) {
     // The end of the chain, when nothing is set up at all, has no sign of its own but these words.
-    if (error instanceof Error && error.message.startsWith('Could not load credentials from any providers'))
+    if (error instanceof Error && error.message.startsWith('Could not load credentials from any providers')) {
+      await expectProfile(sdk);
       return undefined;
+    }
     throw error;
   }
+}
+
+/** One that is named and not there is a mistake; one without keys may be for what it says of region and endpoint. */
+async function expectProfile(sdk: typeof Sdk): Promise<void> {
+  const name = process.env['AWS_PROFILE'] ?? '';
+  if (name === '') return;
+  const profiles = await sdk.parseKnownFiles({});
+  if (profiles[name] !== undefined) return;
+  const others = Object.keys(profiles).filter((other) => /^[\w.@-]{1,64}$/.test(other));
+  throw new TowError('credentials-missing', `AWS_PROFILE is ${name}, and there is no such profile`, {
+    hint:
+      others.length === 0
+        ? '~/.aws has no profiles: aws configure writes one'
+        : `there are: ${others.slice(0, 20).join(', ')}`,
+  });
 }
 
 interface Place {

@@ -13,4 +13,5 @@ export {
   UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 export { fromNodeProviderChain } from '@aws-sdk/credential-providers';
+export { parseKnownFiles } from '@smithy/core/config';
 export { NodeHttpHandler } from '@smithy/node-http-handler';
