@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { TowError } from '../../base/errors.ts';
 import { checkedBody } from '../checked-body.ts';
 import type { ListOptions, ListPage, ObjectStat } from '../object-store.ts';
-import { type ListText, parseList } from './parse-list.ts';
+import { type ListText, noService, parseList } from './parse-list.ts';
 import type { S3Provider } from './providers.ts';
 import { versionOf } from './s3-bucket.ts';
 import type { S3Wire } from './s3-wire.ts';
@@ -24,7 +24,10 @@ export async function listS3(
   if (limit !== undefined) query.push(['max-keys', `${limit}`]);
   if (provider.encodesKeys) query.push(['encoding-type', 'url']);
   if (cursor !== undefined) query.push([second ? 'continuation-token' : 'marker', cursor]);
-  const answer = await wire.send({ method: 'GET', query }, signal);
+  const answer = await wire.send({ method: 'GET', query }, signal).catch((error: unknown) => {
+    // A listing of nothing is empty, and of no bucket says so.
+    throw error instanceof TowError && error.code === 'object-missing' ? noService('it has no such page') : error;
+  });
   const page = parseList(await textOf(answer, name, signal));
   const objects = page.objects.map((object) => statOf(object, page.encoded));
   const prefixes = page.prefixes.map((text) => decoded(text, page.encoded));

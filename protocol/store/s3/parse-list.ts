@@ -49,6 +49,8 @@ export function parseList(xml: string): ListText {
       const empty = tag.endsWith('/');
       const name = /^[\w.:-]+/.exec(tag)?.[0] ?? '';
       if (name === '' || ended || path.length === deepest) throw notAList('its elements are not nested');
+      // A page of some other server may be well formed, and would be an empty bucket.
+      if (path.length === 0 && name !== 'ListBucketResult') throw noService(`it gives <${name.slice(0, 40)}>`);
       if (path.length === 1 && name === 'Contents') object = { key: '', size: '', etag: '', modified: '' };
       const next = xml.indexOf('<', end);
       const text = empty || next < 0 ? '' : xml.slice(end + 1, next);
@@ -85,6 +87,13 @@ const [question, bang, slash] = [63, 33, 47];
 
 function notAList(why: string): TowError {
   return new TowError('store-failed', `the service's listing cannot be read: ${why}`);
+}
+
+/** What answers is some other web server. */
+export function noService(why: string): TowError {
+  return new TowError('store-failed', `what answers there is no S3 service: ${why}`, {
+    hint: 'correct the endpoint (AWS_ENDPOINT_URL, or endpoint_url in ~/.aws/config)',
+  });
 }
 
 function unescaped(text: string): string {

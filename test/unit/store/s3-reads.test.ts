@@ -100,7 +100,7 @@ describe('a listing', () => {
     fc.assert(
       fc.property(fc.array(text, { maxLength: 5 }), (keys) => {
         const xml = keys.map((key) => `<Contents><Key>${escapedXml(key)}</Key></Contents>`).join('\n');
-        const { objects } = parseList(`<R>${xml}</R>`);
+        const { objects } = parseList(`<ListBucketResult>${xml}</ListBucketResult>`);
         expect(objects.map(({ key }) => key)).toEqual(keys);
       }),
     );
@@ -109,17 +109,18 @@ describe('a listing', () => {
   test.each([
     ['nothing', ''],
     ['no XML', 'hello'],
-    ['cut off in a tag', '<R><Contents'],
-    ['cut off between tags', '<R><Contents><Key>a</Key></Contents>'],
-    ['crossed', '<R><A><B></A></B></R>'],
-    ['two documents', '<R></R><R></R>'],
-    ['a document type', '<!DOCTYPE R [<!ENTITY a "b">]><R>&a;</R>'],
-    ['an unknown entity', '<R><Contents><Key>&nbsp;</Key></Contents></R>'],
-    ['a comment', '<R><!-- <Contents> --></R>'],
-    ['CDATA', '<R><![CDATA[<Contents>]]></R>'],
-    ['too deep', '<a>'.repeat(17)],
-    ['an instruction inside', '<R><?x?></R>'],
-    ['a character beyond all', '<R><Contents><Key>&#9999999;</Key></Contents></R>'],
+    ['cut off in a tag', '<ListBucketResult><Contents'],
+    ['cut off between tags', '<ListBucketResult><Contents><Key>a</Key></Contents>'],
+    ['crossed', '<ListBucketResult><A><B></A></B></ListBucketResult>'],
+    ['two documents', '<ListBucketResult></ListBucketResult><ListBucketResult></ListBucketResult>'],
+    ['a document type', '<!DOCTYPE R [<!ENTITY a "b">]><ListBucketResult>&a;</ListBucketResult>'],
+    ['an unknown entity', '<ListBucketResult><Contents><Key>&nbsp;</Key></Contents></ListBucketResult>'],
+    ['a comment', '<ListBucketResult><!-- <Contents> --></ListBucketResult>'],
+    ['CDATA', '<ListBucketResult><![CDATA[<Contents>]]></ListBucketResult>'],
+    ['another document', '<html></html>'],
+    ['too deep', `<ListBucketResult>${'<a>'.repeat(17)}`],
+    ['an instruction inside', '<ListBucketResult><?x?></ListBucketResult>'],
+    ['a character beyond all', '<ListBucketResult><Contents><Key>&#9999999;</Key></Contents></ListBucketResult>'],
   ])('that is %s is refused', (_, xml) => {
     expect(() => parseList(xml)).toThrow(TowError);
   });
