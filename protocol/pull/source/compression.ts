@@ -1,7 +1,8 @@
 /**
  * How hard to compress packs, found by trying: compressing spares the link and costs both ends' processors, and which of
  * them is short depends on the link, the machines and the data. One level at a time is tried for a while; the climb goes
- * to a neighbour as long as that is faster, and begins again every so often.
+ * to a neighbour as long as that is faster, and begins again every so often. What cannot be compressed (a git pack, a
+ * model) says nothing of any level, and often comes before much that can.
  */
 
 import { packTargetBytes } from '../../chunk/pack.ts';
@@ -31,13 +32,17 @@ export class CompressionChoice {
   #level: number;
   #trying = true;
   #bytes = 0;
-  #timedFrom: { readonly ms: number; readonly bytes: number } | undefined;
+  /** Of the trial, what is timed. */
+  #timedMs = 0;
+  #timedBytes = 0;
+  #lastMs: number;
 
   /** Undefined sends everything raw. `now` in ms. */
   constructor(first: FirstLevel | undefined, now: () => number = () => performance.now()) {
     this.#fixed = first === undefined;
     this.#level = first === undefined ? levels.length - 1 : first === 'near' ? 2 : 0;
     this.#now = now;
+    this.#lastMs = now();
   }
 
   /** The brotli quality for the next pack, undefined to send it raw. */
@@ -50,9 +55,12 @@ export class CompressionChoice {
     return levels[this.#level]?.packBytes ?? packTargetBytes;
   }
 
-  /** A pack of `rawBytes` went out that was made with `quality`; packs come in the order they were made. */
-  sent(rawBytes: number, quality: number | undefined): void {
-    if (this.#fixed || quality !== this.quality) return;
+  /** A pack of `rawBytes` went out that was made with `quality`, and whether it shrank; packs come in the order they were made. */
+  sent(rawBytes: number, quality: number | undefined, shrank: boolean): void {
+    const now = this.#now();
+    const ms = now - this.#lastMs;
+    this.#lastMs = now;
+    if (this.#fixed || quality !== this.quality || (quality !== undefined && !shrank)) return;
     this.#bytes += rawBytes;
     if (!this.#trying) {
       if (this.#bytes < holdBytes) return;
@@ -60,10 +68,12 @@ export class CompressionChoice {
       this.#go(this.#level, true);
       return;
     }
-    if (this.#bytes < trialBytes / 2) return;
-    this.#timedFrom ??= { ms: this.#now(), bytes: this.#bytes };
-    if (this.#bytes < trialBytes) return;
-    this.#msPerByte.set(this.#level, (this.#now() - this.#timedFrom.ms) / (this.#bytes - this.#timedFrom.bytes));
+    if (this.#bytes - rawBytes >= trialBytes / 2) {
+      this.#timedMs += ms;
+      this.#timedBytes += rawBytes;
+    }
+    if (this.#bytes < trialBytes || this.#timedBytes === 0) return;
+    this.#msPerByte.set(this.#level, this.#timedMs / this.#timedBytes);
     const best = this.#best();
     const next = [best + 1, best - 1].find((level) => level in levels && !this.#msPerByte.has(level));
     this.#go(next ?? best, next !== undefined);
@@ -79,6 +89,7 @@ export class CompressionChoice {
     this.#level = level;
     this.#trying = trying;
     this.#bytes = 0;
-    this.#timedFrom = undefined;
+    this.#timedMs = 0;
+    this.#timedBytes = 0;
   }
 }

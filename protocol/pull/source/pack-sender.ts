@@ -55,13 +55,14 @@ export class PackSender {
     const sendFirst = async (): Promise<void> => {
       const first = window.shift();
       if (first === undefined) return;
-      if (!(await this.#deliver(first, send, signal))) {
+      const delivered = await this.#deliver(first, send, signal);
+      if (delivered === 'too-long') {
         // It hardly shrank: in smaller packs, then.
         const runs = first.plan.runs.flatMap((run) => [run.first, run.count]);
         for (const plan of locator.plan(runs, () => packTargetBytes))
           await this.#deliver(this.#begin(plan, signal, group), send, signal);
       }
-      this.#choice.sent(first.plan.rawBytes, first.quality);
+      this.#choice.sent(first.plan.rawBytes, first.quality, delivered === 'brotli');
     };
     for (const plan of locator.plan(ranges, () => this.#choice.packBytes)) {
       throwIfAborted(signal);
@@ -82,15 +83,19 @@ export class PackSender {
     return { plan, quality, into, output };
   }
 
-  /** False when the pack is longer than a frame may be. */
-  async #deliver({ plan, into, output: made }: UnderWay, send: SendFrame, signal: AbortSignal): Promise<boolean> {
+  /** The codec it went out with; `too-long` when the pack is longer than a frame may be. */
+  async #deliver(
+    { plan, into, output: made }: UnderWay,
+    send: SendFrame,
+    signal: AbortSignal,
+  ): Promise<'raw' | 'brotli' | 'too-long'> {
     const output = await made;
     if (output.type === 'changed') throw this.#options.onChanged(output.path, output.reason);
     throwIfAborted(signal);
     if (output.type === 'body')
       await send(encodePackHeader(output.codec, plan.rawBytes, plan.runs), new Uint8Array(into, 0, output.length));
     this.#free.push(into);
-    return output.type === 'body';
+    return output.type === 'body' ? output.codec : 'too-long';
   }
 
   #takeBuffer(bytes: number): SharedArrayBuffer {

@@ -11,7 +11,7 @@ function send(first: FirstLevel | undefined, packs: number, msPerMib: (quality: 
   for (let n = 0; n < packs; n += 1) {
     const { quality } = choice;
     now += msPerMib(quality);
-    choice.sent(mib, quality);
+    choice.sent(mib, quality, quality !== undefined);
     counts.set(quality, (counts.get(quality) ?? 0) + 1);
   }
   return counts;
@@ -43,16 +43,37 @@ test('what was made at another level is not counted', () => {
   const choice = new CompressionChoice('near', () => now);
   for (let n = 0; n < 32; n += 1) {
     now += 5;
-    choice.sent(mib, 1);
+    choice.sent(mib, 1, true);
   }
   expect(choice.quality).toBeUndefined();
-  for (let n = 0; n < 100; n += 1) choice.sent(mib, 1);
+  for (let n = 0; n < 100; n += 1) choice.sent(mib, 1, true);
   expect(choice.quality).toBeUndefined();
   for (let n = 0; n < 32; n += 1) {
     now += 50;
-    choice.sent(mib, undefined);
+    choice.sent(mib, undefined, false);
   }
   expect(choice.quality).toBe(3);
+});
+
+test('what cannot be compressed says nothing of a level, whether it comes first or in between', () => {
+  let now = 0;
+  const choice = new CompressionChoice('far', () => now);
+  const go = (packs: number, shrinks: boolean): Map<number | undefined, number> => {
+    const went = new Map<number | undefined, number>();
+    for (let n = 0; n < packs; n += 1) {
+      const { quality } = choice;
+      now += shrinks ? cost(10, 15, 20, 80)(quality) : 80;
+      choice.sent(mib, quality, shrinks && quality !== undefined);
+      went.set(quality, (went.get(quality) ?? 0) + 1);
+    }
+    return went;
+  };
+  expect(go(250, false)).toEqual(counts([5, 250]));
+  for (let n = 0; n < 16; n += 1) {
+    go(1, true);
+    go(3, false);
+  }
+  expect(go(500, true)).toEqual(counts([5, 468], [3, 32]));
 });
 
 test('little is sent as it begins; a local node gets all of it raw', () => {
