@@ -238,7 +238,10 @@ async function pullOnNode(
 ): Promise<PullResult> {
   const { via } = options;
   // What is published goes along only where that spares a node the asking.
-  const serve = via === undefined ? node.serve() : { ...node.serve(), pushBytes: viaPushBytes };
+  const how = node.serve();
+  // Packs that the node will ask for are begun while it works that out.
+  await using packs = snapshot.packs(how);
+  const serve = via === undefined ? { ...how, packs } : { ...how, pushBytes: viaPushBytes };
   const withdraw = options.offers.offer(node.keyId, snapshot, serve);
   const offered = via === undefined ? undefined : options.buckets.offer(node.keyId, () => via.nodeAccess());
   try {

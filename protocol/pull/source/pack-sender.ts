@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../../base/abort.ts';
+import { cancelled, throwIfAborted } from '../../base/abort.ts';
 import type { TowError } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
@@ -17,10 +17,15 @@ export type SendFrame = (...parts: readonly Uint8Array[]) => Promise<void>;
 export interface PackSenderOptions {
   readonly pool: WorkerPool<SourceTasks>;
   readonly root: string;
-  readonly locator: ChunkLocator;
   readonly compression: FirstLevel | undefined;
   /** The error for a file that has not the bytes its manifest says. */
   readonly onChanged: (path: RootPath, reason: string) => TowError;
+}
+
+/** Chunks of a snapshot, first, count, …, as `locator` counts them. */
+export interface Foreseen {
+  readonly locator: ChunkLocator;
+  readonly ranges: readonly number[];
 }
 
 interface UnderWay {
@@ -30,9 +35,14 @@ interface UnderWay {
   readonly output: Promise<PackOutput>;
 }
 
-/** Has packs made in worker threads, a few at a time, and sends them in order. */
-export class PackSender {
+/** Has packs made in worker threads, a few at a time, and sends them in order. To be disposed of after `begin`. */
+export class PackSender implements AsyncDisposable {
   readonly #options: PackSenderOptions;
+  /** What was begun before it was asked for. */
+  #ahead: UnderWay[] = [];
+  #making: TaskGroup | undefined;
+  #asked = false;
+  readonly #stop = new AbortController();
   readonly #choice: CompressionChoice;
   /** Used again and again: a megabyte of new memory a pack costs more than reading what goes into it. */
   readonly #free: SharedArrayBuffer[] = [];
@@ -42,15 +52,52 @@ export class PackSender {
     this.#choice = new CompressionChoice(options.compression);
   }
 
-  /** Sends the chunks of `ranges` (first, count, …), each pack by one `send`. Rejects with what `onChanged` makes, and `cancelled`. */
-  async send(ranges: readonly number[], send: SendFrame, signal: AbortSignal): Promise<void> {
+  /**
+   * Begins the first packs of what is likely to be asked for, while the replica works out what it lacks; `foresee` says
+   * what that is, perhaps after some work, counted as it likes. Whatever is asked for before then is not waited for.
+   */
+  begin(foresee: () => Promise<Foreseen | undefined>, signal: AbortSignal): void {
+    const group = new TaskGroup(AbortSignal.any([signal, this.#stop.signal]));
+    this.#making = group;
+    group.run(async (stop) => {
+      const foreseen = await foresee();
+      if (foreseen === undefined) return;
+      for (const plan of foreseen.locator.plan(foreseen.ranges, () => this.#choice.packBytes)) {
+        if (stop.aborted || this.#asked || this.#ahead.length >= this.#windowPacks) return;
+        this.#ahead.push(this.#begin(plan, stop, group));
+      }
+    });
+  }
+
+  /** Ends what was begun and not sent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ahead = [];
+    this.#stop.abort(cancelled());
+    await this.#making?.wait().catch(() => undefined);
+  }
+
+  get #windowPacks(): number {
+    return this.#options.pool.size + packsAhead;
+  }
+
+  /**
+   * Sends the chunks of `ranges` (first, count, …) of `locator`, each pack by one `send`. Rejects with what `onChanged`
+   * makes, and `cancelled`.
+   */
+  async send(locator: ChunkLocator, ranges: readonly number[], send: SendFrame, signal: AbortSignal): Promise<void> {
+    this.#asked = true;
     const group = new TaskGroup(signal);
-    group.run((stop) => this.#sendAll(ranges, send, stop, group));
+    group.run((stop) => this.#sendAll(locator, ranges, send, stop, group));
     await group.wait();
   }
 
-  async #sendAll(ranges: readonly number[], send: SendFrame, signal: AbortSignal, group: TaskGroup): Promise<void> {
-    const { locator, pool } = this.#options;
+  async #sendAll(
+    locator: ChunkLocator,
+    ranges: readonly number[],
+    send: SendFrame,
+    signal: AbortSignal,
+    group: TaskGroup,
+  ): Promise<void> {
     const window: UnderWay[] = [];
     const sendFirst = async (): Promise<void> => {
       const first = window.shift();
@@ -66,10 +113,18 @@ export class PackSender {
     };
     for (const plan of locator.plan(ranges, () => this.#choice.packBytes)) {
       throwIfAborted(signal);
-      window.push(this.#begin(plan, signal, group));
-      if (window.length >= pool.size + packsAhead) await sendFirst();
+      window.push(this.#takeAhead(plan) ?? this.#begin(plan, signal, group));
+      if (window.length >= this.#windowPacks) await sendFirst();
     }
     while (window.length > 0) await sendFirst();
+  }
+
+  /** The pack that was begun for this, if what is asked for is what was foreseen. */
+  #takeAhead(plan: PackPlan): UnderWay | undefined {
+    const made = this.#ahead.shift();
+    if (made !== undefined && isSamePack(made.plan, plan)) return { ...made, plan };
+    this.#ahead = [];
+    return undefined;
   }
 
   #begin(plan: PackPlan, signal: AbortSignal, group: TaskGroup): UnderWay {
@@ -104,4 +159,15 @@ export class PackSender {
       ? buffer
       : new SharedArrayBuffer(Math.max(bytes, packTargetBytes));
   }
+}
+
+/** Chunks of the same files; what they are counted as may differ. */
+function isSamePack(a: PackPlan, b: PackPlan): boolean {
+  return (
+    a.parts.length === b.parts.length &&
+    a.parts.every(({ path, offset, list }, at) => {
+      const other = b.parts[at];
+      return other?.path === path && other.offset === offset && other.list === list;
+    })
+  );
 }

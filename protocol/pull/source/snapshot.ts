@@ -3,6 +3,7 @@ import type { RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import type { FirstLevel } from './compression.ts';
+import type { PackSender } from './pack-sender.ts';
 
 /** How chunks are compressed on their way. */
 export interface ServeOptions {
@@ -10,6 +11,8 @@ export interface ServeOptions {
   readonly compression: FirstLevel | undefined;
   /** Chunk bytes that go along with a delta, at most; as many as there is room for if undefined. */
   readonly pushBytes?: number;
+  /** What makes the packs, if some are to be made before they are asked for. Of the same snapshot. */
+  readonly packs?: PackSender;
 }
 
 /** A root at one moment, with what it takes to serve it. Immutable; holds no open files. */
@@ -28,6 +31,9 @@ export interface Snapshot {
 
   /** Sends the manifest as blocks (chunk/manifest-codec.ts), one `send` each, waiting for each. */
   sendManifest(send: (block: Buffer) => Promise<void>, signal: AbortSignal): Promise<void>;
+
+  /** For one replica: begins packs by `deltaFrom`, which `sendChunks` sends if they are what is asked for. To be disposed of. */
+  packs(options: ServeOptions): PackSender;
 
   /**
    * Sends the chunks with the given ordinals (first, count, …, ascending) as packs (chunk/pack.ts). Reads, checks every

@@ -10,6 +10,7 @@ import { splitBlock } from '../../chunk/manifest-block.ts';
 import { encodeManifest } from '../../chunk/manifest-codec.ts';
 import { deltaBetween } from '../../chunk/manifest-delta.ts';
 import { ChunkLocator } from './chunk-locator.ts';
+import { foresee } from './foresee.ts';
 import { newRanges } from './new-ranges.ts';
 import { PackSender } from './pack-sender.ts';
 import type { ServeOptions, Snapshot } from './snapshot.ts';
@@ -68,7 +69,7 @@ export class TreeSnapshot implements Snapshot {
     signal: AbortSignal,
   ): Promise<void> {
     this.#locator ??= ChunkLocator.of(this.manifest);
-    await this.#packs(await this.#locator, options).send(ranges, send, signal);
+    await (options.packs ?? this.packs(options)).send(await this.#locator, ranges, send, signal);
   }
 
   async deltaFrom(
@@ -93,16 +94,16 @@ export class TreeSnapshot implements Snapshot {
     const packs: Buffer[] = [];
     if (ranges !== undefined && ranges.length > 0) {
       const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));
-      await this.#packs(await ChunkLocator.of(delta.part), options).send(ranges, send, signal);
-    }
+      await this.packs(options).send(await ChunkLocator.of(delta.part), ranges, send, signal);
+    } else if (ranges === undefined) options.packs?.begin(() => foresee(base, delta), signal);
     const bytes = await encodeDelta(base, delta, blocks, packs);
     return bytes === undefined || bytes.length > maxBytes ? undefined : bytes;
   }
 
-  #packs(locator: ChunkLocator, { compression }: ServeOptions): PackSender {
+  packs({ compression }: ServeOptions): PackSender {
     const { pool, where } = this.#options;
     const onChanged = (path: RootPath, reason: string): TowError => this.#changed(path, reason);
-    return new PackSender({ pool, root: where.root, locator, compression, onChanged });
+    return new PackSender({ pool, root: where.root, compression, onChanged });
   }
 
   #changed(path: RootPath, reason: string): TowError {
