@@ -234,3 +234,50 @@ describe('a tree that several threads walk', () => {
     },
   );
 });
+
+describe('a large file', () => {
+  /** Names of the tasks that hash, as they are given out. */
+  function watchHashing(): string[] {
+    const tasks: string[] = [];
+    const run = bench.pool.run.bind(bench.pool);
+    bench.pool.run = async (task, input, stop, options) => {
+      if (task === 'hash' || task === 'hashPart') tasks.push(task);
+      return await run(task, input, stop, options);
+    };
+    return tasks;
+  }
+
+  it('is read by all threads, and comes over byte for byte, also after an edit', async () => {
+    const tasks = watchHashing();
+    const bytes = noise(1, 40_000_000);
+    write('large', bytes);
+    write('small');
+    const source = await bench.open();
+    const first = await source.snapshot(plain, signal);
+    expect(tasks.sort()).toEqual(['hash', 'hashPart', 'hashPart']);
+    tasks.length = 0;
+    write(
+      'large',
+      Buffer.concat([noise(2, 5000), bytes.subarray(0, 30_000_000), noise(3, 10), bytes.subarray(30_000_000)]),
+    );
+    const second = await source.snapshot(plain, signal);
+    expect(tasks).toEqual(['hashPart', 'hashPart']);
+    expect(second.digest).not.toBe(first.digest);
+    await source.close();
+    await expectSame();
+  });
+
+  it('without cuts of its own, or with holes, is read by one', async () => {
+    const tasks = watchHashing();
+    write('alike', Buffer.alloc(36_000_000, 'x'));
+    const fd = openSync(join(bench.root, 'sparse'), 'w');
+    ftruncateSync(fd, 50_000_000);
+    writeSync(fd, noise(4, 100_000), 0, 100_000, 45_000_000);
+    closeSync(fd);
+    const source = await bench.open();
+    await source.snapshot(plain, signal);
+    expect(tasks.filter((task) => task === 'hash')).toHaveLength(2);
+    await source.close();
+    await expectSame();
+  });
+});

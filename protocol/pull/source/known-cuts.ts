@@ -12,20 +12,30 @@ export class KnownCuts {
   readonly #list: ChunkList;
   readonly #count: number;
   /** The record that should come next; undefined when out of step. */
-  #at: number | undefined = 0;
+  #at: number | undefined;
   #places: Map<Digest, number> | undefined;
 
-  private constructor(list: ChunkList) {
+  private constructor(list: ChunkList, first: number | undefined) {
     this.#list = list;
+    this.#at = first;
     this.#count = chunkCount(list);
   }
 
   /** Undefined when the earlier version is of no use: another size class, or none. */
   static of(list: ChunkList | undefined, sizes: ChunkSizes): KnownCuts | undefined {
+    return KnownCuts.from(0, list, sizes);
+  }
+
+  /** For reading that begins at an offset: in step if a chunk began there before, too. */
+  static from(offset: number, list: ChunkList | undefined, sizes: ChunkSizes): KnownCuts | undefined {
     if (list === undefined || list === '') return undefined;
     let bytes = 0;
-    for (let at = 0; at < chunkCount(list); at += 1) bytes += chunkLength(list, at);
-    return chunkSizes(bytes) === sizes ? new KnownCuts(list) : undefined;
+    let first: number | undefined;
+    for (let at = 0; at < chunkCount(list); at += 1) {
+      if (bytes === offset) first ??= at;
+      bytes += chunkLength(list, at);
+    }
+    return chunkSizes(bytes) === sizes ? new KnownCuts(list, first) : undefined;
   }
 
   /** The chunk that may come next. The last one before a hole or the end was not cut by its content. */

@@ -51,7 +51,7 @@ export type ReadResult =
   /** Its bytes, or what it is, moved under the reader each time. */
   | { readonly status: 'unstable' };
 
-interface Cutter {
+export interface Cutter {
   readonly sizes: ChunkSizes;
   readonly cuts: KnownCuts | undefined;
 }
@@ -63,16 +63,23 @@ const pause = new Int32Array(new SharedArrayBuffer(4));
 /** Appends the file's records to `lists`; `known` is the list that it had before, if that is known. Throws system errors (EACCES, EIO …) and `cancelled`. */
 export function readFile(path: Buffer, lists: ListWriter, context: ReadContext, known?: ChunkList): ReadResult {
   const start = lists.length;
+  return readStable(path, context.grain, (fd, stats) => {
+    lists.length = start;
+    return readChunks(fd, stats, lists, context, known);
+  });
+}
+
+/** Runs `read`, which says whether all was there, until the file did not change meanwhile. Throws as `readFile`. */
+export function readStable(path: Buffer, grain: Grain, read: (fd: number, stats: BigIntStats) => boolean): ReadResult {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const fd = open(path);
     if (fd === undefined) return { status: 'gone' };
     try {
-      const result = typeof fd === 'number' ? readOnce(fd, path, lists, context, known) : undefined;
+      const result = typeof fd === 'number' ? readOnce(fd, path, grain, read) : undefined;
       if (result !== undefined) return result;
     } finally {
       if (typeof fd === 'number') closeSync(fd);
     }
-    lists.length = start;
     Atomics.wait(pause, 0, 0, attempt * 10);
   }
   return { status: 'unstable' };
@@ -94,9 +101,8 @@ function open(path: Buffer): number | 'other' | undefined {
 function readOnce(
   fd: number,
   path: Buffer,
-  lists: ListWriter,
-  context: ReadContext,
-  known: ChunkList | undefined,
+  grain: Grain,
+  read: (fd: number, stats: BigIntStats) => boolean,
 ): ReadResult | undefined {
   let before = fstatSync(fd, { bigint: true });
   let nowMs = Date.now();
@@ -108,12 +114,12 @@ function readOnce(
   }
   // Still as young: somebody is writing at this moment, and a write in the same tick would go unseen.
   if (!before.isFile() || settleMs(before.ctimeNs, nowMs) > 0) return undefined;
-  if (!readChunks(fd, before, lists, context, known)) return undefined;
+  if (!read(fd, before)) return undefined;
   const after = fstatSync(fd, { bigint: true });
   if (after.ctimeNs !== before.ctimeNs || after.mtimeNs !== before.mtimeNs || after.size !== before.size)
     return undefined;
   const ageNs = BigInt(nowMs) * 1_000_000n - before.ctimeNs;
-  return { status: ageNs > context.grain.of(before, path) ? 'settled' : 'fresh', stats: before };
+  return { status: ageNs > grain.of(before, path) ? 'settled' : 'fresh', stats: before };
 }
 
 function readChunks(
@@ -126,46 +132,59 @@ function readChunks(
   const size = Number(stats.size);
   const sizes = chunkSizes(size);
   const cutter = { sizes, cuts: KnownCuts.of(known, sizes) };
-  const sparse = Number(stats.blocks) * 512 < size;
-  const extents = (sparse ? dataExtents(fd, size) : undefined) ?? [{ offset: 0, length: size }];
+  const extents = (isSparse(stats) ? dataExtents(fd, size) : undefined) ?? [{ offset: 0, length: size }];
   let at = 0;
   for (const extent of extents) {
     addHole(lists, extent.offset - at);
-    if (!readExtent(fd, extent, cutter, lists, context)) return false;
+    if (readExtent(fd, extent, cutter, lists, context) === undefined) return false;
     at = extent.offset + extent.length;
   }
   addHole(lists, size - at);
   return true;
 }
 
+/** Whether it may have holes. */
+export function isSparse({ blocks, size }: BigIntStats): boolean {
+  return blocks * 512n < size;
+}
+
 function addHole(lists: ListWriter, length: number): void {
   for (let left = length; left > 0; left -= maxHoleBytes) lists.add(holeDigest, Math.min(left, maxHoleBytes));
 }
 
-/** False when the file ends before it should. */
-function readExtent(fd: number, extent: Extent, cutter: Cutter, lists: ListWriter, context: ReadContext): boolean {
+/** Cuts an extent up to its end, or the first cut at `until` or beyond. Returns where that is; undefined when the file ends before it should. */
+export function readExtent(
+  fd: number,
+  extent: Extent,
+  cutter: Cutter,
+  lists: ListWriter,
+  context: ReadContext,
+  until = Number.POSITIVE_INFINITY,
+): number | undefined {
   const end = extent.offset + extent.length;
   let position = extent.offset;
   let filled = 0;
   while (position < end || filled > 0) {
     while (filled < buffer.length && position < end) {
       const got = readSync(fd, buffer, filled, Math.min(buffer.length - filled, end - position), position);
-      if (got === 0) return false;
+      if (got === 0) return undefined;
       filled += got;
       position += got;
     }
     if (Atomics.load(context.cancel, 0) !== 0) throw cancelled();
-    const from = cutAll(filled, position === end, cutter, lists);
+    const start = position - filled;
+    const from = cutAll(filled, position === end, cutter, lists, until - start);
     context.onBytes(from);
+    if (start + from >= until) return start + from;
     buffer.copyWithin(0, from, filled);
     filled -= from;
   }
-  return true;
+  return end;
 }
 
-/** Cuts and hashes what is in the buffer, all of it if it is the last; returns how far it came. */
-function cutAll(filled: number, last: boolean, { sizes, cuts }: Cutter, lists: ListWriter): number {
-  const stop = last ? filled : filled - longestChunkBytes;
+/** Cuts and hashes what is in the buffer, all of it if it is the last, but not from `until` on; returns how far it came. */
+function cutAll(filled: number, last: boolean, { sizes, cuts }: Cutter, lists: ListWriter, until: number): number {
+  const stop = Math.min(last ? filled : filled - longestChunkBytes, until);
   let from = 0;
   while (from < stop) {
     const guess = cuts?.next;

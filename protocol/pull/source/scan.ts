@@ -9,6 +9,7 @@ import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
+import { hashInParts, inPartsFromBytes } from './hash-in-parts.ts';
 import { KnownFiles } from './known-files.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
@@ -202,8 +203,11 @@ class Scan {
       this.#settle({ ...first, links }, { kind: 'file', content: first.unchanged });
       return;
     }
+    const size = first.directory.listing.size(first.at);
+    // A large one is a batch of its own.
+    if (size >= inPartsFromBytes) this.#flush(group);
     this.#batch.push({ ...first, links });
-    this.#batchBytes += first.directory.listing.size(first.at);
+    this.#batchBytes += size;
     if (this.#batch.length >= batchFiles || this.#batchBytes >= batchBytes) this.#flush(group);
   }
 
@@ -213,15 +217,28 @@ class Scan {
     this.#batchBytes = 0;
     if (jobs.length === 0) return;
     group.run(async (stop) => {
-      const paths = jobs.map(({ path }) => path);
-      const input = { root: this.#options.where.root, paths, known: knownLists(jobs), cancel: this.#cancel };
       const onEvent = (bytes: number): void => {
         this.#bytes += bytes;
         this.#options.onProgress(this.#files, this.#bytes);
       };
-      this.#apply(jobs, await this.#options.pool.run('hash', input, stop, { onEvent }), group);
+      this.#apply(jobs, await this.#hash(jobs, onEvent, stop), group);
       this.#flush(group);
     });
+  }
+
+  async #hash(jobs: readonly Job[], onEvent: (bytes: number) => void, signal: AbortSignal): Promise<HashOutput> {
+    const { pool, where } = this.#options;
+    const known = knownLists(jobs);
+    const cancel = this.#cancel;
+    const [job] = jobs;
+    const size = job?.directory.listing.size(job.at) ?? 0;
+    if (job !== undefined && jobs.length === 1 && size >= inPartsFromBytes && pool.size > 1) {
+      const file = { root: where.root, path: job.path, known: known.get(0), cancel };
+      const output = await hashInParts(pool, file, size, onEvent, signal);
+      if (output !== undefined) return output;
+    }
+    const paths = jobs.map(({ path }) => path);
+    return await pool.run('hash', { root: where.root, paths, known, cancel }, signal, { onEvent });
   }
 
   #apply(jobs: readonly Job[], output: HashOutput, group: TaskGroup): void {

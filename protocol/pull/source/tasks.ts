@@ -66,6 +66,28 @@ export interface HashInput {
   readonly cancel: Int32Array;
 }
 
+export interface HashPartInput {
+  readonly root: string;
+  readonly path: RootPath;
+  /** Bytes. Chunks are cut from the first cut at `from` or behind up to that at `to` or behind. */
+  readonly from: number;
+  readonly to: number;
+  /** The chunk list that the whole file had. */
+  readonly known: ChunkList | undefined;
+  readonly cancel: Int32Array;
+}
+
+export interface HashedPart {
+  /** Offset of its first chunk, and of the one behind its last. */
+  readonly begin: number;
+  readonly end: number;
+  readonly fresh: boolean;
+  readonly mode: number;
+  /** mtime, ctime (ns), inode, size. */
+  readonly stamp: readonly [bigint, bigint, bigint, bigint];
+  readonly list: Uint8Array;
+}
+
 /** How reading a file went: `fresh` is read, but too young for its record to be trusted later. */
 export type HashStatus = 'settled' | 'fresh' | 'gone' | 'failed';
 
@@ -127,6 +149,12 @@ export type SourceTasks = {
     readonly output: Renewal | undefined;
   };
   readonly hash: { readonly input: HashInput; readonly event: number; readonly output: HashOutput };
+  /** A part of one large file; undefined where it must be read as a whole. Events as those of `hash`. */
+  readonly hashPart: {
+    readonly input: HashPartInput;
+    readonly event: number;
+    readonly output: HashedPart | undefined;
+  };
   readonly pack: { readonly input: PackInput; readonly event: never; readonly output: PackOutput };
   readonly stand: {
     readonly input: WalkInput & { readonly paths: readonly RootPath[] };

@@ -1,4 +1,5 @@
 import { serveWorker } from '../../base/worker-server.ts';
+import { hashPart } from './hash-part-task.ts';
 import { hashFiles } from './hash-task.ts';
 import { renewRules } from './ignore/rule-state.ts';
 import type { OpenIgnore } from './ignore-scope.ts';
@@ -24,6 +25,7 @@ export function serveSourceWorker(): void {
     walk: (input, emit) => ({ output: walkSource(input, rulesNamed(input.rules), emit) }),
     renew: ({ state, changed }) => ({ output: renewRules(state, changed) }),
     hash: hashFiles,
+    hashPart,
     pack: (input) => makePack(input),
     stand: (input) => ({ output: standings(input, input.paths, openRules) }),
   });

@@ -1,0 +1,49 @@
+import { errnoOf, TowError } from '../../base/errors.ts';
+import { absolutePath } from '../../base/root-path.ts';
+import type { TaskOutput } from '../../base/worker-server.ts';
+import { Grain } from './grain.ts';
+import { ListWriter } from './read-file.ts';
+import { type ReadPart, readPart } from './read-part.ts';
+import type { HashedPart, HashPartInput } from './tasks.ts';
+
+/** Bytes between two reports of progress. */
+const reportBytes = 32 << 20;
+
+/** Chunks and hashes a part of a file. Throws `cancelled` and bugs. */
+export function hashPart(
+  { root, path, from, to, known, cancel }: HashPartInput,
+  emit: (bytes: number) => void,
+): TaskOutput<HashedPart | undefined> {
+  const lists = new ListWriter();
+  let unreported = 0;
+  const context = {
+    grain: new Grain(),
+    cancel,
+    onBytes: (count: number): void => {
+      unreported += count;
+      if (unreported < reportBytes) return;
+      emit(unreported);
+      unreported = 0;
+    },
+  };
+  const part = quietly(() => readPart(absolutePath(root, path), { from, to }, lists, context, known));
+  emit(unreported);
+  if (part === undefined) return { output: undefined };
+  const { begin, end, fresh, stats } = part;
+  const { mode, mtimeNs, ctimeNs, ino, size } = stats;
+  const list = new Uint8Array(lists.bytes());
+  return {
+    output: { begin, end, fresh, mode: Number(mode) & 0o7777, stamp: [mtimeNs, ctimeNs, ino, size], list },
+    transfer: [list.buffer],
+  };
+}
+
+/** What is wrong with a file, reading it as a whole says. */
+function quietly(read: () => ReadPart | undefined): ReadPart | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (errnoOf(error) === undefined || error instanceof TowError) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,68 @@
+/** Reads a part of a large file into a chunk list, while others read the rest of it. Runs in a worker thread; blocking. */
+import { type BigIntStats, readSync } from 'node:fs';
+import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
+import type { ChunkList } from '../../chunk/entry.ts';
+import { KnownCuts } from './known-cuts.ts';
+import { isSparse, type ListWriter, type ReadContext, readExtent, readStable } from './read-file.ts';
+
+/**
+ * A cut depends on the cut before, but only as far as its distance goes: two that cut the same bytes from different places
+ * soon meet. So long before its part a reader begins to cut, without hashing, to be in step when it gets there.
+ */
+const runUpBytes = 512 << 10;
+const runUp = Buffer.allocUnsafeSlow(runUpBytes + 2 * longestChunkBytes);
+
+/** Where the chunks of a part lie: from the first cut at its beginning or behind, up to that at its end or behind. */
+export interface ReadPart {
+  readonly begin: number;
+  readonly end: number;
+  readonly stats: BigIntStats;
+  readonly fresh: boolean;
+}
+
+/**
+ * Appends the records of a part's chunks to `lists`. Undefined where a file must be read as a whole: it has holes, or is
+ * gone, or changes. Throws as `readFile`.
+ */
+export function readPart(
+  path: Buffer,
+  { from, to }: { readonly from: number; readonly to: number },
+  lists: ListWriter,
+  context: ReadContext,
+  known: ChunkList | undefined,
+): ReadPart | undefined {
+  const start = lists.length;
+  let begin: number | undefined;
+  let end: number | undefined;
+  const result = readStable(path, context.grain, (fd, stats) => {
+    lists.length = start;
+    const size = Number(stats.size);
+    if (isSparse(stats) || from >= size) return true;
+    begin = from === 0 ? 0 : firstCut(fd, from, size);
+    if (begin === undefined) return false;
+    const sizes = chunkSizes(size);
+    const cutter = { sizes, cuts: KnownCuts.from(begin, known, sizes) };
+    const extent = { offset: begin, length: size - begin };
+    end = begin >= to ? begin : readExtent(fd, extent, cutter, lists, context, to);
+    return end !== undefined;
+  });
+  if (result.status !== 'settled' && result.status !== 'fresh') return undefined;
+  if (begin === undefined || end === undefined) return undefined;
+  return { begin, end, stats: result.stats, fresh: result.status === 'fresh' };
+}
+
+/** The first cut at `from` or behind, most likely; undefined when the file ends before it should. */
+function firstCut(fd: number, from: number, size: number): number | undefined {
+  const start = Math.max(0, from - runUpBytes);
+  const wanted = Math.min(runUp.length, size - start);
+  let filled = 0;
+  while (filled < wanted) {
+    const got = readSync(fd, runUp, filled, wanted - filled, start + filled);
+    if (got === 0) return undefined;
+    filled += got;
+  }
+  const sizes = chunkSizes(size);
+  let at = 0;
+  while (start + at < from) at = cutPoint(runUp, at, filled, sizes);
+  return start + at;
+}

@@ -1,0 +1,77 @@
+/** A large file that several threads read in parts has the chunks that one thread finds in it, or is left to one. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bytesOf } from '../../protocol/base/root-path.ts';
+import type { ChunkList } from '../../protocol/chunk/entry.ts';
+import { hashInParts } from '../../protocol/pull/source/hash-in-parts.ts';
+import type { HashOutput } from '../../protocol/pull/source/tasks.ts';
+import { noise } from '../helpers/noise.ts';
+import { SourceBench } from '../helpers/source-bench.ts';
+
+const { signal } = new AbortController();
+const cancel = new Int32Array(new SharedArrayBuffer(4));
+
+let bench: SourceBench;
+beforeAll(async () => {
+  bench = await SourceBench.make();
+});
+afterAll(() => bench[Symbol.asyncDispose]());
+
+/** Stretches of a file: noise is cut by what is in it, what repeats only by its length. */
+const stretch = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ seed: fc.nat(99), bytes: fc.integer({ min: 1, max: 2_000_000 }) }) },
+  fc.record({ byte: fc.nat(255), bytes: fc.integer({ min: 1, max: 1_500_000 }) }),
+);
+type Stretch = { readonly seed: number; readonly bytes: number } | { readonly byte: number; readonly bytes: number };
+
+const fill = (one: Stretch): Buffer => ('seed' in one ? noise(one.seed, one.bytes) : Buffer.alloc(one.bytes, one.byte));
+
+async function whole(known: ReadonlyMap<number, ChunkList>): Promise<HashOutput> {
+  const input = { root: bytesOf(bench.top), paths: ['file'], known, cancel };
+  return await bench.pool.run('hash', input, signal, { onEvent: () => undefined });
+}
+
+async function inParts(bytes: Buffer, known: ChunkList | undefined): Promise<HashOutput | undefined> {
+  const file = { root: bytesOf(bench.top), path: 'file', known, cancel };
+  return await hashInParts(bench.pool, file, bytes.length, () => undefined, signal);
+}
+
+const listOf = ({ lists }: HashOutput): ChunkList => Buffer.from(lists).toString('latin1');
+
+test('whatever is in it, and whatever was known of it', async () => {
+  let joined = 0;
+  let cases = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(stretch, { minLength: 1, maxLength: 5 }), fc.nat(), async (stretches, at) => {
+      let known: ChunkList | undefined;
+      let bytes = Buffer.concat(stretches.map(fill));
+      for (const insert of [0, 1000]) {
+        const cut = at % bytes.length;
+        bytes = Buffer.concat([bytes.subarray(0, cut), noise(at, insert), bytes.subarray(cut)]);
+        writeFileSync(join(bench.top, 'file'), bytes);
+        const parts = await inParts(bytes, known);
+        const right = await whole(known === undefined ? new Map() : new Map([[0, known]]));
+        expect(right.statuses[0]).toMatch(/settled|fresh/);
+        cases += 1;
+        if (parts !== undefined) {
+          joined += 1;
+          expect(listOf(parts) === listOf(right)).toBe(true);
+          expect([parts.modes, parts.stamps, parts.listBytes]).toEqual([right.modes, right.stamps, right.listBytes]);
+        }
+        known = listOf(right);
+      }
+    }),
+    { numRuns: Number(process.env['TOWLINE_RUNS'] ?? 40) },
+  );
+  expect(joined).toBeGreaterThan(cases / 2);
+});
+
+test('one that is not there, or of another length than is thought, is left to one thread', async () => {
+  const bytes = noise(1, 2_000_000);
+  writeFileSync(join(bench.top, 'file'), bytes);
+  expect(await inParts(bytes.subarray(0, 1_000_000), undefined)).toBeUndefined();
+  const file = { root: bytesOf(bench.top), path: 'absent', known: undefined, cancel };
+  expect(await hashInParts(bench.pool, file, 1_000_000, () => undefined, signal)).toBeUndefined();
+});
