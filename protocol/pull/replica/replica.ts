@@ -2,6 +2,7 @@
  * A root on its node. The thread that works on it lives little longer than its pulls, so that a node at rest holds no
  * manifest in memory; what is watched, and what the last pull came to, is kept.
  */
+import { collectGarbage } from '../../base/collect-garbage.ts';
 import { WorkerPool } from '../../base/worker-pool.ts';
 import { trimMemory } from '../../libc/libc.ts';
 import type { Link } from '../../link/link.ts';
@@ -123,6 +124,7 @@ export class Replica implements AsyncDisposable {
     this.#thread = undefined;
     if (thread === undefined) return;
     await thread.close();
+    collectGarbage();
     trimMemory();
   }
 
