@@ -17,6 +17,7 @@ import {
   saidOf,
   withFields,
 } from './gcs/gcs-wire.ts';
+import { listen } from './listen.ts';
 
 export interface GcsServerOptions {
   /** Asked of every request, if given. */
@@ -127,11 +128,9 @@ export async function startGcsServer(options: GcsServerOptions = {}): Promise<Gc
     }
   };
 
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  const port = await listen(server);
   const running: GcsServer = {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     buckets,
     objects,
     requests: [],

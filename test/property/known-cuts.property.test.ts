@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { Grain } from '../../protocol/pull/source/grain.ts';
+import { readContext } from '../../protocol/pull/source/read-context.ts';
 import { ListWriter, readFile } from '../../protocol/pull/source/read-file.ts';
 import { noise } from '../helpers/noise.ts';
 
@@ -12,7 +12,7 @@ const top = mkdtempSync(join(tmpdir(), 'cuts-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
 const path = join(top, 'file');
-const context = { grain: new Grain(), cancel: new Int32Array(new SharedArrayBuffer(4)), onBytes: () => undefined };
+const context = readContext(new Int32Array(new SharedArrayBuffer(4)), () => undefined);
 
 function listOf(known?: string): string {
   const lists = new ListWriter();

@@ -1,13 +1,10 @@
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { absolutePath } from '../../base/root-path.ts';
 import type { TaskOutput } from '../../base/worker-server.ts';
-import { Grain } from './grain.ts';
+import { readContext } from './read-context.ts';
 import { ListWriter } from './read-file.ts';
 import { type ReadPart, readPart } from './read-part.ts';
 import type { HashedPart, HashPartInput } from './tasks.ts';
-
-/** Bytes between two reports of progress. */
-const reportBytes = 32 << 20;
 
 /** Chunks and hashes a part of a file. Throws `cancelled` and bugs. */
 export function hashPart(
@@ -15,19 +12,9 @@ export function hashPart(
   emit: (bytes: number) => void,
 ): TaskOutput<HashedPart | undefined> {
   const lists = new ListWriter();
-  let unreported = 0;
-  const context = {
-    grain: new Grain(),
-    cancel,
-    onBytes: (count: number): void => {
-      unreported += count;
-      if (unreported < reportBytes) return;
-      emit(unreported);
-      unreported = 0;
-    },
-  };
+  const context = readContext(cancel, emit);
   const part = quietly(() => readPart(absolutePath(root, path), { from, to }, lists, context, known));
-  emit(unreported);
+  context.end();
   if (part === undefined) return { output: undefined };
   const { begin, end, fresh, stats } = part;
   const { mode, mtimeNs, ctimeNs, ino, size } = stats;

@@ -1,12 +1,9 @@
 import { codeOfErrno, errnoOf, type Problem, TowError } from '../../base/errors.ts';
 import { absolutePath, displayPath, type RootPath } from '../../base/root-path.ts';
 import type { TaskOutput } from '../../base/worker-server.ts';
-import { Grain } from './grain.ts';
+import { readContext } from './read-context.ts';
 import { ListWriter, type ReadResult, readFile } from './read-file.ts';
 import type { HashInput, HashOutput, HashStatus } from './tasks.ts';
-
-/** Bytes between two reports of progress. */
-const reportBytes = 32 << 20;
 
 /** Chunks and hashes a batch of files. What concerns one file only is its problem; throws `cancelled` and bugs. */
 export function hashFiles(input: HashInput, emit: (bytes: number) => void): TaskOutput<HashOutput> {
@@ -16,17 +13,7 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
   const listBytes: number[] = [];
   const problems: Problem[] = [];
   const stamps = new BigInt64Array(4 * input.paths.length);
-  let unreported = 0;
-  const context = {
-    grain: new Grain(),
-    cancel: input.cancel,
-    onBytes: (count: number): void => {
-      unreported += count;
-      if (unreported < reportBytes) return;
-      emit(unreported);
-      unreported = 0;
-    },
-  };
+  const context = readContext(input.cancel, emit);
   for (const [index, path] of input.paths.entries()) {
     const start = lists.length;
     const result = attempt(path, () =>
@@ -45,7 +32,7 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
     }
     listBytes.push(lists.length - start);
   }
-  emit(unreported);
+  context.end();
   const all = new Uint8Array(lists.bytes());
   return {
     output: { statuses, modes, stamps, listBytes, lists: all, problems },

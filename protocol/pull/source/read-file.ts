@@ -10,6 +10,7 @@ import { type ChunkList, maxHoleBytes } from '../../chunk/entry.ts';
 import { dataExtents, type Extent } from '../../libc/libc.ts';
 import { type Grain, settleMs } from './grain.ts';
 import { KnownCuts } from './known-cuts.ts';
+import type { ReadContext } from './read-context.ts';
 
 /** Chunk records of many files, one after the other. */
 export class ListWriter {
@@ -37,12 +38,6 @@ export class ListWriter {
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#at);
   }
-}
-
-export interface ReadContext {
-  readonly grain: Grain;
-  readonly cancel: Int32Array;
-  readonly onBytes: (count: number) => void;
 }
 
 export type ReadResult =

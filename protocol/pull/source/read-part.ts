@@ -3,7 +3,8 @@ import { type BigIntStats, readSync } from 'node:fs';
 import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
 import { KnownCuts } from './known-cuts.ts';
-import { isSparse, type ListWriter, type ReadContext, readExtent, readStable } from './read-file.ts';
+import type { ReadContext } from './read-context.ts';
+import { isSparse, type ListWriter, readExtent, readStable } from './read-file.ts';
 
 /**
  * A cut depends on the cut before, but only as far as its distance goes: two that cut the same bytes from different places

@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
 import { openS3Store, type S3Access } from '../../../protocol/store/s3/open-s3-store.ts';
+import { listen } from '../../helpers/listen.ts';
 
 const { signal } = new AbortController();
 let server: Server | undefined;
@@ -20,15 +21,13 @@ test.each([
     response.end('<html>hello</html>\n');
   });
   server = listening;
-  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
-  const address = listening.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
+  const port = await listen(listening);
   const access: S3Access = {
     service: 's3',
     provider: 'other',
     bucket: 'b',
     region: 'us-east-1',
-    endpoint: `http://127.0.0.1:${address.port}`,
+    endpoint: `http://127.0.0.1:${port}`,
     credentials: { type: 'none' },
   };
   const store = openS3Store(access, { connections: 1, refresh: async () => access });

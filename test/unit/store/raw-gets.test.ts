@@ -9,6 +9,7 @@ import * as fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { RawGets } from '../../../protocol/store/s3/raw-gets.ts';
 import { codeOf } from '../../helpers/code-of.ts';
+import { listen } from '../../helpers/listen.ts';
 
 const { signal } = new AbortController();
 let server: Server | undefined;
@@ -30,10 +31,7 @@ async function serve(
     socket.on('data', (bytes) => answer(socket, String(bytes)));
   });
   server = listening;
-  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
-  const address = listening.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  return await listen(listening);
 }
 
 const requestTo = (port: number, protocol: 'http:' | 'https:' = 'http:') => ({

@@ -6,6 +6,7 @@ import { checksumHash } from '../../../agent/copy/checksum-hash.ts';
 import type { Checksum } from '../../../protocol/store/checksum.ts';
 import type { ObjectStore } from '../../../protocol/store/object-store.ts';
 import { openS3Store, type S3Access } from '../../../protocol/store/s3/open-s3-store.ts';
+import { listen } from '../../helpers/listen.ts';
 import { collected } from '../../helpers/store-suite.ts';
 
 const { signal } = new AbortController();
@@ -48,10 +49,8 @@ async function serve({ sums = {}, always = false, etag = 'e-2', mayAsk = () => t
     response.end(request.method === 'HEAD' ? undefined : bytes.subarray(start, end));
   });
   servers.push(listening);
-  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
-  const address = listening.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return `http://127.0.0.1:${address.port}`;
+  const port = await listen(listening);
+  return `http://127.0.0.1:${port}`;
 }
 
 /** Amazon refuses a request with a header of its own that is not signed. */

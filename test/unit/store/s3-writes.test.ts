@@ -11,6 +11,7 @@ import { openS3Store, type S3Access } from '../../../protocol/store/s3/open-s3-s
 import { encodeQuery, SignerV4 } from '../../../protocol/store/s3/sign-v4.ts';
 import { amazonRequest } from '../../helpers/amazon-request.ts';
 import { codeOf } from '../../helpers/code-of.ts';
+import { listen } from '../../helpers/listen.ts';
 import { noise } from '../../helpers/noise.ts';
 
 const never = new AbortController().signal;
@@ -108,15 +109,13 @@ describe('a write', () => {
   ): Promise<ObjectStore> {
     const listening = createServer(serve);
     server = listening;
-    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
-    const address = listening.address();
-    if (address === null || typeof address === 'string') throw new Error('no port');
+    const port = await listen(listening);
     const access: S3Access = {
       service: 's3',
       provider: 'other',
       bucket: 'b',
       region: 'us-east-1',
-      endpoint: `http://127.0.0.1:${address.port}`,
+      endpoint: `http://127.0.0.1:${port}`,
       credentials: { type: 'keys', ...keys },
     };
     return openS3Store(access, {

@@ -1,0 +1,26 @@
+import { Grain } from './grain.ts';
+
+/** Bytes between two reports of progress. */
+const reportBytes = 32 << 20;
+
+export interface ReadContext {
+  readonly grain: Grain;
+  readonly cancel: Int32Array;
+  readonly onBytes: (count: number) => void;
+  /** Reports what is left to report. */
+  readonly end: () => void;
+}
+
+/** What reading files goes on with. `emit` is told of bytes read, a good many at a time. */
+export function readContext(cancel: Int32Array, emit: (bytes: number) => void): ReadContext {
+  let unreported = 0;
+  const end = (): void => {
+    emit(unreported);
+    unreported = 0;
+  };
+  const onBytes = (count: number): void => {
+    unreported += count;
+    if (unreported >= reportBytes) end();
+  };
+  return { grain: new Grain(), cancel, onBytes, end };
+}
