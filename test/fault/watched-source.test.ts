@@ -215,3 +215,66 @@ test('a tracked file that comes back in an ignored directory', async () => {
   expect((await take(source)).manifest.directories.has('d/x/y')).toBe(true);
   expect((await take(source)).digest).toBe(await anew(bench));
 });
+
+/** Tasks of a pool are counted; the one that comes after `passing` others is held until it is cancelled. */
+function holdTasks(bench: SourceBench): { passing: number; deepWalks: number; held: Promise<void> } {
+  const run = bench.pool.run.bind(bench.pool);
+  let isHeld: () => void = () => undefined;
+  const state = { passing: Number.POSITIVE_INFINITY, deepWalks: 0, held: new Promise<void>((done) => (isHeld = done)) };
+  bench.pool.run = async (task, input, stop, options) => {
+    if (task === 'walk' && 'only' in input && input.only?.every(({ deep }) => !deep) !== true) state.deepWalks += 1;
+    state.passing -= 1;
+    if (state.passing >= 0) return await run(task, input, stop, options);
+    state.passing = Number.POSITIVE_INFINITY;
+    isHeld();
+    return await new Promise((_, reject) => stop.addEventListener('abort', () => reject(stop.reason)));
+  };
+  return state;
+}
+
+test('a snapshot does not wait for a look at what is watched, which goes on being watched', async () => {
+  await using bench = await emptyBench();
+  for (const name of ['d', 'd/e', 'f']) mkdirSync(join(bench.root, name));
+  for (const path of ['a', 'd/a', 'd/e/a', 'f/a']) writeFileSync(join(bench.root, path), path);
+  const tasks = holdTasks(bench);
+  await using source = await watched(bench);
+  tasks.passing = 2;
+  const looking = source.watch();
+  await tasks.held;
+  writeFileSync(join(bench.root, 'd/e/a'), 'edited');
+  tasks.deepWalks = 0;
+  const snapshot = await take(source);
+  expect(await looking).toBe(true);
+  expect(tasks.deepWalks).toBe(0);
+  expect(snapshot.digest).toBe(await anew(bench));
+  writeFileSync(join(bench.root, 'f/a'), 'edited');
+  tasks.deepWalks = 0;
+  const second = await take(source);
+  expect(tasks.deepWalks).toBe(0);
+  expect(second.digest).toBe(await anew(bench));
+});
+
+test.each(Array.from({ length: 8 }, (_, passing) => passing))(
+  'what a look had found when a snapshot ended it, after %i tasks, is not lost and not half there',
+  async (passing) => {
+    await using bench = await emptyBench();
+    for (const name of ['d', 'd/e', 'f']) mkdirSync(join(bench.root, name));
+    for (const path of ['a', 'd/a', 'd/e/a', 'f/a']) writeFileSync(join(bench.root, path), path);
+    await using source = await watched(bench);
+    for (const name of ['g', 'g/h', 'g/h/i', 'd/e/j', 'd/e/j/k']) mkdirSync(join(bench.root, name));
+    for (const path of ['g/a', 'g/h/a', 'g/h/i/a', 'd/e/j/a', 'd/e/j/k/a', 'f/a'])
+      writeFileSync(join(bench.root, path), `new ${path}`);
+    rmSync(join(bench.root, 'd/a'));
+    const tasks = holdTasks(bench);
+    tasks.passing = passing;
+    const looking = source.watch();
+    await Promise.race([tasks.held, looking]);
+    tasks.passing = Number.POSITIVE_INFINITY;
+    writeFileSync(join(bench.root, 'g/h/i/b'), 'later');
+    const snapshot = await take(source);
+    await looking;
+    expect(snapshot.digest).toBe(await anew(bench));
+    writeFileSync(join(bench.root, 'd/e/j/k/a'), 'last');
+    expect((await take(source)).digest).toBe(await anew(bench));
+  },
+);

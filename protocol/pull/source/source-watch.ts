@@ -11,6 +11,12 @@ const maxStamps = 10_000;
 /** Rule files that lie in the directories they are for: their names are seen in events. */
 export const watchedRuleFiles = ['.gitignore', '.towignore', '.skyignore'];
 
+/** A tree that is watched, and what the last look at all of it said. */
+export interface Watched {
+  readonly watch: SourceWatch;
+  readonly walk: WalkOutput;
+}
+
 /**
  * Tells what may have changed in a source since its last scan: by watching its directories, and by looking at what
  * watching does not cover, which is the files that rules are read from, wherever they are, and files with several names

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { raceSignal } from '../../base/abort.ts';
+import { cancelled, raceSignal } from '../../base/abort.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
@@ -21,8 +21,8 @@ import { type ScanResult, scan } from './scan.ts';
 import { ScanIndex } from './scan-index.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import type { Snapshot } from './snapshot.ts';
-import { SourceWatch } from './source-watch.ts';
-import { type PathStanding, rootItself, type SourceTasks, type WalkInput, type WalkOutput } from './tasks.ts';
+import { SourceWatch, type Watched } from './source-watch.ts';
+import { type PathStanding, rootItself, type SourceTasks, type WalkInput } from './tasks.ts';
 import { TreeSnapshot } from './tree-snapshot.ts';
 
 export interface SourceOptions {
@@ -69,7 +69,11 @@ export class Source implements AsyncDisposable {
   #directories: ReadonlyMap<RootPath, ScannedDirectory>;
   #tree: { readonly manifest: Manifest; readonly digest: Digest } | undefined;
   /** Set while the tree is watched: what the last look at all of it said. */
-  #watched: { readonly watch: SourceWatch; readonly walk: WalkOutput } | undefined;
+  #watched: Watched | undefined;
+  /** What was `#watched` before the look that is being taken. It goes on watching. */
+  #kept: Watched | undefined;
+  /** Ends that look. */
+  #look: AbortController | undefined;
   /** Changes with every look at the whole tree. */
   #rules = '';
   #rest: NodeJS.Timeout | undefined;
@@ -113,6 +117,8 @@ export class Source implements AsyncDisposable {
    * snapshot's problems.
    */
   async snapshot(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
+    // Nobody waits for a look at what is watched, and of a million files it takes seconds.
+    this.#look?.abort(cancelled());
     const before = this.#taking;
     const taken = this.#inTurn(() => this.#take(options, signal));
     await raceSignal(before, signal);
@@ -169,6 +175,7 @@ export class Source implements AsyncDisposable {
   /** Waits until the index is written. Snapshots that were taken stay good. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#look?.abort(cancelled());
     clearTimeout(this.#rest);
     await this.#taking;
     this.#unwatch();
@@ -190,7 +197,7 @@ export class Source implements AsyncDisposable {
     clearTimeout(this.#rest);
     const where = await this.#where();
     const result = (options.verify ? undefined : await this.#rescan(where, options, signal)) ?? {
-      ...(await this.#scan(where, options, signal)),
+      ...(await this.#scanAnew(where, options, signal)),
     };
     this.#rest = setTimeout(
       () => void this.watch().catch(() => undefined),
@@ -215,8 +222,12 @@ export class Source implements AsyncDisposable {
   }
 
   /** Looks at everything. Ends the watch: it may have missed what this scan found. */
-  async #scan(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult> {
+  async #scanAnew(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult> {
     this.#unwatch();
+    return await this.#scan(where, options, signal);
+  }
+
+  async #scan(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult> {
     const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
     const onProgress = options.onProgress ?? (() => undefined);
     const { pool } = this.#options;
@@ -267,33 +278,51 @@ export class Source implements AsyncDisposable {
   async #beginWatch(): Promise<boolean> {
     await this.#loaded;
     if (this.#closed || this.#directories.size === 0) return false;
-    const signal = new AbortController().signal;
+    this.#kept = this.#watched;
+    this.#watched = undefined;
+    const before = this.#directories;
+    const look = new AbortController();
+    if (this.#kept !== undefined) this.#look = look;
+    try {
+      const watched = await this.#lookAtAll(this.#kept, look.signal);
+      // What a look that was ended had found new, the watch that was before it does not know its way about in.
+      const found = this.#directories !== before;
+      this.#watched = watched ?? (look.signal.aborted && !found ? this.#kept : undefined);
+    } finally {
+      this.#look = undefined;
+      if (this.#kept !== this.#watched) this.#kept?.watch[Symbol.dispose]();
+      this.#kept = undefined;
+    }
+    return this.#watched !== undefined;
+  }
+
+  /** Watches the tree and looks at all of it, until nothing happened between the two. `before` where it cannot be watched once more. */
+  async #lookAtAll(before: Watched | undefined, signal: AbortSignal): Promise<Watched | undefined> {
     const options = { verify: false };
     const where = await this.#where();
-    let walk = this.#watched?.walk ?? (await this.#scan(where, options, signal)).walk;
-    for (let attempt = 0; attempt < watchAttempts; attempt += 1) {
+    let walk = before?.walk ?? (await this.#scan(where, options, signal)).walk;
+    for (let attempt = 0; attempt < watchAttempts && !signal.aborted; attempt += 1) {
       const watch = await SourceWatch.open(where.root, this.#directories, walk);
-      if (watch === undefined) return false;
+      if (watch === undefined) return before;
       const result = await this.#scan(where, options, signal).catch(() => undefined);
       const unwatched = [...(result?.directories.keys() ?? []), ...(result?.walk.empty ?? [])].some(
         (path) => path !== rootItself && !watch.tree.has(path),
       );
       const inputs = result === undefined ? [] : [...result.walk.rules.inputs].sort();
       const sameRules = watch.rulesHold && isDeepStrictEqual(inputs, [...walk.rules.inputs].sort());
-      if (result !== undefined && result.problems.length === 0 && sameRules && !unwatched && !watch.tree.lost) {
-        this.#watched = { watch, walk: result.walk };
-        return true;
-      }
+      if (result !== undefined && result.problems.length === 0 && sameRules && !unwatched && !watch.tree.lost)
+        return { watch, walk: result.walk };
       watch[Symbol.dispose]();
-      if (result === undefined || result.problems.length > 0) return false;
+      if (result === undefined || result.problems.length > 0) return undefined;
       ({ walk } = result);
     }
-    return false;
+    return undefined;
   }
 
   #unwatch(): void {
-    this.#watched?.watch[Symbol.dispose]();
+    for (const one of [this.#watched, this.#kept]) one?.watch[Symbol.dispose]();
     this.#watched = undefined;
+    this.#kept = undefined;
   }
 
   #adopt({ directories, renewed, same }: ScanResult): void {
@@ -327,6 +356,7 @@ export class Source implements AsyncDisposable {
 
   /** What a scan that failed had read need not be read again. */
   #keep(renewed: readonly ScannedDirectory[]): void {
+    if (renewed.length === 0) return;
     const directories = new Map(this.#directories);
     for (const directory of renewed) directories.set(directory.path, directory);
     this.#directories = directories;
