@@ -38,12 +38,10 @@ export class S3Credentials {
     }
   }
 
-  /** After the service refused `refused`: other keys; undefined when there are none, or nobody to ask. Rejects as `ask`. */
+  /** After the service refused `refused`: other keys, if there are any. Undefined when there is nobody to ask. Rejects as `ask`. */
   async instead(refused: S3Keys | undefined): Promise<S3Keys | undefined> {
     if (this.#keys !== refused) return this.#keys;
-    if (this.#ask === undefined) return undefined;
-    const newer = await this.#newer();
-    return refused !== undefined && isSame(newer, refused) ? undefined : newer;
+    return this.#ask === undefined ? undefined : await this.#newer();
   }
 
   /** Asked once, however many wait. */
@@ -63,9 +61,11 @@ export class S3Credentials {
   }
 }
 
-function isSame(a: S3Keys, b: S3Keys): boolean {
+export function isSameKeys(a: S3Keys | undefined, b: S3Keys | undefined): boolean {
   return (
-    a.accessKeyId === b.accessKeyId && a.secretAccessKey === b.secretAccessKey && a.sessionToken === b.sessionToken
+    a?.accessKeyId === b?.accessKeyId &&
+    a?.secretAccessKey === b?.secretAccessKey &&
+    a?.sessionToken === b?.sessionToken
   );
 }
 

@@ -9,7 +9,7 @@ import type { ErrorCode } from '../../base/errors.ts';
 import { exchange } from './http-exchange.ts';
 import { type RawAnswer, RawGets } from './raw-gets.ts';
 import { RawPuts } from './raw-puts.ts';
-import type { S3Credentials, S3Keys } from './s3-credentials.ts';
+import { isSameKeys, type S3Credentials, type S3Keys } from './s3-credentials.ts';
 import { s3Error } from './s3-error.ts';
 import { encodeKey, encodeQuery, SignerV4 } from './sign-v4.ts';
 
@@ -112,7 +112,9 @@ export class S3Wire {
         if (region !== this.#region) this.#move(region);
       } else if (mayRenew && renewable.has(error.code)) {
         mayRenew = false;
-        if ((await this.#options.credentials.instead(keys)) === undefined) throw error;
+        const newer = await this.#options.credentials.instead(keys);
+        // Those that the service does not know are not known the next time either.
+        if (newer === undefined || (error.code === 'credentials-refused' && isSameKeys(newer, keys))) throw error;
       } else throw error;
     }
   }
