@@ -37,7 +37,7 @@ import { reuseChunks } from './reuse.ts';
 import { checkDeletes } from './safety.ts';
 import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
 import { Stage } from './stage.ts';
-import { stageDirectory } from './stage-directory.ts';
+import { discardStages, stageDirectory } from './stage-directory.ts';
 import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
 import { StoredChunks, type StoredStep } from './stored-chunks.ts';
 import { applyMeta, type SwitchResult } from './switch.ts';
@@ -306,6 +306,7 @@ export class Session {
   settle(): void {
     const { manifest, options, plan } = this.#known();
     assert(plan !== undefined, 'settle before stage');
+    discardStages(Buffer.from(options.stateDir).toString('latin1'), this.#root, options.key);
     rememberRoot(options.stateDir, this.#root);
     for (const op of plan.restores) applyMeta(this.#root, op);
     const fresh = [...this.#observation].some(([, seen]) => seen.state === 'touched');

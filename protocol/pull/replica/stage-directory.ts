@@ -4,6 +4,7 @@ import { displayPath } from '../../base/root-path.ts';
 import { splitNs } from '../../base/split-ns.ts';
 import { setPathMtime } from '../../libc/libc.ts';
 import { look } from './print.ts';
+import { removeStaged } from './remove-staged.ts';
 
 /**
  * A directory to stage in, from which a rename into the root works: in the root's state if it is on the same mount,
@@ -11,16 +12,28 @@ import { look } from './print.ts';
  * nothing where a directory is mounted twice. Blocking.
  */
 export function stageDirectory(stateDir: string, root: string, key: string): string {
-  const into = look(Buffer.from(root, 'latin1'))?.isDirectory() === true ? root : parentDirectory(root);
-  const candidates = [
-    `${stateDir}/stage`,
-    `${parentDirectory(root)}/.towline-stage-${key}`,
-    `${into}/.towline-stage-${key}`,
-  ];
-  for (const candidate of candidates) if (renameWorks(candidate, into, key)) return candidate;
+  const into = intoWhich(root);
+  for (const candidate of candidates(stateDir, root, key)) if (renameWorks(candidate, into, key)) return candidate;
   throw new TowError('permission-denied', `cannot write in ${displayPath(into)}`, {
     hint: `give the account write permission on ${displayPath(into)}`,
   });
+}
+
+/** Deletes what an earlier pull staged, wherever that was. Blocking. */
+export function discardStages(stateDir: string, root: string, key: string): void {
+  for (const candidate of candidates(stateDir, root, key)) {
+    removeStaged(Buffer.from(candidate, 'latin1'));
+  }
+}
+
+function candidates(stateDir: string, root: string, key: string): readonly string[] {
+  const beside = [parentDirectory(root), intoWhich(root)].map((above) => `${above}/.towline-stage-${key}`);
+  return [`${stateDir}/stage`, ...beside];
+}
+
+/** The directory that renames lead into. */
+function intoWhich(root: string): string {
+  return look(Buffer.from(root, 'latin1'))?.isDirectory() === true ? root : parentDirectory(root);
 }
 
 function renameWorks(stage: string, into: string, key: string): boolean {

@@ -16,6 +16,7 @@ export function stagePlan(
   plan: Plan,
   wire: { readonly manifest: Manifest; readonly standIns: ReadonlyMap<RootPath, RootPath> },
 ): { readonly wants: Wants; readonly finishedFiles: number } {
+  stage.keepOnly(plan);
   for (const tree of treesOf(stage, manifest, plan)) stage.prepareTree(tree, manifest);
   const wants = new Wants();
   let finishedFiles = 0;

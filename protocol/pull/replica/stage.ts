@@ -8,8 +8,9 @@ import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
-import type { Placement, Tree } from './plan.ts';
+import type { Placement, Plan, Tree } from './plan.ts';
 import { look } from './print.ts';
+import { removeStaged } from './remove-staged.ts';
 
 export class Stage {
   readonly directory: string;
@@ -29,7 +30,7 @@ export class Stage {
     this.trusted = now !== undefined && readText(boot) === now;
     const files = Buffer.from(`${directory}/files`, 'latin1');
     const tree = Buffer.from(`${directory}/tree`, 'latin1');
-    if (!appears) rmSync(tree, { recursive: true, force: true });
+    if (!appears) removeStaged(tree);
     const madeFiles = mkdirSync(files, { recursive: true, mode: 0o700 }) !== undefined;
     const madeTree = appears && mkdirSync(tree, { recursive: true, mode: 0o700 }) !== undefined;
     this.fresh = appears ? madeTree : madeFiles;
@@ -87,10 +88,22 @@ export class Stage {
       const names = new Set(manifest.directories.get(path)?.entries.map((entry) => entry.name));
       for (const name of readdirSync(where, { encoding: 'latin1' })) {
         if (!names.has(name)) {
-          rmSync(this.whereInTree(tree, joinPath(path, name)), { recursive: true, force: true });
+          removeStaged(this.whereInTree(tree, joinPath(path, name)));
         }
       }
     }
+  }
+
+  /** Deletes what an earlier pull staged and this plan has no use for: it may be what fills the disk. Blocking. */
+  keepOnly({ placements, trees }: Pick<Plan, 'placements' | 'trees'>): void {
+    if (this.fresh && !this.appears) return;
+    const used = new Set([
+      ...placements.filter(({ tree }) => tree === undefined).map(({ path, entry }) => this.name(path, entry)),
+      ...trees.map(({ path, entry }) => this.name(path, entry)),
+    ]);
+    const files = `${this.directory}/files`;
+    for (const name of readdirSync(Buffer.from(files, 'latin1'), { encoding: 'latin1' }))
+      if (this.appears || !used.has(name)) removeStaged(absolutePath(files, name));
   }
 
   /** Makes a staged hard link to `target` (absolute). */
@@ -102,7 +115,7 @@ export class Stage {
 
   /** Deletes everything staged. Blocking. */
   empty(): void {
-    rmSync(Buffer.from(this.directory, 'latin1'), { recursive: true, force: true });
+    removeStaged(Buffer.from(this.directory, 'latin1'));
   }
 }
 

@@ -1,0 +1,25 @@
+import { chmodSync, readdirSync, rmSync } from 'node:fs';
+import { errnoOf } from '../../base/errors.ts';
+import { absolutePath } from '../../base/root-path.ts';
+import { look } from './print.ts';
+
+/**
+ * Deletes what was staged at a path, if anything was, directories too that have their modes already and forbid it.
+ * Blocking.
+ */
+export function removeStaged(where: Buffer): void {
+  try {
+    rmSync(where, { recursive: true, force: true });
+  } catch (error) {
+    if (errnoOf(error) !== 'EACCES') throw error;
+    openDirectories(where);
+    rmSync(where, { recursive: true, force: true });
+  }
+}
+
+function openDirectories(where: Buffer): void {
+  if (look(where)?.isDirectory() !== true) return;
+  chmodSync(where, 0o700);
+  for (const name of readdirSync(where, { encoding: 'latin1' }))
+    openDirectories(absolutePath(where.toString('latin1'), name));
+}

@@ -1,0 +1,103 @@
+/** What a pull that broke off had staged, when the next one has no use for it: it may be what fills the disk. */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { noise } from '../helpers/noise.ts';
+import { plainSnapshot } from '../helpers/plain-source.ts';
+import { type PullStep, pull } from '../helpers/pull.ts';
+
+let top = '';
+let node = '';
+let source = '';
+const stage = (): string => join(node, 'state/stage');
+
+beforeEach(() => {
+  top = realpathSync(mkdtempSync(join(tmpdir(), 'left-')));
+  node = join(top, 'node');
+  source = join(top, 'source');
+  mkdirSync(join(node, 'home'), { recursive: true });
+  mkdirSync(source);
+  write('a', noise(1, 50_000));
+  utimesSync(source, 1e9, 1e9);
+  take();
+});
+afterEach(() => rmSync(top, { recursive: true, force: true }));
+
+function write(name: string, bytes: Uint8Array): void {
+  writeFileSync(join(source, name), bytes);
+}
+
+function take(before: (step: PullStep) => void = () => undefined): void {
+  pull(plainSnapshot(source), { node, before });
+}
+
+/** Ends a pull when all is staged. */
+function breakOff(): void {
+  const at = (step: PullStep): void => {
+    if (step === 'prepare') throw new Error('broken off');
+  };
+  expect(() => take(at)).toThrow('broken off');
+  expect(stagedBytes()).toBeGreaterThan(0);
+}
+
+function stagedBytes(): number {
+  if (!existsSync(stage())) return 0;
+  const files = readdirSync(stage(), { recursive: true, encoding: 'utf8' }).map((name) =>
+    statSync(join(stage(), name)),
+  );
+  return files.reduce((sum, stats) => sum + (stats.isFile() ? stats.size : 0), 0);
+}
+
+/** Bytes in the stage when the next pull begins to write. */
+function leftAtReuse(): number {
+  let left = -1;
+  take((step) => {
+    if (step === 'reuse') left = stagedBytes();
+  });
+  return left;
+}
+
+test('goes when nothing is to be done any more', () => {
+  write('large', noise(2, 400_000));
+  breakOff();
+  rmSync(join(source, 'large'));
+  utimesSync(source, 1e9, 1e9);
+  const steps: PullStep[] = [];
+  take((step) => void steps.push(step));
+  expect(steps).toContain('settle');
+  expect(existsSync(stage())).toBe(false);
+});
+
+test('goes before anything else is staged, a new directory with all that is in it too', () => {
+  write('large', noise(2, 400_000));
+  mkdirSync(join(source, 'd/e'), { recursive: true });
+  write('d/e/f', noise(3, 300_000));
+  breakOff();
+  rmSync(join(source, 'large'));
+  rmSync(join(source, 'd'), { recursive: true });
+  write('small', noise(4, 1000));
+  expect(leftAtReuse()).toBeLessThan(100);
+  expect(readFileSync(join(node, 'home/work/small')).equals(noise(4, 1000))).toBe(true);
+});
+
+test('stays as far as it is wanted still', () => {
+  write('large', noise(2, 400_000));
+  write('other', noise(5, 200_000));
+  breakOff();
+  rmSync(join(source, 'other'));
+  const left = leftAtReuse();
+  expect([left >= 400_000, left < 401_000]).toEqual([true, true]);
+  expect(readFileSync(join(node, 'home/work/large')).equals(noise(2, 400_000))).toBe(true);
+});
