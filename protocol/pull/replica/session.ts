@@ -196,6 +196,7 @@ export class Session {
     const stage = new Stage(
       stageDirectory(Buffer.from(options.stateDir).toString('latin1'), this.#root, options.key),
       appears,
+      options.digest,
     );
     this.#stage = stage;
     const { wants, finishedFiles } = this.#diskFull(() =>

@@ -32,6 +32,7 @@ export function stagePlan(
     if (indexes.length === 0) finishedFiles += 1;
     else wants.add(file, ordinals.get(onWire(path)) ?? 0, indexes);
   }
+  stage.lookedThrough();
   return { wants, finishedFiles };
 }
 

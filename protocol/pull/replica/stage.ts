@@ -1,11 +1,12 @@
 /**
  * Where new contents are made complete before they are put in place: `files/KEY`, which is a whole directory where the
- * node has none of that name; the whole `tree` when there is no root; `boot` names the boot that it was begun in. What an earlier pull left is used again.
+ * node has none of that name; the whole `tree` when there is no root; `begun` names the boot of the machine and the manifest that it was
+ * begun for. What an earlier pull left is used again.
  */
 import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { bootId } from '../../base/boot-id.ts';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
-import { digestHex, digestOf } from '../../chunk/digest.ts';
+import { type Digest, digestHex, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import type { Placement, Plan, Tree } from './plan.ts';
@@ -16,25 +17,44 @@ export class Stage {
   readonly directory: string;
   /** Whether the stage holds a whole new root. */
   readonly appears: boolean;
-  /** Whether the machine has run since the stage was begun, so that finished files are as they were written. */
+  /**
+   * Whether it was begun for the same manifest and the machine has run since, so that finished files are what they look
+   * like: of another manifest they can have the same size, mode and mtime, and other bytes.
+   */
   readonly trusted: boolean;
   /** Whether nothing was staged here before. */
   readonly fresh: boolean;
   readonly #trees = new Map<Tree, string>();
+  readonly #digest: Digest;
 
-  constructor(directory: string, appears: boolean) {
+  constructor(directory: string, appears: boolean, digest: Digest) {
     this.directory = directory;
     this.appears = appears;
-    const boot = Buffer.from(`${directory}/boot`, 'latin1');
-    const now = bootId();
-    this.trusted = now !== undefined && readText(boot) === now;
+    this.#digest = digest;
+    const begun = this.#begun();
+    this.trusted = begun !== undefined && readText(this.#mark) === begun;
     const files = Buffer.from(`${directory}/files`, 'latin1');
     const tree = Buffer.from(`${directory}/tree`, 'latin1');
     if (!appears) removeStaged(tree);
     const madeFiles = mkdirSync(files, { recursive: true, mode: 0o700 }) !== undefined;
     const madeTree = appears && mkdirSync(tree, { recursive: true, mode: 0o700 }) !== undefined;
     this.fresh = appears ? madeTree : madeFiles;
-    if (!this.trusted) writeFileSync(boot, now ?? '');
+    if (!this.trusted) writeFileSync(this.#mark, '');
+  }
+
+  /** All that was left here and looks finished has been looked through. Blocking. */
+  lookedThrough(): void {
+    if (!this.trusted) writeFileSync(this.#mark, this.#begun() ?? '');
+  }
+
+  get #mark(): Buffer {
+    return Buffer.from(`${this.directory}/begun`, 'latin1');
+  }
+
+  /** Undefined where the system does not say which boot this is: then nothing is trusted. */
+  #begun(): string | undefined {
+    const boot = bootId();
+    return boot === undefined ? undefined : `${boot} ${digestHex(this.#digest)}`;
   }
 
   /** Name of a staged object below `files`: of its path and contents, so that a later pull finds it. */

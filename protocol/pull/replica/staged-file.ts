@@ -10,7 +10,7 @@ import { look } from './print.ts';
 
 /**
  * A file on its way: written chunk by chunk in any order, then given its mode and, last of all, its mtime. So one whose
- * size, mode and mtime are right was finished, as long as the machine has not rebooted since.
+ * size, mode and mtime are right was finished, as long as the machine has not rebooted since (and for that manifest: `Stage.trusted`).
  */
 export class StagedFile {
   readonly entry: Entry;
@@ -34,7 +34,8 @@ export class StagedFile {
 
   /**
    * Takes up what an earlier pull left at this place. Returns the indexes of the data chunks still to be written; none
-   * when the file is finished now. `trust` is whether the machine has not rebooted since. Blocking.
+   * when the file is finished now. `trust` is whether one that looks finished is (`Stage.trusted`); one that is not does not
+   * look so any more afterwards. Blocking.
    */
   resume(trust: boolean): number[] {
     const stats = look(this.where);
@@ -44,7 +45,11 @@ export class StagedFile {
     // A second name (of an earlier snapshot's hard link) would change along; a finished file of another snapshot may not be writable.
     const usable = stats?.isFile() === true && stats.nlink === 1n && (stats.mode & 0o600n) === 0o600n;
     if (stats !== undefined && !usable) rmSync(this.where, { recursive: true, force: true });
-    return this.#want(usable);
+    const wanted = this.#want(usable);
+    const { mtimeSec, mtimeNsec } = this.entry;
+    if (complete && usable && wanted.length > 0 && look(this.where) !== undefined)
+      setPathMtime(this.where, mtimeSec + 1, mtimeNsec);
+    return wanted;
   }
 
   #want(exists: boolean): number[] {
