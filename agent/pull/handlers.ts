@@ -27,7 +27,7 @@ export interface PullHandlersOptions {
 
 type PullMethods = Pick<
   Handlers<AgentMethods>,
-  'pull.run' | 'conflicts.list' | 'conflicts.restore' | 'conflicts.prune'
+  'pull.run' | 'pull.advance' | 'conflicts.list' | 'conflicts.restore' | 'conflicts.prune'
 >;
 
 /** Serves pulls and kept versions. One pull at a time a root: a second one waits for the first. */
@@ -92,6 +92,22 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
           message: displayPath(problem.message),
         })),
       };
+    },
+    'pull.advance': async ({ dest, offer }, { emit, signal }) => {
+      const link = options.link();
+      if (link === undefined) throw new TowError('link-lost', 'the link to the controller is gone');
+      const key = rootKey(dest);
+      const rules = { home: bytesOf(paths.home), reach: options.reach };
+      const root = { key, stateDir: join(paths.roots, key), dest, rules };
+      const onProgress = (files: number, bytes: number): void => emit({ files, bytes });
+      try {
+        const files = await replicaOf(key).advance(link, { root, offer, onProgress }, signal);
+        return { wanted: files !== undefined, files: files ?? 0 };
+      } catch (error) {
+        // The caller has no use for the reason: it pulls now, with or without.
+        if (!signal.aborted) options.log(`${displayPath(dest)}: no files in advance: ${String(error)}`);
+        throw error;
+      }
     },
     ...conflictHandlers(paths),
   };

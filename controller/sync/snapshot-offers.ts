@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { TowError } from '../../protocol/base/errors.ts';
 import type { Handlers } from '../../protocol/link/link.ts';
+import type { SendFrame } from '../../protocol/pull/source/pack-sender.ts';
 import type { ServeOptions, Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { ControllerMethods } from '../../protocol/wire/methods.ts';
 
@@ -8,7 +10,9 @@ interface Offer {
   readonly serve: ServeOptions;
 }
 
-type PullHandlers = Pick<Handlers<ControllerMethods>, 'pull.manifest' | 'pull.chunks' | 'pull.classify'>;
+type PullHandlers = Pick<Handlers<ControllerMethods>, 'pull.files' | 'pull.manifest' | 'pull.chunks' | 'pull.classify'>;
+/** Sends the files of a scan that goes on, until it is over. */
+type SendFiles = (send: SendFrame, signal: AbortSignal) => Promise<void>;
 
 /**
  * The snapshots that nodes may pull now, and from whom: what a node asks for by id is served only if it was offered to
@@ -16,12 +20,20 @@ type PullHandlers = Pick<Handlers<ControllerMethods>, 'pull.manifest' | 'pull.ch
  */
 export class SnapshotOffers {
   readonly #offers = new Map<string, Offer>();
+  readonly #files = new Map<string, SendFiles>();
 
   /** Offers a snapshot to a node until the returned function is called. */
   offer(keyId: string, snapshot: Snapshot, serve: ServeOptions): () => void {
     const key = `${keyId} ${snapshot.id}`;
     this.#offers.set(key, { snapshot, serve });
     return () => this.#offers.delete(key);
+  }
+
+  /** Offers the files of a scan to a node, once, until `withdraw`. */
+  offerFiles(keyId: string, send: SendFiles): { readonly id: string; readonly withdraw: () => void } {
+    const id = `f-${randomBytes(8).toString('hex')}`;
+    this.#files.set(`${keyId} ${id}`, send);
+    return { id, withdraw: () => this.#files.delete(`${keyId} ${id}`) };
   }
 
   /** What the controller serves to the node with this key. */
@@ -33,6 +45,14 @@ export class SnapshotOffers {
       return offer;
     };
     return {
+      'pull.files': async ({ offer }, { send, signal }) => {
+        const key = `${keyId} ${offer}`;
+        const files = this.#files.get(key);
+        this.#files.delete(key);
+        if (files === undefined) throw new TowError('source-changed', `files ${offer} are not on offer`);
+        await files((...parts) => send(...parts), signal);
+        return {};
+      },
       'pull.manifest': async ({ snapshot }, { send, signal }) => {
         await find(snapshot).snapshot.sendManifest((block) => send(block), signal);
         return {};

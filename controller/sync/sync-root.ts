@@ -1,5 +1,6 @@
 /** What is synced, to whom, and how. */
 import type { Link } from '../../protocol/link/link.ts';
+import type { Advance } from '../../protocol/pull/source/advance.ts';
 import type { ServeOptions, Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { Source } from '../../protocol/pull/source/source.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
@@ -62,6 +63,12 @@ export interface SyncNode {
   link(signal: AbortSignal): Promise<Link<AgentMethods>>;
 }
 
+/** A scan that goes on, and who gets its files meanwhile. */
+export interface Scanning {
+  readonly snapshot: Promise<Snapshot>;
+  readonly advance: Advance;
+}
+
 export interface SyncOptions {
   /** Name of the nodes' cluster. */
   readonly cluster: string;
@@ -75,7 +82,7 @@ export interface SyncOptions {
   /** Where chunks are published to, instead of being sent to each node. */
   readonly via: Via | undefined;
   /** Snapshots that this command has begun to take (`lookAhead`). */
-  readonly ahead?: ReadonlyMap<SourceRoot, Promise<Snapshot>>;
+  readonly ahead?: ReadonlyMap<SourceRoot, Scanning>;
   emit(event: ApiEvent): void;
 }
 

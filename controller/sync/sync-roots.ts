@@ -8,6 +8,7 @@ import { TowError } from '../../protocol/base/errors.ts';
 import { displayPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
 import type { Digest } from '../../protocol/chunk/digest.ts';
+import { Advance } from '../../protocol/pull/source/advance.ts';
 import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { PullResult } from '../../protocol/wire/pull.ts';
@@ -17,7 +18,17 @@ import { copyToNodes } from './copy-to-nodes.ts';
 import { partialSource } from './partial-source.ts';
 import { publishRoot, reportVia } from './publish-root.ts';
 import { onNode, problemsShown, reportNode } from './report-node.ts';
-import { maxResumes, type SourceRoot, type SyncNode, type SyncOptions, type SyncRoot } from './sync-root.ts';
+import { sendInAdvance } from './send-in-advance.ts';
+import {
+  maxResumes,
+  type Scanning,
+  type SourceRoot,
+  type SyncNode,
+  type SyncOptions,
+  type SyncRoot,
+} from './sync-root.ts';
+
+type ScanOptions = Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>;
 
 /** Scans of one root before giving up on a source that never stands still. */
 const maxScans = 5;
@@ -108,8 +119,11 @@ async function syncRoot(
 ): Promise<{ snapshot: Snapshot; results: PullResult[] }> {
   const results = new Map<string, PullResult>();
   for (let scan = 1; ; scan += 1) {
-    const ahead = scan === 1 ? options.ahead?.get(root) : undefined;
-    const snapshot = await (ahead ?? takeSnapshot(root, options, signal));
+    const ahead = (scan === 1 ? options.ahead?.get(root) : undefined) ?? beginScan(root, options, signal);
+    await using _ = sendInAdvance(nodes, root, ahead.advance, options, signal);
+    const snapshot = await ahead.snapshot;
+    // The pulls may be asked for while what is under way to a node is still coming: it sees to the order.
+    ahead.advance.end();
     const moved = await pullOnNodes(nodes, root, snapshot, options, results, signal);
     if (moved === undefined) {
       for (const node of nodes) {
@@ -170,26 +184,30 @@ async function pullOnNodes(
  */
 export function lookAhead(
   roots: readonly SyncRoot[],
-  options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>,
+  options: ScanOptions,
   signal: AbortSignal,
-): ReadonlyMap<SourceRoot, Promise<Snapshot>> {
+): ReadonlyMap<SourceRoot, Scanning> {
   const first = Math.min(...roots.map(({ level }) => level));
-  const ahead = new Map<SourceRoot, Promise<Snapshot>>();
-  for (const root of roots) {
-    if (root.level !== first || root.type !== 'source') continue;
-    const snapshot = takeSnapshot(root, options, signal);
-    // Told to whoever waits for it.
-    snapshot.catch(() => undefined);
-    ahead.set(root, snapshot);
-  }
+  const ahead = new Map<SourceRoot, Scanning>();
+  for (const root of roots)
+    if (root.level === first && root.type === 'source') ahead.set(root, beginScan(root, options, signal));
   return ahead;
+}
+
+function beginScan(root: SourceRoot, options: ScanOptions, signal: AbortSignal): Scanning {
+  const advance = new Advance();
+  const snapshot = takeSnapshot(root, options, signal, advance);
+  // Told to whoever waits for it.
+  snapshot.catch(() => undefined);
+  return { snapshot, advance };
 }
 
 /** Scans the source; warnings and problems go to the user, problems end the sync unless they are allowed. */
 export async function takeSnapshot(
   root: SourceRoot,
-  options: Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>,
+  options: ScanOptions,
   signal: AbortSignal,
+  advance?: Advance,
 ): Promise<Snapshot> {
   let reported = 0;
   const onProgress = (files: number, bytes: number): void => {
@@ -207,7 +225,10 @@ export async function takeSnapshot(
       totalBytes: 0,
     });
   };
-  const snapshot = await root.source.snapshot({ verify: options.verify, onProgress }, signal);
+  const snapshot = await root.source.snapshot(
+    { verify: options.verify, onProgress, ...(advance && { advance }) },
+    signal,
+  );
   for (const warning of snapshot.warnings) options.emit({ type: 'note', level: 'warning', text: warning });
   if (snapshot.skipped > 0) {
     options.emit({

@@ -66,7 +66,7 @@ const isDamage = new Set(['object-missing', 'object-corrupt', 'bad-message', 'li
 function blocksHold(blocks: readonly PackedBlock[], bytes: Buffer): boolean {
   let offset = 0;
   for (const { length, codec, rawLength, chunks } of blocks) {
-    const raw = unpackBody({ codec, rawLength, runs: [], body: bytes.subarray(offset, offset + length) });
+    const raw = unpackBody({ codec, rawLength, body: bytes.subarray(offset, offset + length) });
     offset += length;
     let at = 0;
     for (const chunk of chunks) {

@@ -83,7 +83,7 @@ export function decodePackHeader(frame: Buffer, maxRawBytes: number): PackHeader
 }
 
 /** The chunks' bytes. Throws `bad-message` when they are not `rawLength` bytes. Blocking: some ms; for worker threads. */
-export function unpackBody(pack: PackHeader): Buffer {
+export function unpackBody(pack: Pick<PackHeader, 'codec' | 'rawLength' | 'body'>): Buffer {
   if (pack.codec === 'raw') return pack.body;
   const raw = inflate(pack.body, pack.rawLength);
   if (raw.length !== pack.rawLength) {

@@ -3,7 +3,7 @@ import { copyServe } from './copied.ts';
 import { bucketAccess, copyRun } from './copy.ts';
 import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
-import { pullChunks, pullClassify, pullManifest, pullRun } from './pull.ts';
+import { pullAdvance, pullChunks, pullClassify, pullFiles, pullManifest, pullRun } from './pull.ts';
 import {
   storeAbort,
   storeComplete,
@@ -23,6 +23,7 @@ export const agentMethods = {
   'node.info': nodeInfo,
   'node.stop': nodeStop,
   'pull.run': pullRun,
+  'pull.advance': pullAdvance,
   'copy.run': copyRun,
   'copy.serve': copyServe,
   'conflicts.list': conflictsList,
@@ -38,6 +39,7 @@ export const agentMethods = {
 
 /** What a controller serves to its agents. */
 export const controllerMethods = {
+  'pull.files': pullFiles,
   'pull.manifest': pullManifest,
   'pull.chunks': pullChunks,
   'pull.classify': pullClassify,

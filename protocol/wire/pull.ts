@@ -115,6 +115,28 @@ export const pullRun = method(
   true,
 );
 
+/**
+ * Controller to agent: a scan has begun of what will be pulled to `dest`. A node that has nothing there yet fetches the
+ * files as they are read, by `pull.files` of the same `offer`, and stages them for the pull, which waits for that. A node
+ * that has something answers at once. Cancelled, or cut off, what came stays in the stage.
+ */
+export const pullAdvance = method(
+  v.object({
+    dest: latin1(limits.pathBytes),
+    offer: idSchema,
+  }),
+  /** How much came so far. */
+  v.object({ files: countSchema, bytes: countSchema }),
+  v.object({
+    /** Whether it wanted files, and how many came. */
+    wanted: v.boolean(),
+    files: countSchema,
+  }),
+);
+
+/** Agent to controller: the files of a scan as they are read, a file pack (chunk/file-pack.ts) a frame, until the scan is over. */
+export const pullFiles = method(v.object({ offer: idSchema }), v.never(), v.object({}), true);
+
 /** Agent to controller: the manifest of a snapshot, as a stream of blocks (see chunk/manifest-codec.ts). */
 export const pullManifest = method(v.object({ snapshot: idSchema }), v.never(), v.object({}), true);
 

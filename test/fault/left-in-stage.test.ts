@@ -14,6 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { digestOf, holeDigest } from '../../protocol/chunk/digest.ts';
+import { chunkRecord } from '../../protocol/chunk/entry.ts';
+import { StagedFile } from '../../protocol/pull/replica/staged-file.ts';
 import { noise } from '../helpers/noise.ts';
 import { plainSnapshot } from '../helpers/plain-source.ts';
 import { type PullStep, pull } from '../helpers/pull.ts';
@@ -142,4 +145,19 @@ test('nor when the pull that finds that out is broken off too', () => {
   take();
   expect(readFileSync(join(node, 'home/work/b')).equals(noise(10, 50_000))).toBe(true);
   expect(readFileSync(join(node, 'home/work/c')).equals(noise(11, 50_000))).toBe(true);
+});
+
+test('a hole shows nothing of what was there', () => {
+  const where = join(top, 'staged');
+  const [data, old] = [noise(12, 1000), noise(13, 1000)];
+  writeFileSync(where, Buffer.concat([data, old, data]));
+  utimesSync(where, 4.99e8, 4.99e8);
+  const record = chunkRecord(digestOf(data), 1000);
+  const content = `${record}${chunkRecord(holeDigest, 1000)}${record}`;
+  const mode = statSync(where).mode & 0o7777;
+  const entry = { kind: 'file', name: 'x', mode, mtimeSec: 499_000_000, mtimeNsec: 0, size: 3000, content } as const;
+  const file = new StagedFile(Buffer.from(where), entry);
+  expect(file.resume(false)).toEqual([0, 2]);
+  for (const offset of [0, 2000]) file.write(data, offset);
+  expect(readFileSync(where).equals(Buffer.concat([data, Buffer.alloc(1000), data]))).toBe(true);
 });

@@ -80,6 +80,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
       'conflicts.list': refuse,
       'conflicts.restore': refuse,
       'conflicts.prune': refuse,
+      'pull.advance': refuse,
       'copy.run': refuse,
       'copy.serve': refuse,
     };

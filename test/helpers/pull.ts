@@ -1,6 +1,7 @@
 /** Runs a pull in this thread, step by step, from a plain snapshot. */
 import { mkdirSync } from 'node:fs';
 import type { Reach } from '../../protocol/pull/replica/destination.ts';
+import type { FilesInAdvance } from '../../protocol/pull/replica/files-in-advance.ts';
 import { otherRoots } from '../../protocol/pull/replica/inner-roots.ts';
 import { Session } from '../../protocol/pull/replica/session.ts';
 import type { SessionOptions } from '../../protocol/pull/replica/session-options.ts';
@@ -20,6 +21,8 @@ export interface PullSetup {
   readonly verify?: boolean;
   /** Paths that count as ignored at the source when they are absent. */
   readonly ignored?: (path: string) => boolean;
+  /** What came before the pull. */
+  readonly advance?: FilesInAdvance | undefined;
   /** Called before each step; a throw is a crash there. */
   readonly before?: (step: PullStep) => void;
 }
@@ -59,7 +62,7 @@ export function pull(
 ): ReturnType<Session['finish']> & { readonly fetchedBytes: number } {
   const before = setup.before ?? (() => undefined);
   before('open');
-  const session = new Session(sessionOptions(snapshot, setup));
+  const session = new Session(sessionOptions(snapshot, setup), undefined, setup.advance);
   let fetchedBytes = 0;
   try {
     if (!session.knowsManifest) {

@@ -51,6 +51,11 @@ const access = {
 const event = { phase: 'fetch', files: 1, totalFiles: 2, bytes: 3, totalBytes: 4 } as const;
 
 export const agentSamples: MethodSamples<AgentMethods> = {
+  'pull.advance': {
+    params: { dest, offer: 'f-1f' },
+    event: { files: 3, bytes: 2 ** 40 },
+    result: { wanted: true, files: 3 },
+  },
   'copy.run': {
     params: {
       dest,
@@ -189,6 +194,7 @@ const upload = { bucket, upload: 'u-1' };
 
 export const controllerSamples: MethodSamples<ControllerMethods> = {
   'bucket.access': { params: { offer: 'o-1f' }, result: { access } },
+  'pull.files': { params: { offer: 'f-1f' }, result: {} },
   'pull.manifest': { params: { snapshot: 's-1f' }, result: {} },
   'pull.chunks': { params: { snapshot: 's-1f', ranges: [0, 5, 100_000, 1] }, result: {} },
   'pull.classify': { params: { snapshot: 's-1f', paths: [path] }, result: { ignored: [0] } },

@@ -12,7 +12,7 @@ const top = mkdtempSync(join(tmpdir(), 'cuts-'));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
 const path = join(top, 'file');
-const context = readContext(new Int32Array(new SharedArrayBuffer(4)), () => undefined);
+const context = readContext({ cancel: new Int32Array(new SharedArrayBuffer(4)) }, () => undefined);
 
 function listOf(known?: string): string {
   const lists = new ListWriter();

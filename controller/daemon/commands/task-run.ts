@@ -195,7 +195,7 @@ export async function reachAndLook(
     return ahead;
   } catch (error) {
     stop.abort();
-    await Promise.allSettled(ahead.values());
+    await Promise.allSettled([...ahead.values()].map(({ snapshot }) => snapshot));
     throw error;
   }
 }

@@ -63,7 +63,7 @@ function rangeHolds(fd: number, offset: number, length: number, digest: string):
   return bytes !== undefined && digestOf(bytes) === digest;
 }
 
-function rangeIsZero(fd: number, offset: number, length: number): boolean {
+export function rangeIsZero(fd: number, offset: number, length: number): boolean {
   for (let at = 0; at < length; at += maxChunkBytes) {
     const bytes = readRange(fd, offset + at, Math.min(maxChunkBytes, length - at));
     if (bytes === undefined || bytes.some((byte) => byte !== 0)) return false;

@@ -8,6 +8,7 @@ import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullEvent, PullResult } from '../../wire/pull.ts';
 import { wireBytes } from '../../wire/schema.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import { ownMemory } from './own-memory.ts';
 import type { RootGate } from './root-gate.ts';
 import type { RootWatch } from './root-watch.ts';
 import type { SessionOptions } from './session-options.ts';
@@ -230,15 +231,4 @@ function takeBytes(items: readonly string[], first: number, bytes: number): read
     if (left < 0 && end > first) break;
   }
   return items.slice(first, end);
-}
-
-/** Of the memory of a frame: what may lie before its payload; and from where on it is not shared with other frames. */
-const headerBytes = 64;
-const aloneFromBytes = 64 << 10;
-
-/** The memory of a frame that has some to itself, to be given away instead of copied. */
-function ownMemory({ buffer, byteOffset, byteLength }: Buffer): readonly ArrayBuffer[] {
-  const alone =
-    byteLength > aloneFromBytes && byteOffset <= headerBytes && byteOffset + byteLength === buffer.byteLength;
-  return alone && buffer instanceof ArrayBuffer ? [buffer] : [];
 }

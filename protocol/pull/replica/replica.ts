@@ -8,6 +8,7 @@ import { trimMemory } from '../../libc/libc.ts';
 import type { Link } from '../../link/link.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullResult } from '../../wire/pull.ts';
+import { type AdvanceCall, type Advanced, fetchInAdvance } from './fetch-in-advance.ts';
 import { openSession, Pull, type PullOptions, type PullTools } from './pull.ts';
 import type { RootGate } from './root-gate.ts';
 import { RootWatch } from './root-watch.ts';
@@ -31,6 +32,8 @@ export class Replica implements AsyncDisposable {
   readonly #watch = new RootWatch();
   /** What the last pull came to, if nothing was amiss. */
   #settled: Settled | undefined;
+  /** What came before the next pull. */
+  #advanced: Advanced = { fetchedBytes: 0, sentBytes: 0 };
   #thread: WorkerPool<ReplicaTasks> | undefined;
   #cooling: NodeJS.Timeout | undefined;
   #resting: NodeJS.Timeout | undefined;
@@ -60,6 +63,25 @@ export class Replica implements AsyncDisposable {
     });
   }
 
+  /**
+   * Takes files of a source that is being scanned, if the root has none yet; the next pull finds them. Waits for the pull
+   * before. Whatever stops it, the pull is as right without. Returns how many came; undefined if none were wanted.
+   */
+  async advance(link: Link<ControllerMethods>, options: AdvanceCall, signal: AbortSignal): Promise<number | undefined> {
+    return await this.#exclusive(async () => {
+      clearTimeout(this.#cooling);
+      clearTimeout(this.#resting);
+      try {
+        return await fetchInAdvance(link, this.#tools(), options, this.#advanced, signal);
+      } catch (error) {
+        await this.#cool();
+        throw error;
+      } finally {
+        if (!this.#closed) this.#cooling = setTimeout(() => void this.#exclusive(() => this.#cool()), warmMs).unref();
+      }
+    });
+  }
+
   /** Ends the thread. Nothing is pulled any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
@@ -83,7 +105,8 @@ export class Replica implements AsyncDisposable {
     const pull = new Pull(link, options, this.#tools(), signal);
     let result: PullResult;
     try {
-      result = await pull.run();
+      result = withAdvanced(await pull.run(), this.#advanced);
+      this.#advanced = { fetchedBytes: 0, sentBytes: 0 };
     } catch (error) {
       await this.#cool();
       throw error;
@@ -136,4 +159,8 @@ export class Replica implements AsyncDisposable {
     );
     return await done;
   }
+}
+
+function withAdvanced(result: PullResult, { fetchedBytes, sentBytes }: Advanced): PullResult {
+  return { ...result, fetchedBytes: result.fetchedBytes + fetchedBytes, sentBytes: result.sentBytes + sentBytes };
 }

@@ -20,6 +20,7 @@ import type { CataloguedBlock } from './chunk-store.ts';
 import { claimRoot } from './claim-root.ts';
 import { absoluteDestination, resolveDestination } from './destination.ts';
 import { checkSpace, explainDiskFull } from './disk-full.ts';
+import type { FilesInAdvance } from './files-in-advance.ts';
 import { pathsInside, rememberRoot, type Trimmed, trim } from './inner-roots.ts';
 import { hasJournal, type Journal, writeJournal } from './journal.ts';
 import { keptPrints } from './kept-prints.ts';
@@ -51,6 +52,7 @@ export class Session {
   readonly #file: LedgerFile;
   readonly #ledger: Ledger | undefined;
   readonly #problems: Problem[] = [];
+  readonly #advance: FilesInAdvance | undefined;
   readonly #decoder = new ManifestDecoder(limits);
   /** The source's. */
   #manifest: Manifest | undefined;
@@ -76,8 +78,9 @@ export class Session {
   #digest: Digest;
 
   /** Recovers the root if its last switch was interrupted, and reads its ledger unless that is `remembered`. */
-  constructor(options: SessionOptions, remembered?: Remembered) {
+  constructor(options: SessionOptions, remembered?: Remembered, advance?: FilesInAdvance) {
     this.#options = options;
+    this.#advance = advance;
     this.#digest = options.digest;
     this.#kept = new KeptVersions(options.conflictsDir);
     if (remembered?.stateDir === options.stateDir && !hasJournal(options.stateDir)) {
@@ -199,12 +202,9 @@ export class Session {
       options.digest,
     );
     this.#stage = stage;
-    const { wants, finishedFiles } = this.#diskFull(() =>
-      stagePlan(stage, manifest, plan, {
-        manifest: this.#manifest ?? manifest,
-        standIns: this.#trimmed?.standIns ?? new Map(),
-      }),
-    );
+    const wire = { manifest: this.#manifest ?? manifest, standIns: this.#trimmed?.standIns ?? new Map() };
+    const advance = this.#advance?.stage === stage.directory ? this.#advance : undefined;
+    const { wants, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, advance));
     this.#wants = wants;
     const pushed = this.#diskFull(() => takePushed(this.#delta, wants));
     this.#pushedBytes = pushed.bytes;

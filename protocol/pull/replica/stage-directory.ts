@@ -6,6 +6,9 @@ import { setPathMtime } from '../../libc/libc.ts';
 import { look } from './print.ts';
 import { removeStaged } from './remove-staged.ts';
 
+/** Of what came in a stage before there was a manifest (files-in-advance.ts). */
+export const aheadName = 'ahead';
+
 /**
  * A directory to stage in, from which a rename into the root works: in the root's state if it is on the same mount,
  * else beside the root, else (the root is a mount point itself) inside it. Tried, because equal device numbers prove

@@ -1,5 +1,6 @@
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
+import type { FilesInAdvance } from './files-in-advance.ts';
 import { metaOp, type Placement, type Plan, type Tree } from './plan.ts';
 import { Stage } from './stage.ts';
 import { StagedFile, stageSymlink } from './staged-file.ts';
@@ -8,21 +9,26 @@ import { firstOrdinals, Wants } from './wants.ts';
 
 /**
  * Begins the staging of a plan: symlinks and empty files are made, files of an earlier pull taken up. Chunks are numbered
- * as the source's manifest has them, `wire`; `standIns` are files that it has at another path. Blocking.
+ * as the source's manifest has them, `wire`; `standIns` are files that it has at another path; files that came by `advance`
+ * as they are to be are finished. Blocking.
  */
 export function stagePlan(
   stage: Stage,
   manifest: Manifest,
   plan: Plan,
   wire: { readonly manifest: Manifest; readonly standIns: ReadonlyMap<RootPath, RootPath> },
+  advance: FilesInAdvance | undefined,
 ): { readonly wants: Wants; readonly finishedFiles: number } {
   stage.keepOnly(plan);
+  stage.takeUpAhead(plan);
   for (const tree of treesOf(stage, manifest, plan)) stage.prepareTree(tree, manifest);
   const wants = new Wants();
   let finishedFiles = 0;
   const onWire = (path: RootPath): RootPath => wire.standIns.get(path) ?? path;
-  const ordinals = firstOrdinals(wire.manifest, new Set(plan.placements.map(({ path }) => onWire(path))));
-  for (const placement of plan.placements) {
+  const placements = plan.placements.filter(({ path, entry }) => advance?.has(path, entry) !== true);
+  finishedFiles += plan.placements.length - placements.length;
+  const ordinals = firstOrdinals(wire.manifest, new Set(placements.map(({ path }) => onWire(path))));
+  for (const placement of placements) {
     const { path, entry } = placement;
     const where = stage.where(placement);
     if (entry.kind === 'symlink') stageSymlink(where, entry, stage.fresh);

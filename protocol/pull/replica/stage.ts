@@ -1,9 +1,19 @@
 /**
  * Where new contents are made complete before they are put in place: `files/KEY`, which is a whole directory where the
  * node has none of that name; the whole `tree` when there is no root; `begun` names the boot of the machine and the manifest that it was
- * begun for. What an earlier pull left is used again.
+ * begun for; `ahead` is what came before there was a manifest. What an earlier pull left is used again.
  */
-import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { bootId } from '../../base/boot-id.ts';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { type Digest, digestHex, digestOf } from '../../chunk/digest.ts';
@@ -12,6 +22,7 @@ import type { Manifest } from '../../chunk/manifest.ts';
 import type { Placement, Plan, Tree } from './plan.ts';
 import { look } from './print.ts';
 import { removeStaged } from './remove-staged.ts';
+import { aheadName } from './stage-directory.ts';
 
 export class Stage {
   readonly directory: string;
@@ -26,20 +37,43 @@ export class Stage {
   readonly fresh: boolean;
   readonly #trees = new Map<Tree, string>();
   readonly #digest: Digest;
+  /** What came before there was a manifest, and is not taken up yet; latin1. */
+  readonly #ahead: string | undefined;
 
   constructor(directory: string, appears: boolean, digest: Digest) {
     this.directory = directory;
     this.appears = appears;
     this.#digest = digest;
+    const ahead = `${directory}/${aheadName}`;
+    this.#ahead = look(Buffer.from(ahead, 'latin1'))?.isDirectory() === true ? ahead : undefined;
     const begun = this.#begun();
     this.trusted = begun !== undefined && readText(this.#mark) === begun;
     const files = Buffer.from(`${directory}/files`, 'latin1');
     const tree = Buffer.from(`${directory}/tree`, 'latin1');
     if (!appears) removeStaged(tree);
     const madeFiles = mkdirSync(files, { recursive: true, mode: 0o700 }) !== undefined;
+    if (appears) this.#takeUp('', tree);
     const madeTree = appears && mkdirSync(tree, { recursive: true, mode: 0o700 }) !== undefined;
-    this.fresh = appears ? madeTree : madeFiles;
+    this.fresh = (appears ? madeTree : madeFiles) && this.#ahead === undefined;
     if (!this.trusted) writeFileSync(this.#mark, '');
+  }
+
+  /** Moves what came in advance to where the plan stages it, and deletes the rest. Blocking. */
+  takeUpAhead({ placements, trees }: Pick<Plan, 'placements' | 'trees'>): void {
+    if (this.#ahead === undefined) return;
+    if (!this.appears) {
+      for (const tree of trees) this.#takeUp(tree.path, Buffer.from(this.whereTree(tree), 'latin1'));
+      for (const placement of placements)
+        if (placement.tree === undefined && placement.entry.kind === 'file')
+          this.#takeUp(placement.path, this.where(placement));
+    }
+    removeStaged(Buffer.from(this.#ahead, 'latin1'));
+  }
+
+  #takeUp(path: RootPath, to: Buffer): void {
+    if (this.#ahead === undefined || look(to) !== undefined) return;
+    const from = absolutePath(this.#ahead, path);
+    if (look(from) !== undefined) renameSync(from, to);
   }
 
   /** All that was left here and looks finished has been looked through. Blocking. */

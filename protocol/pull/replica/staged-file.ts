@@ -4,9 +4,10 @@ import { chunkCount, chunkDigest, chunkLength, type Entry, isHole } from '../../
 import { copyRange } from '../../libc/copy-range.ts';
 import { setFdMtime, setPathMtime } from '../../libc/libc.ts';
 import { writeAll } from './durable-file.ts';
-import { openForReading, readRange } from './file-content.ts';
+import { fileHolds, openForReading, rangeIsZero, readRange } from './file-content.ts';
 import { sameMeta } from './observe.ts';
 import { look } from './print.ts';
+import { removeStaged } from './remove-staged.ts';
 
 /**
  * A file on its way: written chunk by chunk in any order, then given its mode and, last of all, its mtime. So one whose
@@ -42,7 +43,10 @@ export class StagedFile {
     this.#fresh = stats === undefined;
     const complete = stats?.isFile() === true && stats.size === BigInt(this.entry.size) && sameMeta(stats, this.entry);
     if (complete && trust) return [];
-    // A second name (of an earlier snapshot's hard link) would change along; a finished file of another snapshot may not be writable.
+    // Looked at first as it is: one that is finished may not be writable.
+    const readable = complete && stats.nlink === 1n && (stats.mode & 0o400n) !== 0n;
+    if (readable && fileHolds(this.where, this.entry)) return [];
+    // A second name (of an earlier snapshot's hard link) would change along.
     const usable = stats?.isFile() === true && stats.nlink === 1n && (stats.mode & 0o600n) === 0o600n;
     if (stats !== undefined && !usable) rmSync(this.where, { recursive: true, force: true });
     const wanted = this.#want(usable);
@@ -65,7 +69,9 @@ export class StagedFile {
   /** Writes one chunk; finishes the file when it was the last. Returns whether it was. Blocking. */
   write(bytes: Uint8Array, offset: number): boolean {
     if (this.#fresh && bytes.length === this.entry.size) {
-      this.#writeWhole(bytes);
+      writeWholeFile(this.where, bytes, this.entry);
+      this.#fresh = false;
+      this.#missing = 0;
       return true;
     }
     writeAll(this.#open(), bytes, offset);
@@ -100,20 +106,6 @@ export class StagedFile {
     return fd;
   }
 
-  /** A new file in one chunk is born exactly as long as it must be. */
-  #writeWhole(bytes: Uint8Array): void {
-    const { mode, mtimeSec, mtimeNsec } = this.entry;
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const fd = openSync(this.where, flags, 0o600);
-    this.#fd = fd;
-    this.#fresh = false;
-    this.#missing = 0;
-    writeAll(fd, bytes);
-    fchmodSync(fd, mode);
-    setFdMtime(fd, mtimeSec, mtimeNsec);
-    this.close();
-  }
-
   #finish(): void {
     const fd = this.#open();
     ftruncateSync(fd, this.entry.size);
@@ -128,18 +120,36 @@ export class StagedFile {
     if (exists && fd === undefined) unlinkSync(this.where);
     const wanted: number[] = [];
     let offset = 0;
+    let holes = true;
     for (let at = 0; at < chunkCount(content); at += 1) {
       const length = chunkLength(content, at);
-      if (!isHole(content, at) && !holds(fd, offset, length, chunkDigest(content, at))) wanted.push(at);
+      if (isHole(content, at)) holes &&= fd === undefined || rangeIsZero(fd, offset, length);
+      else if (!holds(fd, offset, length, chunkDigest(content, at))) wanted.push(at);
       offset += length;
     }
-    if (fd !== undefined) closeSync(fd);
+    if (fd === undefined) return wanted;
+    closeSync(fd);
+    if (holes) return wanted;
     // What an earlier snapshot wrote where this one has a hole must not show through.
-    if (exists && fd !== undefined && wanted.length > 0 && hasHole(content)) {
-      unlinkSync(this.where);
-      return this.#chunksNotThere(false);
-    }
-    return wanted;
+    unlinkSync(this.where);
+    return this.#chunksNotThere(false);
+  }
+}
+
+/** Makes a file that is finished at once, where there is nothing. Throws EEXIST. Blocking. */
+export function writeWholeFile(
+  where: Buffer,
+  bytes: Uint8Array,
+  { mode, mtimeSec, mtimeNsec }: Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'>,
+): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const fd = openSync(where, flags, 0o600);
+  try {
+    writeAll(fd, bytes);
+    fchmodSync(fd, mode);
+    setFdMtime(fd, mtimeSec, mtimeNsec);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -148,14 +158,9 @@ function holds(fd: number | undefined, offset: number, length: number, digest: s
   return bytes !== undefined && digestOf(bytes) === digest;
 }
 
-function hasHole(content: string): boolean {
-  for (let at = 0; at < chunkCount(content); at += 1) if (isHole(content, at)) return true;
-  return false;
-}
-
 /** Makes a symlink with its mtime in the stage, replacing what an earlier pull left there unless it is `fresh`. Blocking. */
 export function stageSymlink(where: Buffer, entry: Entry, fresh: boolean): void {
-  if (!fresh && look(where) !== undefined) unlinkSync(where);
+  if (!fresh) removeStaged(where);
   symlinkSync(Buffer.from(entry.content, 'latin1'), where);
   setPathMtime(where, entry.mtimeSec, entry.mtimeNsec);
 }

@@ -57,7 +57,6 @@ export class StoredChunks {
     const raw = this.#unpacked({
       codec,
       rawLength,
-      runs: [],
       body: Buffer.from(body.buffer, body.byteOffset, body.length),
     });
     if (raw === undefined) return { bytes: 0, finishedFiles: 0, damaged: true };

@@ -7,6 +7,7 @@ import type { RootPath } from '../../base/root-path.ts';
 import { serveWorker, type TaskHandlers } from '../../base/worker-server.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { CataloguedBlock } from './chunk-store.ts';
+import { type AdvanceOptions, FilesInAdvance } from './files-in-advance.ts';
 import { KeptVersions } from './kept-versions.ts';
 import { recoverRoot } from './recover.ts';
 import { Session } from './session.ts';
@@ -28,6 +29,14 @@ export type ReplicaTasks = {
     readonly input: SessionOptions;
     readonly event: never;
     readonly output: { readonly knowsManifest: boolean; readonly root: string };
+  };
+  /** Makes ready for files of a root that has none yet; false if it has. */
+  readonly advance: { readonly input: AdvanceOptions; readonly event: never; readonly output: boolean };
+  /** A file pack; its memory goes back, as a pack's does. */
+  readonly filePack: {
+    readonly input: Uint8Array;
+    readonly event: never;
+    readonly output: { readonly bytes: number; readonly files: number; readonly pack: Uint8Array };
   };
   readonly ledgerDirectories: {
     readonly input: undefined;
@@ -86,6 +95,8 @@ export type ReplicaTasks = {
 };
 
 let current: Session | undefined;
+/** What came for the next one. */
+let advance: FilesInAdvance | undefined;
 /** What the last session in this thread that came to its end knew. */
 let remembered: Remembered | undefined;
 
@@ -103,8 +114,21 @@ const handlers: TaskHandlers<ReplicaTasks> = {
   open: (options) => {
     const before = remembered;
     remembered = undefined;
-    current = new Session(options, before);
+    current = new Session(options, before, advance);
+    advance = undefined;
     return { output: { knowsManifest: current.knowsManifest, root: current.root } };
+  },
+  advance: (options) => {
+    advance = FilesInAdvance.begin(options);
+    return { output: advance !== undefined };
+  },
+  filePack: (pack) => {
+    assert(advance !== undefined, 'files before they were wanted');
+    const bytes = advance.take(asBuffer(pack));
+    return {
+      output: { bytes, files: advance.count, pack },
+      transfer: pack.buffer instanceof ArrayBuffer ? [pack.buffer] : [],
+    };
   },
   look: (doubtful) => {
     const output = session().look(doubtful);

@@ -16,6 +16,37 @@ const levels = [
   { quality: undefined, packBytes: packTargetBytes },
 ] as const;
 
+/** Batches in a row that found the link waiting for them, or busy, before the level changes. */
+const batchesToChange = 4;
+
+/**
+ * The level for what is packed while large files that hardly shrink go out beside it, and fill the link: then the least
+ * bytes are the soonest, for as long as the processors keep up. So what counts is whether the link waits for them.
+ */
+export class CompressionBeside {
+  #level = 0;
+  #idle = 0;
+  #busy = 0;
+
+  get quality(): number | undefined {
+    return levels[this.#level]?.quality;
+  }
+
+  get packBytes(): number {
+    return levels[this.#level]?.packBytes ?? packTargetBytes;
+  }
+
+  /** A batch is begun while so many wait for the link. */
+  begun(waiting: number): void {
+    this.#idle = waiting === 0 ? this.#idle + 1 : 0;
+    this.#busy = waiting > 1 ? this.#busy + 1 : 0;
+    if (this.#idle < batchesToChange && this.#busy < batchesToChange) return;
+    this.#level = Math.max(0, Math.min(levels.length - 1, this.#level + (this.#idle > 0 ? 1 : -1)));
+    this.#idle = 0;
+    this.#busy = 0;
+  }
+}
+
 /** The level to begin with: what makes least of the data while still faster than most uplinks; or does not hold up a LAN. */
 export type FirstLevel = 'far' | 'near';
 

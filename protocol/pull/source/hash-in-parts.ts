@@ -1,13 +1,22 @@
 /** Hashes one large file in several threads. */
 import { isDeepStrictEqual } from 'node:util';
+import { TaskGroup } from '../../base/task-group.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
-import type { HashedPart, HashOutput, HashPartInput, SourceTasks } from './tasks.ts';
+import { longestChunkBytes } from '../../chunk/chunker.ts';
+import { packTargetBytes } from '../../chunk/pack.ts';
+import type { Advance, Lane } from './advance.ts';
+import type { CarriedPack, HashedPart, HashOutput, HashPartInput, SourceTasks } from './tasks.ts';
 
 /** Files from this many bytes on: each thread cuts half a mebibyte more than its part. */
 export const inPartsFromBytes = 32 << 20;
 
+/** Files from this many bytes on, if they are sent as they are read: longer than what is packed together. */
+export const sentInPartsFromBytes = packTargetBytes + 1;
+/** Of a part that is sent as it is read. */
+const sentPartBytes = 4 << 20;
+
 /**
- * What the task `hash` would say of one file of `size` bytes. Undefined when the parts do not fit together, and where the
+ * What the task `hash` would say of one file of `size` bytes; `advance` takes the parts as they are read. Undefined when the parts do not fit together, and where the
  * file must be read as a whole: it has holes, changes, or cannot be read. All parts have ended when this resolves.
  */
 export async function hashInParts(
@@ -16,16 +25,52 @@ export async function hashInParts(
   size: number,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
+  advance?: Advance,
 ): Promise<HashOutput | undefined> {
-  const count = pool.size;
-  const bound = (part: number): number => (part === count ? size : Math.floor((size / count) * part));
-  const parts = await Promise.all(
-    Array.from({ length: count }, async (_, part) => {
+  const count = advance === undefined ? pool.size : Math.ceil(size / sentPartBytes);
+  const parts: (HashedPart | undefined)[] = [];
+  let next = 0;
+  let whole = true;
+  let lane: Lane = 'packed';
+  const hashSome = async (): Promise<void> => {
+    while (next < count && whole) {
+      const part = next++;
+      const bound = (at: number): number => (at === count ? size : Math.floor((size / count) * at));
       const input = { ...file, from: bound(part), to: bound(part + 1) };
-      return await pool.run('hashPart', input, signal, { onEvent: onBytes });
-    }),
-  );
-  return joined(parts, size);
+      const hashed = await hashOne(pool, input, lane, onBytes, signal, advance);
+      parts[part] = hashed;
+      // A file is alike from one end to the other, most often.
+      if (hashed !== undefined) lane = shrank(hashed.carried) ? 'packed' : 'plain';
+      whole &&= hashed !== undefined;
+    }
+  };
+  const group = new TaskGroup(signal);
+  for (let at = 0; at <= pool.size; at += 1) group.run(hashSome);
+  await group.wait();
+  return whole ? joined(parts, size) : undefined;
+}
+
+async function hashOne(
+  pool: WorkerPool<SourceTasks>,
+  input: HashPartInput,
+  lane: Lane,
+  onEvent: (bytes: number) => void,
+  signal: AbortSignal,
+  advance: Advance | undefined,
+): Promise<HashedPart | undefined> {
+  const carry = await advance?.room(input.to - input.from + longestChunkBytes, lane, signal);
+  if (carry === undefined) return await pool.run('hashPart', input, signal, { onEvent });
+  let hashed: HashedPart | undefined;
+  try {
+    hashed = await pool.run('hashPart', { ...input, carry }, signal, { onEvent });
+  } finally {
+    advance?.take(carry, hashed?.carried ?? []);
+  }
+  return hashed;
+}
+
+function shrank(packs: readonly CarriedPack[]): boolean {
+  return packs.some(({ length, rawBytes }) => length < rawBytes);
 }
 
 function joined(parts: readonly (HashedPart | undefined)[], size: number): HashOutput | undefined {
@@ -48,5 +93,6 @@ function joined(parts: readonly (HashedPart | undefined)[], size: number): HashO
     listBytes: [lists.length],
     lists,
     problems: [],
+    carried: [],
   };
 }

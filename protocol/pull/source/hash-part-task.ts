@@ -8,19 +8,21 @@ import type { HashedPart, HashPartInput } from './tasks.ts';
 
 /** Chunks and hashes a part of a file. Throws `cancelled` and bugs. */
 export function hashPart(
-  { root, path, from, to, known, cancel }: HashPartInput,
+  { root, path, from, to, known, cancel, carry }: HashPartInput,
   emit: (bytes: number) => void,
 ): TaskOutput<HashedPart | undefined> {
   const lists = new ListWriter();
-  const context = readContext(cancel, emit);
+  const context = readContext({ cancel, ...(carry === undefined ? {} : { carry }) }, emit);
   const part = quietly(() => readPart(absolutePath(root, path), { from, to }, lists, context, known));
   context.end();
   if (part === undefined) return { output: undefined };
   const { begin, end, fresh, stats } = part;
   const { mode, mtimeNs, ctimeNs, ino, size } = stats;
   const list = new Uint8Array(lists.bytes());
+  if (end > begin) context.carrier?.end(path, stats, begin, lists.lengthsFrom(0));
+  const carried = context.carrier?.packs() ?? [];
   return {
-    output: { begin, end, fresh, mode: Number(mode) & 0o7777, stamp: [mtimeNs, ctimeNs, ino, size], list },
+    output: { begin, end, fresh, mode: Number(mode) & 0o7777, stamp: [mtimeNs, ctimeNs, ino, size], list, carried },
     transfer: [list.buffer],
   };
 }

@@ -5,7 +5,7 @@ import { readContext } from './read-context.ts';
 import { ListWriter, type ReadResult, readFile } from './read-file.ts';
 import type { HashInput, HashOutput, HashStatus } from './tasks.ts';
 
-/** Chunks and hashes a batch of files. What concerns one file only is its problem; throws `cancelled` and bugs. */
+/** Chunks and hashes a batch of files, and packs them if that is wanted. What concerns one file only is its problem; throws `cancelled` and bugs. */
 export function hashFiles(input: HashInput, emit: (bytes: number) => void): TaskOutput<HashOutput> {
   const lists = new ListWriter();
   const statuses: HashStatus[] = [];
@@ -13,7 +13,8 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
   const listBytes: number[] = [];
   const problems: Problem[] = [];
   const stamps = new BigInt64Array(4 * input.paths.length);
-  const context = readContext(input.cancel, emit);
+  const context = readContext(input, emit);
+  const { carrier } = context;
   for (const [index, path] of input.paths.entries()) {
     const start = lists.length;
     const result = attempt(path, () =>
@@ -24,6 +25,7 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
       stamps.set([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), size], 4 * index);
       modes.push(Number(mode) & 0o7777);
       statuses.push(result.status);
+      carrier?.end(path, result.stats, 0, lists.lengthsFrom(start));
     } else {
       lists.length = start;
       modes.push(0);
@@ -34,8 +36,9 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
   }
   context.end();
   const all = new Uint8Array(lists.bytes());
+  const carried = carrier?.packs() ?? [];
   return {
-    output: { statuses, modes, stamps, listBytes, lists: all, problems },
+    output: { statuses, modes, stamps, listBytes, lists: all, problems, carried },
     transfer: [all.buffer, stamps.buffer],
   };
 }

@@ -1,10 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { brotliCompressSync, constants as zlib } from 'node:zlib';
 import { errnoOf } from '../../base/errors.ts';
 import { absolutePath, type RootPath } from '../../base/root-path.ts';
 import type { TaskOutput } from '../../base/worker-server.ts';
 import { digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, isHole } from '../../chunk/entry.ts';
+import { compress } from './compress.ts';
 import type { PackInput, PackOutput, PackPart } from './tasks.ts';
 
 /** Reads the chunks of a pack, checks each against its digest, and compresses them together. Blocking. */
@@ -65,30 +65,4 @@ function fill(fd: number, raw: Buffer, to: number, length: number, offset: numbe
     done += got;
   }
   return true;
-}
-
-/** What is compressed first, to see whether the rest is worth it. */
-const sampleBytes = 8 << 10;
-const sampleCount = 8;
-const worthwhile = 0.97;
-
-/** Undefined when it would not get smaller. */
-function compress(raw: Buffer, quality: number): Buffer | undefined {
-  const step = Math.floor(raw.length / sampleCount);
-  if (step > 2 * sampleBytes) {
-    const samples = Array.from({ length: sampleCount }, (_, at) => raw.subarray(at * step, at * step + sampleBytes));
-    if (brotli(Buffer.concat(samples), 1).length > sampleCount * sampleBytes * worthwhile) return undefined;
-  }
-  const packed = brotli(raw, quality);
-  return packed.length < raw.length * worthwhile ? packed : undefined;
-}
-
-function brotli(bytes: Buffer, quality: number): Buffer {
-  return brotliCompressSync(bytes, {
-    params: {
-      [zlib.BROTLI_PARAM_QUALITY]: quality,
-      [zlib.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-      [zlib.BROTLI_PARAM_LGWIN]: bytes.length > 1 << 20 ? 22 : 20,
-    },
-  });
 }

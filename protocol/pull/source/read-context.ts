@@ -1,4 +1,6 @@
+import { FileCarrier } from './file-carrier.ts';
 import { Grain } from './grain.ts';
+import type { HashInput } from './tasks.ts';
 
 /** Bytes between two reports of progress. */
 const reportBytes = 32 << 20;
@@ -6,13 +8,18 @@ const reportBytes = 32 << 20;
 export interface ReadContext {
   readonly grain: Grain;
   readonly cancel: Int32Array;
+  /** Who takes what is read, if anybody. */
+  readonly carrier: FileCarrier | undefined;
   readonly onBytes: (count: number) => void;
   /** Reports what is left to report. */
   readonly end: () => void;
 }
 
 /** What reading files goes on with. `emit` is told of bytes read, a good many at a time. */
-export function readContext(cancel: Int32Array, emit: (bytes: number) => void): ReadContext {
+export function readContext(
+  { cancel, carry }: Pick<HashInput, 'cancel' | 'carry'>,
+  emit: (bytes: number) => void,
+): ReadContext {
   let unreported = 0;
   const end = (): void => {
     emit(unreported);
@@ -22,5 +29,6 @@ export function readContext(cancel: Int32Array, emit: (bytes: number) => void): 
     unreported += count;
     if (unreported >= reportBytes) end();
   };
-  return { grain: new Grain(), cancel, onBytes, end };
+  const carrier = carry === undefined ? undefined : new FileCarrier(carry);
+  return { grain: new Grain(), cancel, carrier, onBytes, end };
 }

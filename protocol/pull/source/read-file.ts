@@ -38,6 +38,14 @@ export class ListWriter {
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#at);
   }
+
+  /** Lengths of the chunks from record offset `start` on. */
+  lengthsFrom(start: number): number[] {
+    const lengths: number[] = [];
+    for (let at = start + digestBytes; at < this.#at; at += digestBytes + 4)
+      lengths.push(this.#buffer.readUInt32LE(at));
+    return lengths;
+  }
 }
 
 export type ReadResult =
@@ -60,6 +68,7 @@ export function readFile(path: Buffer, lists: ListWriter, context: ReadContext, 
   const start = lists.length;
   return readStable(path, context.grain, (fd, stats) => {
     lists.length = start;
+    context.carrier?.begin();
     return readChunks(fd, stats, lists, context, known);
   });
 }
@@ -127,6 +136,7 @@ function readChunks(
   const size = Number(stats.size);
   const sizes = chunkSizes(size);
   const cutter = { sizes, cuts: KnownCuts.of(known, sizes) };
+  if (isSparse(stats)) context.carrier?.drop();
   const extents = (isSparse(stats) ? dataExtents(fd, size) : undefined) ?? [{ offset: 0, length: size }];
   let at = 0;
   for (const extent of extents) {
@@ -170,6 +180,7 @@ export function readExtent(
     const start = position - filled;
     const from = cutAll(filled, position === end, cutter, lists, until - start);
     context.onBytes(from);
+    context.carrier?.add(buffer.subarray(0, from));
     if (start + from >= until) return start + from;
     buffer.copyWithin(0, from, filled);
     filled -= from;

@@ -37,6 +37,7 @@ export function readPart(
   let end: number | undefined;
   const result = readStable(path, context.grain, (fd, stats) => {
     lists.length = start;
+    context.carrier?.begin();
     const size = Number(stats.size);
     if (isSparse(stats) || from >= size) return true;
     begin = from === 0 ? 0 : firstCut(fd, from, size);

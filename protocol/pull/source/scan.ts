@@ -9,7 +9,8 @@ import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
-import { hashInParts, inPartsFromBytes } from './hash-in-parts.ts';
+import type { Advance } from './advance.ts';
+import { hashInParts, inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
 import { KnownFiles } from './known-files.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
@@ -32,6 +33,8 @@ export interface ScanOptions {
   readonly knownFiles?: () => Promise<KnownFiles>;
   /** Read every file, whatever the last scan said. */
   readonly verify: boolean;
+  /** Who takes files as they are read. */
+  readonly advance?: Advance;
   readonly onProgress: (files: number, bytes: number) => void;
   /** Called when the scan fails, with the directories it had come to terms with: true as far as they go. */
   readonly onFailure: (renewed: readonly ScannedDirectory[]) => void;
@@ -53,6 +56,8 @@ type Scanned = ReadonlyMap<RootPath, ScannedDirectory>;
 /** A batch of files for one task holds at most this many files, or bytes but for the last file. */
 const batchFiles = 256;
 const batchBytes = 8 << 20;
+/** Where they are packed together, which is worth more the more there is. */
+const sentBatchFiles = 1024;
 
 /** Rejects with `workdir-missing`, `cancelled` and what else a walk throws, once no worker is busy with it any more. */
 export async function scan(options: ScanOptions, signal: AbortSignal): Promise<ScanResult> {
@@ -74,6 +79,14 @@ interface Job {
   readonly links: readonly Link[];
 }
 
+interface Batch {
+  jobs: Job[];
+  bytes: number;
+}
+
+/** One of the tasks that list a tree. */
+type Walk = object;
+
 interface Link {
   readonly directory: OpenDirectory;
   readonly at: number;
@@ -91,8 +104,8 @@ class Scan {
   readonly #turns = new Turns();
   /** The batch of listings being dealt with, if any. */
   #taking: Promise<void> = Promise.resolve();
-  #batch: Job[] = [];
-  #batchBytes = 0;
+  /** Files to be read, by the walk that listed them: neighbours in the tree are alike, and compress well together. */
+  readonly #batches = new Map<Walk | undefined, Batch>();
   #files = 0;
   #bytes = 0;
   #previous: Scanned = new Map();
@@ -116,9 +129,10 @@ class Scan {
       for (const links of this.#links.values())
         this.#startLinks(
           links.sort((a, b) => (a.path < b.path ? -1 : 1)),
+          undefined,
           group,
         );
-      this.#flush(group);
+      this.#flushAll(group);
     });
     try {
       await group.wait();
@@ -144,8 +158,9 @@ class Scan {
       parts: readonly WalkPart[] | undefined,
       onFrames: (frames: Uint8Array) => void,
     ): Promise<WalkOutput> => {
+      const one: Walk = {};
       const onEvent = (frames: Uint8Array): void => {
-        this.#queue(frames, group);
+        this.#queue(frames, one, group);
         onFrames(frames);
       };
       const input = { ...where, only: parts, ...(known === undefined ? {} : { known }), rules, cancel: this.#cancel };
@@ -155,25 +170,25 @@ class Scan {
   }
 
   /** Batches may come faster than they can be dealt with; they wait for one another. */
-  #queue(frames: Uint8Array, group: TaskGroup): void {
-    const taken = this.#taking.then(() => this.#take(frames, group));
+  #queue(frames: Uint8Array, one: Walk, group: TaskGroup): void {
+    const taken = this.#taking.then(() => this.#take(frames, one, group));
     this.#taking = taken;
     group.run(() => taken);
   }
 
-  async #take(frames: Uint8Array, group: TaskGroup): Promise<void> {
+  async #take(frames: Uint8Array, one: Walk, group: TaskGroup): Promise<void> {
     const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
     for (const { path, listing } of unframeListings(bytes)) {
       if (this.#turns.over) await this.#turns.next();
       const seen = new Listing(listing);
       const isNew = this.#previous.size > 0 && !this.#previous.has(path) && !this.#options.verify;
       if (isNew) this.#knownFiles ??= await (this.#options.knownFiles?.() ?? KnownFiles.of(this.#previous));
-      this.#directory(path, seen, group);
+      this.#directory(path, seen, one, group);
     }
     this.#options.onProgress(this.#files, this.#bytes);
   }
 
-  #directory(path: RootPath, seen: Listing, group: TaskGroup): void {
+  #directory(path: RootPath, seen: Listing, one: Walk, group: TaskGroup): void {
     const { verify } = this.#options;
     const before = this.#previous.get(path);
     if (!verify && before?.listing.bytes.equals(seen.bytes) === true && !seen.hasLinks()) {
@@ -190,55 +205,92 @@ class Scan {
       }
       const key = seen.linkKey(at);
       const link: Link = { directory, at, path: directory.pathOf(at), unchanged: unchanged?.[at] };
-      if (key === undefined) this.#startLinks([link], group);
+      if (key === undefined) this.#startLinks([link], one, group);
       else this.#links.set(key, [...(this.#links.get(key) ?? []), link]);
     }
     this.#closeIfComplete(directory);
   }
 
   /** Reads a file with all its names, in path order, or takes over what is known of it. */
-  #startLinks([first, ...links]: readonly Link[], group: TaskGroup): void {
+  #startLinks([first, ...links]: readonly Link[], one: Walk | undefined, group: TaskGroup): void {
     if (first === undefined) return;
     if (first.unchanged !== undefined) {
       this.#settle({ ...first, links }, { kind: 'file', content: first.unchanged });
       return;
     }
     const size = first.directory.listing.size(first.at);
-    // A large one is a batch of its own.
-    if (size >= inPartsFromBytes) this.#flush(group);
-    this.#batch.push({ ...first, links });
-    this.#batchBytes += size;
-    if (this.#batch.length >= batchFiles || this.#batchBytes >= batchBytes) this.#flush(group);
+    const packed = this.#options.advance?.batchBytes;
+    const most = packed ?? batchBytes;
+    const batch = this.#batches.get(one) ?? { jobs: [], bytes: 0 };
+    this.#batches.set(one, batch);
+    // A large one is a batch of its own, and what is packed must fit.
+    if (size >= this.#inPartsFromBytes || (packed !== undefined && batch.bytes + size > packed))
+      this.#flush(batch, group);
+    batch.jobs.push({ ...first, links });
+    batch.bytes += size;
+    if (batch.jobs.length >= (packed === undefined ? batchFiles : sentBatchFiles) || batch.bytes >= most)
+      this.#flush(batch, group);
   }
 
-  #flush(group: TaskGroup): void {
-    const jobs = this.#batch;
-    this.#batch = [];
-    this.#batchBytes = 0;
+  get #inPartsFromBytes(): number {
+    return this.#options.advance?.batchBytes === undefined ? inPartsFromBytes : sentInPartsFromBytes;
+  }
+
+  #flushAll(group: TaskGroup): void {
+    for (const batch of this.#batches.values()) this.#flush(batch, group);
+  }
+
+  #flush(batch: Batch, group: TaskGroup): void {
+    const { jobs, bytes } = batch;
+    batch.jobs = [];
+    batch.bytes = 0;
     if (jobs.length === 0) return;
     group.run(async (stop) => {
       const onEvent = (bytes: number): void => {
         this.#bytes += bytes;
         this.#options.onProgress(this.#files, this.#bytes);
       };
-      this.#apply(jobs, await this.#hash(jobs, onEvent, stop), group);
-      this.#flush(group);
+      this.#apply(jobs, await this.#hash(jobs, bytes, onEvent, stop), group);
+      // Other names of files that went.
+      const others = this.#batches.get(undefined);
+      if (others !== undefined) this.#flush(others, group);
     });
   }
 
-  async #hash(jobs: readonly Job[], onEvent: (bytes: number) => void, signal: AbortSignal): Promise<HashOutput> {
-    const { pool, where } = this.#options;
+  async #hash(
+    jobs: readonly Job[],
+    bytes: number,
+    onEvent: (bytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<HashOutput> {
+    const { pool, where, advance } = this.#options;
     const known = knownLists(jobs);
     const cancel = this.#cancel;
+    // A root that is one file has no path to send it by.
     const [job] = jobs;
     const size = job?.directory.listing.size(job.at) ?? 0;
-    if (job !== undefined && jobs.length === 1 && size >= inPartsFromBytes && pool.size > 1) {
+    const sent = advance?.batchBytes === undefined || job?.path === '' ? undefined : advance;
+    if (
+      job !== undefined &&
+      jobs.length === 1 &&
+      size >= this.#inPartsFromBytes &&
+      (sent !== undefined || pool.size > 1)
+    ) {
       const file = { root: where.root, path: job.path, known: known.get(0), cancel };
-      const output = await hashInParts(pool, file, size, onEvent, signal);
+      const output = await hashInParts(pool, file, size, onEvent, signal, sent);
       if (output !== undefined) return output;
     }
     const paths = jobs.map(({ path }) => path);
-    return await pool.run('hash', { root: where.root, paths, known, cancel }, signal, { onEvent });
+    const input = { root: where.root, paths, known, cancel };
+    const carry = bytes > (sent?.batchBytes ?? 0) ? undefined : await sent?.room(bytes, 'packed', signal);
+    if (carry === undefined) return await pool.run('hash', input, signal, { onEvent });
+    let output: HashOutput | undefined;
+    try {
+      output = await pool.run('hash', { ...input, carry }, signal, { onEvent });
+    } finally {
+      sent?.take(carry, output?.carried ?? []);
+    }
+    return output;
   }
 
   #apply(jobs: readonly Job[], output: HashOutput, group: TaskGroup): void {
@@ -251,7 +303,7 @@ class Scan {
       const status = output.statuses[index];
       if (status === 'gone') {
         this.#settle({ ...job, links: [] }, 'gone');
-        this.#startLinks(job.links, group);
+        this.#startLinks(job.links, undefined, group);
       } else if (status === 'settled' || status === 'fresh') {
         const stamp = stampOf(output, index);
         const replaced = stamp.ino !== listing.ino(job.at);
@@ -259,7 +311,7 @@ class Scan {
         if (status === 'fresh') listing.distrust(job.at);
         const content: FileContent = { kind: 'file', content: lists.toString('latin1', from, end) };
         this.#settle(replaced ? { ...job, links: [] } : job, content, stamp);
-        if (replaced) this.#startLinks(job.links, group);
+        if (replaced) this.#startLinks(job.links, undefined, group);
       } else this.#settle(job, { kind: 'unknown', content: '' });
       from = end;
     }

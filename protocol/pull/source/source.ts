@@ -13,6 +13,7 @@ import {
   manifestDigest,
   manifestTotals,
 } from '../../chunk/manifest.ts';
+import type { Advance } from './advance.ts';
 import { Listing, unframeListings } from './listing.ts';
 import { refuseNothing } from './refuse-nothing.ts';
 import { rescan } from './rescan.ts';
@@ -43,6 +44,8 @@ export interface SnapshotOptions {
   readonly verify: boolean;
   /** Files looked at and bytes read so far. */
   readonly onProgress?: (files: number, bytes: number) => void;
+  /** Who takes files as they are read. */
+  readonly advance?: Advance;
 }
 
 /** A path that would be sent. */
@@ -233,10 +236,7 @@ export class Source implements AsyncDisposable {
     const { pool } = this.#options;
     const previous = this.#loaded.then(() => this.#directories);
     this.#rules = randomBytes(8).toString('hex');
-    const result = await scan(
-      { where, pool, previous, rules: this.#rules, verify: options.verify, onProgress, onFailure },
-      signal,
-    );
+    const result = await scan({ ...options, where, pool, previous, rules: this.#rules, onProgress, onFailure }, signal);
     this.#adopt(result);
     return result;
   }

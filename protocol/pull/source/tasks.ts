@@ -58,9 +58,28 @@ export interface WalkOutput {
   readonly unclear: boolean;
 }
 
+/** Where files are packed as they are read (chunk/file-pack.ts), and how. */
+export interface Carry {
+  /** Nobody else's until the packs have been sent. What does not fit is not packed. */
+  readonly into: SharedArrayBuffer;
+  /** Undefined to leave them raw. */
+  readonly quality: number | undefined;
+  /** The longest body of one pack. */
+  readonly maxBytes: number;
+}
+
+/** A file pack: its header, and where its body lies in the carry's memory. */
+export interface CarriedPack {
+  readonly header: Uint8Array;
+  readonly from: number;
+  readonly length: number;
+  readonly rawBytes: number;
+}
+
 export interface HashInput {
   readonly root: string;
   readonly paths: readonly RootPath[];
+  readonly carry?: Carry;
   /** The chunk lists that large ones of them had, by their index. */
   readonly known: ReadonlyMap<number, ChunkList>;
   readonly cancel: Int32Array;
@@ -74,6 +93,7 @@ export interface HashPartInput {
   readonly to: number;
   /** The chunk list that the whole file had. */
   readonly known: ChunkList | undefined;
+  readonly carry?: Carry;
   readonly cancel: Int32Array;
 }
 
@@ -86,6 +106,8 @@ export interface HashedPart {
   /** mtime, ctime (ns), inode, size. */
   readonly stamp: readonly [bigint, bigint, bigint, bigint];
   readonly list: Uint8Array;
+  /** With a `carry`: its bytes. */
+  readonly carried: readonly CarriedPack[];
 }
 
 /** How reading a file went: `fresh` is read, but too young for its record to be trusted later. */
@@ -101,6 +123,8 @@ export interface HashOutput {
   readonly listBytes: readonly number[];
   readonly lists: Uint8Array;
   readonly problems: readonly Problem[];
+  /** With a `carry`: the files that were read whole. */
+  readonly carried: readonly CarriedPack[];
 }
 
 /** Consecutive records of one file's chunk list; `offset` is where the first lies in the file. */

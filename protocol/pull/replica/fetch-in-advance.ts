@@ -1,0 +1,49 @@
+import { throwIfAborted } from '../../base/abort.ts';
+import type { Link } from '../../link/link.ts';
+import type { ControllerMethods } from '../../wire/methods.ts';
+import type { AdvanceOptions } from './files-in-advance.ts';
+import { ownMemory } from './own-memory.ts';
+import type { PullTools } from './pull.ts';
+
+export interface AdvanceCall {
+  readonly root: AdvanceOptions;
+  /** What the source calls what it has to give. */
+  readonly offer: string;
+  /** What came so far; ten times a second at most. */
+  readonly onProgress: (files: number, bytes: number) => void;
+}
+
+/** What came before a pull: bytes of files, and as they crossed the link. */
+export interface Advanced {
+  fetchedBytes: number;
+  sentBytes: number;
+}
+
+/** Has a root's thread take files that are sent while they are read. Adds to `advanced`; resolves with how many came, undefined if none were wanted. */
+export async function fetchInAdvance(
+  link: Link<ControllerMethods>,
+  { thread, gate }: PullTools,
+  { root, offer, onProgress }: AdvanceCall,
+  advanced: Advanced,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  if (!(await gate.hold(() => thread.run('advance', root, signal)))) return undefined;
+  let count = 0;
+  let total = 0;
+  let reported = 0;
+  const onData = async (pack: Buffer): Promise<void> => {
+    throwIfAborted(signal);
+    const { length } = pack;
+    const { bytes, files } = await thread.run('filePack', pack, signal, { transfer: ownMemory(pack) });
+    advanced.sentBytes += length;
+    advanced.fetchedBytes += bytes;
+    count = files;
+    total += bytes;
+    const now = Date.now();
+    if (now - reported < 100) return;
+    reported = now;
+    onProgress(files, total);
+  };
+  await link.call('pull.files', { offer }, { onData }, signal);
+  return count;
+}

@@ -1,0 +1,202 @@
+/**
+ * Sends the files of a scan to replicas that have nothing yet, as they are read: before there is a manifest, and without
+ * reading them again. What a replica does not get in this way, because it is slow or came late, it asks for as ever.
+ */
+import { raceSignal } from '../../base/abort.ts';
+import { packTargetBytes } from '../../chunk/pack.ts';
+import { CompressionBeside, CompressionChoice, type FirstLevel } from './compression.ts';
+import type { SendFrame } from './pack-sender.ts';
+import type { CarriedPack, Carry } from './tasks.ts';
+
+/**
+ * Batches that are read, packed or waiting to be sent at one time, and of these, waiting for one replica: one that is slower
+ * than another does without the rest.
+ */
+const batches = { packed: 8, plain: 4 };
+const queued = { packed: 4, plain: 2 };
+
+/**
+ * What shrinks keeps the processors busy, what does not fills a slow link. They go best together: what shrinks first, and
+ * the rest in between.
+ */
+export type Lane = 'packed' | 'plain';
+
+const lanes = ['packed', 'plain'] as const;
+
+interface Batch {
+  readonly carry: Carry;
+  readonly lane: Lane;
+  readonly packs: readonly CarriedPack[];
+  /** Replicas that have not sent it yet. */
+  left: number;
+}
+
+type Waiting = (granted: boolean) => void;
+
+class Receiver {
+  readonly queues = { packed: [] as Batch[], plain: [] as Batch[] };
+  /** Called when there is something to send, or nothing will be. */
+  wake: () => void = () => undefined;
+
+  get length(): number {
+    return this.queues.packed.length + this.queues.plain.length;
+  }
+}
+
+export class Advance {
+  readonly #receivers = new Set<Receiver>();
+  readonly #free: SharedArrayBuffer[] = [];
+  readonly #waiting = { packed: [] as Waiting[], plain: [] as Waiting[] };
+  /** What was given room, and in which lane. */
+  readonly #granted = new Map<SharedArrayBuffer, Lane>();
+  /** Invites replicas when the scan turns out to have something for them. */
+  #invite: (() => void) | undefined;
+  /** Replicas that have not said yet whether they want anything. */
+  #expected = 0;
+  readonly #underWay = { packed: 0, plain: 0 };
+  /** Batches that were given room and have not come yet. */
+  readonly #coming = { packed: 0, plain: 0 };
+  #choice: CompressionChoice | CompressionBeside | undefined;
+  /** Batches sent. */
+  #sentCount = 0;
+  #ended = false;
+
+  /** From now on files are wanted; `invite` is called when the first of them are about to be read. Called once. */
+  open(first: FirstLevel | undefined, invite: () => void): void {
+    this.#choice = first === 'far' ? new CompressionBeside() : new CompressionChoice(first);
+    this.#invite = invite;
+  }
+
+  /** A replica that is being asked. Exactly one of the two must be called in the end. */
+  expect(): {
+    readonly receive: (send: SendFrame, signal: AbortSignal) => Promise<void>;
+    readonly decline: () => void;
+  } {
+    this.#expected += 1;
+    let told = false;
+    const tell = (): void => {
+      if (!told) this.#expected -= 1;
+      told = true;
+      this.#next();
+    };
+    return {
+      decline: tell,
+      receive: async (send, signal) => {
+        const receiver = new Receiver();
+        this.#receivers.add(receiver);
+        tell();
+        try {
+          await this.#sendAll(receiver, send, signal);
+        } finally {
+          this.#receivers.delete(receiver);
+          for (const lane of lanes) for (const batch of receiver.queues[lane].splice(0)) this.#sent(batch);
+          this.#next();
+        }
+      },
+    };
+  }
+
+  /** Bytes to read together; undefined when nobody wants files. */
+  get batchBytes(): number | undefined {
+    return this.#isWanted ? this.#choice?.packBytes : undefined;
+  }
+
+  get #isWanted(): boolean {
+    return !this.#ended && (this.#invite !== undefined || this.#expected > 0 || this.#receivers.size > 0);
+  }
+
+  /** Waits until the next batch, of `bytes`, can be taken; undefined when nobody wants it. Whoever gets room gives it back by `take`. */
+  async room(bytes: number, lane: Lane, signal: AbortSignal): Promise<Carry | undefined> {
+    const invite = this.#invite;
+    this.#invite = undefined;
+    invite?.();
+    if (!this.#isWanted || this.#choice === undefined) return undefined;
+    if (this.#hasRoom(lane) && this.#waiting[lane].length === 0) this.#grant(lane);
+    else if (!(await raceSignal(new Promise<boolean>((resolve) => this.#waiting[lane].push(resolve)), signal)))
+      return undefined;
+    if (this.#choice instanceof CompressionBeside && lane === 'packed' && this.#sentCount >= batches.packed)
+      this.#choice.begun(Math.min(...[...this.#receivers].map(({ length }) => length)));
+    const { quality, packBytes } = this.#choice;
+    const room = Math.max(bytes, packBytes);
+    const used = this.#free.pop();
+    const into = used !== undefined && used.byteLength >= room ? used : new SharedArrayBuffer(room);
+    this.#granted.set(into, lane);
+    return { into, quality, maxBytes: packTargetBytes };
+  }
+
+  #hasRoom(lane: Lane): boolean {
+    if (this.#underWay[lane] >= batches[lane]) return false;
+    for (const { queues } of this.#receivers) if (queues[lane].length + this.#coming[lane] < queued[lane]) return true;
+    return false;
+  }
+
+  #grant(lane: Lane): void {
+    this.#underWay[lane] += 1;
+    this.#coming[lane] += 1;
+  }
+
+  /** Lets those go on that wait for room, as far as there is some; all of them if nobody wants anything. */
+  #next(): void {
+    for (const lane of lanes) {
+      const waiting = this.#waiting[lane];
+      while (waiting.length > 0 && this.#hasRoom(lane)) {
+        this.#grant(lane);
+        waiting.shift()?.(true);
+      }
+      if (!this.#isWanted) for (const go of waiting.splice(0)) go(false);
+    }
+  }
+
+  /** Gives a batch to the replicas. No packs: nothing came of it. */
+  take(carry: Carry, packs: readonly CarriedPack[]): void {
+    const lane = this.#granted.get(carry.into) ?? 'packed';
+    this.#granted.delete(carry.into);
+    this.#coming[lane] -= 1;
+    const batch = { carry, packs, lane, left: 1 };
+    for (const receiver of this.#receivers) {
+      const queue = receiver.queues[lane];
+      if (packs.length === 0 || queue.length >= queued[lane]) continue;
+      batch.left += 1;
+      queue.push(batch);
+      receiver.wake();
+    }
+    this.#sent(batch);
+  }
+
+  #sent(batch: Batch): void {
+    batch.left -= 1;
+    // A replica has room for another one, even if one that is slower has not.
+    if (batch.left > 0) return this.#next();
+    this.#underWay[batch.lane] -= 1;
+    this.#free.push(batch.carry.into);
+    const rawBytes = batch.packs.reduce((sum, pack) => sum + pack.rawBytes, 0);
+    const bytes = batch.packs.reduce((sum, pack) => sum + pack.length, 0);
+    this.#sentCount += 1;
+    if (this.#choice instanceof CompressionChoice) this.#choice.sent(rawBytes, batch.carry.quality, bytes < rawBytes);
+    this.#next();
+  }
+
+  async #sendAll(receiver: Receiver, send: SendFrame, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { packed, plain } = receiver.queues;
+      const queue = packed.length > 0 ? packed : plain;
+      const batch = queue[0];
+      if (batch === undefined) {
+        if (this.#ended) return;
+        await raceSignal(new Promise<void>((resolve) => void (receiver.wake = resolve)), signal);
+        continue;
+      }
+      for (const { header, from, length } of batch.packs)
+        await send(header, new Uint8Array(batch.carry.into, from, length));
+      queue.shift();
+      this.#sent(batch);
+    }
+  }
+
+  /** Nothing more will come: replicas are done when they have what waits for them. */
+  end(): void {
+    this.#ended = true;
+    for (const receiver of this.#receivers) receiver.wake();
+    this.#next();
+  }
+}
