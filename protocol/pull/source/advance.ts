@@ -12,8 +12,8 @@ import type { CarriedPack, Carry } from './tasks.ts';
  * Batches that are read, packed or waiting to be sent at one time, and of these, waiting for one replica: one that is slower
  * than another does without the rest.
  */
-const batches = { packed: 8, plain: 4 };
-const queued = { packed: 4, plain: 2 };
+const batches = { packed: 6, plain: 3 };
+const queued = { packed: 3, plain: 2 };
 
 /**
  * What shrinks keeps the processors busy, what does not fills a slow link. They go best together: what shrinks first, and
@@ -45,7 +45,8 @@ class Receiver {
 
 export class Advance {
   readonly #receivers = new Set<Receiver>();
-  readonly #free: SharedArrayBuffer[] = [];
+  /** Memory that is used again. */
+  readonly #free = { packed: [] as SharedArrayBuffer[], plain: [] as SharedArrayBuffer[] };
   readonly #waiting = { packed: [] as Waiting[], plain: [] as Waiting[] };
   /** What was given room, and in which lane. */
   readonly #granted = new Map<SharedArrayBuffer, Lane>();
@@ -118,8 +119,9 @@ export class Advance {
       this.#choice.begun(Math.min(...[...this.#receivers].map(({ length }) => length)));
     const { quality, packBytes } = this.#choice;
     const room = Math.max(bytes, packBytes);
-    const used = this.#free.pop();
-    const into = used !== undefined && used.byteLength >= room ? used : new SharedArrayBuffer(room);
+    const free = this.#free[lane];
+    const fits = free.findIndex(({ byteLength }) => byteLength >= room);
+    const [into = new SharedArrayBuffer(room)] = fits < 0 ? [] : free.splice(fits, 1);
     this.#granted.set(into, lane);
     return { into, quality, maxBytes: packTargetBytes };
   }
@@ -168,7 +170,7 @@ export class Advance {
     // A replica has room for another one, even if one that is slower has not.
     if (batch.left > 0) return this.#next();
     this.#underWay[batch.lane] -= 1;
-    this.#free.push(batch.carry.into);
+    if (!this.#ended) this.#free[batch.lane].push(batch.carry.into);
     const rawBytes = batch.packs.reduce((sum, pack) => sum + pack.rawBytes, 0);
     const bytes = batch.packs.reduce((sum, pack) => sum + pack.length, 0);
     this.#sentCount += 1;
@@ -196,6 +198,7 @@ export class Advance {
   /** Nothing more will come: replicas are done when they have what waits for them. */
   end(): void {
     this.#ended = true;
+    for (const lane of lanes) this.#free[lane].length = 0;
     for (const receiver of this.#receivers) receiver.wake();
     this.#next();
   }
