@@ -3,9 +3,9 @@
  * not travel by their digests: `sources` names the directories of the manifest before whose files' digests both ends
  * count, and runs (digest-runs.ts) say which of them come where.
  *
- *   removed paths · sources · runs · new digests · blocks · packs
+ *   removed paths · renamed directories · sources · runs · new digests · blocks · packs
  *
- * Removed paths, blocks and packs are lists: a count (u32) and its members, each a length (u32) and bytes. Sources (a
+ * Renamed directories are a list of paths: where each was, and is. Removed paths, blocks and packs are lists: a count (u32) and its members, each a length (u32) and bytes. Sources (a
  * brotli of paths with a NUL between, or nothing), runs and digests are a length and bytes. A block (manifest-block.ts)
  * lacks its digests, and has their number (u32) before it. Packs (pack.ts) hold some of the part's chunks, whose ordinals
  * count the data chunks of the part alone.
@@ -22,6 +22,7 @@ import { dataChunks, type Manifest } from './manifest.ts';
 import { splitBlock } from './manifest-block.ts';
 import { ManifestDecoder, type ManifestLimits } from './manifest-codec.ts';
 import type { ManifestDelta } from './manifest-delta.ts';
+import type { Renamed } from './renamed-directories.ts';
 
 /** Chunks of all sources, and of all blocks, at most. */
 const maxChunks = 1 << 20;
@@ -44,6 +45,10 @@ export async function encodeDelta(
   const { runs, fresh } = await encodeDigestRuns(digests, digestsOf(base, sources));
   const writer = new ByteWriter();
   writeList(writer, delta.removed);
+  writeList(
+    writer,
+    delta.renamed.flatMap(({ from, to }) => [from, to]),
+  );
   writer.blob(packPaths(sources));
   writer.blob(runs);
   writer.blob(fresh);
@@ -67,6 +72,7 @@ export interface DecodedDelta extends ManifestDelta {
 export function decodeDelta(base: Manifest, bytes: Buffer, limits: ManifestLimits): DecodedDelta {
   const reader = new ByteReader(bytes);
   const removed = readList(reader).map(parseRootPath);
+  const renamed = pairs(readList(reader).map(parseRootPath));
   const known = digestsOf(base, unpackPaths(reader.blob(), limits.manifestBlockBytes));
   const [runs, fresh] = [reader.blob(), reader.blob()];
   const blocks: { readonly count: number; readonly columns: Buffer }[] = [];
@@ -89,11 +95,11 @@ export function decodeDelta(base: Manifest, bytes: Buffer, limits: ManifestLimit
     decoder.push(Buffer.concat([columns, digests.subarray(from, end)]));
     from = end;
   }
-  return { part: decoder.finish(), removed, packs };
+  return { part: decoder.finish(), removed, renamed, packs };
 }
 
 /** Directories of `base` that have what the delta's files are likely to be made of, in path order. */
-function sourcesOf(base: Manifest, { part, removed }: ManifestDelta): RootPath[] {
+function sourcesOf(base: Manifest, { part, removed, renamed }: ManifestDelta): RootPath[] {
   const sources = new Set<RootPath>();
   for (const { path, entries } of part.directories.values())
     if (entries.some(({ kind }) => kind === 'file')) sources.add(path);
@@ -101,6 +107,9 @@ function sourcesOf(base: Manifest, { part, removed }: ManifestDelta): RootPath[]
   for (const path of removed) sources.add(parentOf(path));
   const fallen = removed.some((path) => base.directories.has(path));
   if (fallen) for (const path of base.directories.keys()) if (isWithin(path, gone)) sources.add(path);
+  // What is renamed whole has no digest among those to be named.
+  const whole = new Set(renamed.map(({ from }) => from));
+  if (whole.size > 0) for (const path of sources) if (isWithin(path, whole)) sources.delete(path);
   let chunks = 0;
   return [...sources].sort().filter((path) => {
     const directory = base.directories.get(path);
@@ -130,6 +139,14 @@ function digestsOf(base: Manifest, sources: readonly RootPath[]): Buffer {
     }
   }
   return digests;
+}
+
+function pairs(paths: readonly RootPath[]): Renamed[] {
+  if (paths.length % 2 === 1) throw new TowError('bad-message', 'a delta renames a directory to nowhere');
+  return Array.from({ length: paths.length / 2 }, (_, at) => ({
+    from: paths[2 * at] ?? '',
+    to: paths[2 * at + 1] ?? '',
+  }));
 }
 
 function packPaths(paths: readonly RootPath[]): Buffer {

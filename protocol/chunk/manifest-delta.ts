@@ -5,12 +5,15 @@ import { type Entry, sameEntry } from './entry.ts';
 import { indexOfName } from './index-of-name.ts';
 import { type Directory, directoryDigest, isPlain, type Manifest, manifestTotals } from './manifest.ts';
 import type { ManifestLimits } from './manifest-codec.ts';
+import { childrenOf, type Renamed, renamedDirectories, under } from './renamed-directories.ts';
 
 export interface ManifestDelta {
   /** The new root entry and, by directory, the entries that are new or other than before. */
   readonly part: Manifest;
   /** Entries that are gone; a directory is gone with all below it. */
   readonly removed: readonly RootPath[];
+  /** Directories that are new with all below them, and have what others had that are gone. Not in `part`, but for their entries. */
+  readonly renamed: readonly Renamed[];
 }
 
 /** Cheap for manifests that share directories. Undefined where a delta would not do: the root is no directory, or an entry is not plain. */
@@ -18,16 +21,22 @@ export function deltaBetween(base: Manifest, next: Manifest): ManifestDelta | un
   if (base.root.kind !== 'dir' || next.root.kind !== 'dir' || !isPlain(base) || !isPlain(next)) return undefined;
   const directories = new Map<RootPath, Directory>();
   const removed: RootPath[] = [];
+  const added: RootPath[] = [];
   for (const [path, directory] of next.directories) {
     const before = base.directories.get(path);
     if (before === directory) continue;
-    if (before === undefined) directories.set(path, directory);
-    else if (directoryDigest(before) !== directoryDigest(directory)) {
+    if (before === undefined) {
+      directories.set(path, directory);
+      added.push(path);
+    } else if (directoryDigest(before) !== directoryDigest(directory)) {
       const entries = changedEntries(before, directory, removed);
       if (entries.length > 0) directories.set(path, { path, entries });
     }
   }
-  return { part: { root: next.root, directories }, removed };
+  const renamed = renamedDirectories(base, next, added);
+  const covered = new Set(renamed.map(({ to }) => to));
+  if (covered.size > 0) for (const path of directories.keys()) if (isWithin(path, covered)) directories.delete(path);
+  return { part: { root: next.root, directories }, removed, renamed };
 }
 
 function changedEntries(before: Directory, now: Directory, removed: RootPath[]): Entry[] {
@@ -63,12 +72,27 @@ export interface AppliedDelta {
  * The manifest that a delta of a peer leads to. Throws `bad-message` or `limit-exceeded` unless it is a sound one, given
  * that `base` is: every directory has its entry and the other way round. Names and fields were checked when it was decoded.
  */
-export function applyDelta(base: Manifest, { part, removed }: ManifestDelta, limits: ManifestLimits): AppliedDelta {
+export function applyDelta(
+  base: Manifest,
+  { part, removed, renamed }: ManifestDelta,
+  limits: ManifestLimits,
+): AppliedDelta {
   const { root } = part;
   const directories = new Map<RootPath, Directory>(base.directories);
   if (root.kind !== 'dir' || !directories.has('')) refuse('has no root', '');
   const changed = new Set<RootPath>();
   const gone = takeOut(base, removed, directories, changed);
+  const below = renamed.length === 0 ? new Map<RootPath, RootPath[]>() : childrenOf(base.directories.keys());
+  for (const one of renamed) {
+    const { from, to } = one;
+    if (from === '' || directories.has(to) || !base.directories.has(from)) refuse('cannot rename', from);
+    for (const [path, directory] of under(base, one, below)) {
+      directories.set(path, directory);
+      changed.add(path);
+    }
+    if (directories.size > limits.manifestEntries)
+      throw new TowError('limit-exceeded', 'a delta of too many directories');
+  }
   for (const path of new Set([...gone.keys(), ...part.directories.keys()])) {
     const entries = part.directories.get(path)?.entries ?? [];
     const before = directories.get(path);

@@ -62,6 +62,13 @@ export function storedDirectory(path: RootPath, summary: DirectorySummary, read:
   return directory;
 }
 
+/** The same entries at another path. */
+export function directoryUnder(directory: Directory, path: RootPath): Directory {
+  const copy = { path, entries: directory.entries };
+  directoryDigests.set(copy, directoryDigest(directory));
+  return copy;
+}
+
 /** Digest of one directory's own entries (not of what lies below). Cached for the life of the object. */
 export function directoryDigest(directory: Directory): Digest {
   const known = directoryDigests.get(directory);

@@ -31,6 +31,7 @@ export async function watchedPull(
   snapshot: PlainSnapshot,
   setup: PullSetup,
   node: WatchedNode,
+  beforeSwitch: () => void = () => undefined,
 ): Promise<ReturnType<Session['finish']>> {
   const session = new Session(sessionOptions(snapshot, setup), node.remembered);
   node.remembered = undefined;
@@ -52,6 +53,7 @@ export async function watchedPull(
       for (const ranges of session.reuse(1000, () => undefined).ranges)
         for (const pack of packsOf(snapshot, ranges)) session.pack(pack);
       session.prepare();
+      beforeSwitch();
       session.switch();
     }
     const result = session.finish();

@@ -73,11 +73,16 @@ export class FilesInAdvance {
     try {
       return this.#take(frame);
     } catch (error) {
-      removeStaged(Buffer.from(`${this.stage}/${aheadName}`, 'latin1'));
-      this.#came.clear();
-      this.#unfinished.clear();
+      this.drop();
       throw explainDiskFull(error, this.stage);
     }
+  }
+
+  /** Deletes what came. Blocking. */
+  drop(): void {
+    removeStaged(Buffer.from(`${this.stage}/${aheadName}`, 'latin1'));
+    this.#came.clear();
+    this.#unfinished.clear();
   }
 
   #take(frame: Buffer): number {

@@ -40,6 +40,7 @@ function reasonFor(op: Op, { root, stage }: Journal): ConflictReason | undefined
     case 'mkdir':
       return print === op.expect ? undefined : 'in-the-way';
     case 'move':
+    case 'moveTree':
       return look(absolutePath(root, op.from)) === undefined ? undefined : 'in-the-way';
     case 'place':
       // What was placed by a run that broke off lies there rightly, and is not in the stage any more.

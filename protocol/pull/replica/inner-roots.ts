@@ -5,12 +5,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../base/errors.ts';
-import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { isWithin, joinPath, type RootPath } from '../../base/root-path.ts';
 import { digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Directory, Manifest } from '../../chunk/manifest.ts';
 import { replaceFile } from './durable-file.ts';
-import { isBelow } from './plan.ts';
 import { look } from './print.ts';
 
 /** Name of a destination's state. */
@@ -46,7 +45,7 @@ function readRoot(file: string): string | undefined {
 export function pathsInside(root: string, roots: readonly string[]): ReadonlySet<RootPath> {
   const inside = roots.filter((one) => one.startsWith(`${root}/`)).map((one) => one.slice(root.length + 1));
   const all = new Set(inside);
-  return new Set(inside.filter((path) => !path.includes('/') || !isBelow(path.slice(0, path.lastIndexOf('/')), all)));
+  return new Set(inside.filter((path) => !path.includes('/') || !isWithin(path.slice(0, path.lastIndexOf('/')), all)));
 }
 
 export interface Trimmed {
@@ -74,7 +73,7 @@ export function trim(manifest: Manifest, inner: ReadonlySet<RootPath>): Trimmed 
   if (leftOut.size === 0) return undefined;
   const directories = new Map<RootPath, Directory>();
   for (const [path, directory] of manifest.directories) {
-    if (isBelow(path, leftOut)) continue;
+    if (isWithin(path, leftOut)) continue;
     const entries = directory.entries.filter(({ name }) => !leftOut.has(joinPath(path, name)));
     directories.set(path, entries.length === directory.entries.length ? directory : { path, entries });
   }
@@ -94,7 +93,7 @@ function relink(
     if (directory === undefined) continue;
     let changed = false;
     const entries = directory.entries.map((entry): Entry => {
-      if (entry.kind !== 'hardlink' || !isBelow(entry.content, leftOut)) return entry;
+      if (entry.kind !== 'hardlink' || !isWithin(entry.content, leftOut)) return entry;
       changed = true;
       const first = firsts.get(entry.content);
       if (first !== undefined) return { ...entry, content: first };

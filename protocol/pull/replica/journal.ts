@@ -24,7 +24,7 @@ export interface Journal {
   readonly record: LedgerRecord;
 }
 
-const opNames = ['appear', 'remove', 'rmdir', 'mkdir', 'place', 'meta', 'move'] as const;
+const opNames = ['appear', 'remove', 'rmdir', 'mkdir', 'place', 'meta', 'move', 'moveTree'] as const;
 const metaKinds: readonly EntryKind[] = ['file', 'dir', 'symlink', 'hardlink', 'unknown'];
 
 export function writeJournal(stateDir: string, journal: Journal): void {
@@ -87,6 +87,7 @@ function writeOp(writer: ByteWriter, op: Op): void {
       writer.text(op.staged);
       return;
     case 'move':
+    case 'moveTree':
       writer.text(op.expect);
       writer.text(op.from);
       return;
@@ -114,6 +115,7 @@ function readOp(reader: ByteReader): Op {
     case 'place':
       return { op, path, expect: reader.text(), staged: reader.text() };
     case 'move':
+    case 'moveTree':
       return { op, path, expect: reader.text(), from: reader.text() };
     case 'meta':
       return {

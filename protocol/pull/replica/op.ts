@@ -21,6 +21,11 @@ export type Op =
   | { readonly op: 'place'; readonly path: RootPath; readonly staged: string; readonly expect: Print }
   /** Renames a file of ours that the source has renamed, complete with mode and times. */
   | { readonly op: 'move'; readonly path: RootPath; readonly from: RootPath; readonly expect: Print }
+  /**
+   * Renames a directory of ours, with all that is in it, that the source has renamed; `expect` is its own print. If
+   * something else is in it by now, its files are moved one by one, and that stays.
+   */
+  | { readonly op: 'moveTree'; readonly path: RootPath; readonly from: RootPath; readonly expect: Print }
   | MetaOp;
 
 /** Sets mode and mtime of what is there, if it still is of that kind. */

@@ -19,6 +19,7 @@ export function opsOf(stage: Stage, plan: Plan, manifest: Manifest): readonly Op
     ...plan.removals,
     ...plan.directories,
     ...trees,
+    ...plan.treeMoves.map(({ from, to, expect }): Op => ({ op: 'moveTree', path: to, from, expect })),
     ...plan.moves,
     ...plan.lateRemovals,
     ...places,

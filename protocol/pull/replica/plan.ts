@@ -3,16 +3,18 @@
  * nothing. What is in the way and not ours needs no decision here: ops say what they may replace, and the switch keeps
  * anything else (see op.ts).
  */
-import { absolutePath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, isWithin, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type Entry, sameContent } from '../../chunk/entry.ts';
 import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
+import type { Renamed } from '../../chunk/renamed-directories.ts';
 import { fileHolds, linkText } from './file-content.ts';
 import { type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
 import { Movable } from './movable.ts';
 import { type Observation, type Observed, sameMeta } from './observe.ts';
 import type { MetaOp, Op } from './op.ts';
 import { changedPrint, kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
+import { pathAfter, printsAfter, type TreeMove, treeMoves } from './tree-moves.ts';
 
 /** A directory that is not on the node: staged whole, with all that is below it, and put in place in one step. */
 export interface Tree {
@@ -34,6 +36,8 @@ export interface Placement {
 export interface Plan {
   /** Ours, gone from the source: non-directories, then directories upwards. */
   readonly removals: readonly Op[];
+  /** Directories that are here under another name, with all that is in them. */
+  readonly treeMoves: readonly TreeMove[];
   /** Files that are here under another name: renamed, not staged. */
   readonly moves: readonly MoveOp[];
   /** Directories that are empty only after these. */
@@ -63,6 +67,8 @@ export interface PlanInput {
   readonly ignored: ReadonlySet<RootPath>;
   /** Directories whose entries the source or the node may have changed; any if undefined. */
   readonly scope: ReadonlySet<RootPath> | undefined;
+  /** Directories that the source has under another name, as far as that was told. */
+  readonly renamed: readonly Renamed[];
 }
 
 /** Paths of the ledger that the manifest lacks, children before parents. Below an `unknown` entry nothing is absent. */
@@ -76,7 +82,7 @@ export function absentPaths(ledger: Ledger, manifest: Manifest, scope: ReadonlyS
     const present = new Set(now.map(({ name }) => name));
     for (const { name } of before) {
       const path = joinPath(directory, name);
-      if (!present.has(name) && !isBelow(path, unknown)) absent.push(path);
+      if (!present.has(name) && !isWithin(path, unknown)) absent.push(path);
     }
   }
   return absent.sort().toReversed();
@@ -90,15 +96,6 @@ export function unknownPaths(manifest: Manifest): Set<RootPath> {
     for (const { name, kind } of entries) if (kind === 'unknown') paths.add(joinPath(directory, name));
   }
   return paths;
-}
-
-/** Whether a path or one above it is in the set. */
-export function isBelow(path: RootPath, set: ReadonlySet<RootPath>): boolean {
-  if (set.size === 0) return false;
-  for (let at = path; ; at = parentOf(at)) {
-    if (set.has(at)) return true;
-    if (at === '') return false;
-  }
 }
 
 export type MoveOp = Extract<Op, { readonly op: 'move' }>;
@@ -118,8 +115,13 @@ interface GrowingTree extends Tree {
 class Planner {
   readonly #input: PlanInput;
   #removals: Op[] = [];
-  #lateRemovals: Op[] = [];
+  readonly #lateRemovals: Op[] = [];
   readonly #moves: MoveOp[] = [];
+  readonly #treeMoves: readonly TreeMove[];
+  /** Where they come from, where they go, and all that is above where they come from. */
+  readonly #movedFrom = new Set<RootPath>();
+  readonly #movedTo = new Set<RootPath>();
+  readonly #aboveMoved = new Set<RootPath>();
   /** Directories in a tree that change after it was put in place. */
   readonly #late = new Set<RootPath>();
   readonly #directories: Op[] = [];
@@ -141,6 +143,12 @@ class Planner {
 
   constructor(input: PlanInput) {
     this.#input = input;
+    this.#treeMoves = treeMoves(input);
+    for (const move of this.#treeMoves) {
+      this.#movedFrom.add(move.from);
+      this.#movedTo.add(move.to);
+      for (let at = parentOf(move.from); at !== ''; at = parentOf(at)) this.#aboveMoved.add(at);
+    }
   }
 
   plan(): Plan {
@@ -152,8 +160,9 @@ class Planner {
     const upwards = [...this.#directoryMetas.keys()].sort().toReversed();
     return {
       removals: this.#removals,
+      treeMoves: this.#treeMoves,
       moves: this.#moves,
-      lateRemovals: this.#lateRemovals,
+      lateRemovals: this.#lateRemovals.sort((a, b) => (pathOf(a) < pathOf(b) ? 1 : -1)),
       directories: this.#directories,
       trees: this.#trees,
       newDirectories: this.#fresh,
@@ -170,7 +179,9 @@ class Planner {
   entries(): void {
     const { manifest, scope } = this.#input;
     this.#entry('', manifest.root);
-    const paths = [...(scope ?? manifest.directories.keys())].sort();
+    for (const move of this.#treeMoves) this.#movedTree(move);
+    const all = [...(scope ?? manifest.directories.keys())].sort();
+    const paths = this.#movedTo.size === 0 ? all : all.filter((path) => !isWithin(path, this.#movedTo));
     // A hard link may come before the directory of the file that it names, so links wait until files are decided.
     for (const links of [false, true]) {
       for (const path of paths) {
@@ -195,7 +206,9 @@ class Planner {
       )
         continue;
       this.#touch(path);
-      if (item.entry.kind === 'dir') directories.push({ op: 'rmdir', path });
+      if (isWithin(path, this.#movedFrom)) continue;
+      if (item.entry.kind === 'dir')
+        (this.#aboveMoved.has(path) ? this.#lateRemovals : directories).push({ op: 'rmdir', path });
       else this.#removals.push({ op: 'remove', path, expect: currentPrint(item, observation.get(path)) });
     }
     this.#removals.push(...directories);
@@ -224,7 +237,7 @@ class Planner {
       this.#late.add(parentOf(path));
       return false;
     });
-    this.#lateRemovals = this.#removals.filter((op) => op.op === 'rmdir' && above.has(op.path));
+    this.#lateRemovals.push(...this.#removals.filter((op) => op.op === 'rmdir' && above.has(op.path)));
     this.#removals = this.#removals.filter((op) =>
       op.op === 'rmdir' ? !above.has(op.path) : op.op !== 'remove' || !moved.has(op.path),
     );
@@ -237,8 +250,18 @@ class Planner {
     return false;
   }
 
+  /** Its files have the prints they had; its own mode may forbid to move it. */
+  #movedTree(move: TreeMove): void {
+    for (const path of [move.to, ...move.touched.map((each) => pathAfter(move, each))]) {
+      const entry = this.#directoryEntry(path);
+      if (entry !== undefined) this.#directoryMetas.set(path, metaOp(path, entry));
+    }
+    this.#touch(move.to);
+    for (const [path, print] of printsAfter(move)) this.#prints.set(path, print);
+  }
+
   #entry(path: RootPath, entry: Entry): void {
-    if (entry.kind === 'unknown') return;
+    if (entry.kind === 'unknown' || this.#movedTo.has(path)) return;
     const { ledger, observation } = this.#input;
     const ours = ledger === undefined ? undefined : ledgerItem(ledger, path);
     if (ours === undefined || ours.entry.kind === 'unknown') this.#new(path, entry);
@@ -351,6 +374,10 @@ class Planner {
     const siblings = manifest.directories.get(parentOf(path))?.entries ?? [];
     return siblings[indexOfName(siblings, nameOf(path))];
   }
+}
+
+function pathOf(op: Op): RootPath {
+  return op.op === 'appear' ? '' : op.path;
 }
 
 /** The print that our object at a path has now; `noPrint` if what is there is not ours any more. */

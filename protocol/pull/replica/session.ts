@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
-import { absolutePath, displayPath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, displayPath, isWithin, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type DecodedDelta, decodeDelta } from '../../chunk/delta-codec.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { EntryKind } from '../../chunk/entry.ts';
@@ -31,7 +31,7 @@ import { newDirectories } from './new-directories.ts';
 import { nextRecord, settleRecord } from './next-ledger.ts';
 import { type Observation, observe } from './observe.ts';
 import { opsOf } from './ops-of.ts';
-import { absentPaths, isBelow, type Plan, planPull } from './plan.ts';
+import { absentPaths, type Plan, planPull } from './plan.ts';
 import { look } from './print.ts';
 import { finishSwitch, recoverRoot } from './recover.ts';
 import { reuseChunks } from './reuse.ts';
@@ -42,6 +42,7 @@ import { discardStages, stageDirectory } from './stage-directory.ts';
 import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
 import { StoredChunks, type StoredStep } from './stored-chunks.ts';
 import { applyMeta, type SwitchResult } from './switch.ts';
+import { filesIn } from './tree-moves.ts';
 import { takePushed, unpack } from './unpack.ts';
 import type { Wants } from './wants.ts';
 
@@ -177,7 +178,7 @@ export class Session {
     const { manifest, options } = this.#known();
     const ignoredPaths = new Set(ignored.map((at) => this.#absent[at] ?? ''));
     // What lies in another root is that root's from now on.
-    for (const path of this.#absent) if (isBelow(path, this.#inner)) ignoredPaths.add(path);
+    for (const path of this.#absent) if (isWithin(path, this.#inner)) ignoredPaths.add(path);
     const plan = planPull({
       root: this.#root,
       manifest,
@@ -185,30 +186,29 @@ export class Session {
       observation: this.#observation,
       ignored: ignoredPaths,
       scope: this.#scope,
+      renamed: this.#trimmed === undefined && isPlain(manifest) ? (this.#delta?.renamed ?? []) : [],
     });
     if (!options.allowDelete) {
       const removed = plan.removals.flatMap((op) => (op.op === 'remove' ? [op.path] : []));
       checkDeletes(options.dest, this.#ledger, this.#manifest ?? manifest, options.source, removed);
     }
     this.#plan = plan;
-    const { placements, moves, removals, directories, trees, metas } = plan;
-    const files = placements.length + moves.length;
-    if (files + removals.length + directories.length + trees.length + metas.length === 0)
+    const { placements, moves, treeMoves, removals, directories, trees, metas } = plan;
+    const moved = moves.length + filesIn(treeMoves);
+    const files = placements.length + moved;
+    if (files + treeMoves.length + removals.length + directories.length + trees.length + metas.length === 0)
       return { settled: true, files: 0, finishedFiles: 0, wantedBytes: 0 };
     const appears = manifest.root.kind === 'dir' && look(absolutePath(this.#root, '')) === undefined;
-    const stage = new Stage(
-      stageDirectory(Buffer.from(options.stateDir).toString('latin1'), this.#root, options.key),
-      appears,
-      options.digest,
-    );
+    const directory = stageDirectory(Buffer.from(options.stateDir).toString('latin1'), this.#root, options.key);
+    const stage = new Stage(directory, appears, options.digest);
     this.#stage = stage;
+    if (this.#advance?.stage !== directory) this.#advance?.drop();
     const wire = { manifest: this.#manifest ?? manifest, standIns: this.#trimmed?.standIns ?? new Map() };
-    const advance = this.#advance?.stage === stage.directory ? this.#advance : undefined;
-    const { wants, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, advance));
+    const { wants, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, this.#advance));
     this.#wants = wants;
     const pushed = this.#diskFull(() => takePushed(this.#delta, wants));
     this.#pushedBytes = pushed.bytes;
-    const finished = finishedFiles + moves.length + pushed.finishedFiles;
+    const finished = finishedFiles + moved + pushed.finishedFiles;
     return { settled: false, files, finishedFiles: finished, wantedBytes: wants.bytes };
   }
 
@@ -339,7 +339,7 @@ export class Session {
       reusedBytes: this.#reusedBytes,
       pushedBytes: this.#pushedBytes,
       newDirectories: newDirectories(plan, this.#ledger, this.#after),
-      placed: (plan?.placements.length ?? 0) + (plan?.moves.length ?? 0),
+      placed: (plan?.placements.length ?? 0) + (plan?.moves.length ?? 0) + filesIn(plan?.treeMoves ?? []),
       removed: (plan?.removals.length ?? 0) + (plan?.lateRemovals.length ?? 0),
       conflicts: this.#switched?.conflicts ?? [],
       leftOut: this.#trimmed?.leftOut ?? [],

@@ -12,8 +12,11 @@ import { foreseeConflicts, keptId } from './foresee-conflicts.ts';
 import { gitPath, isTransientGitFile } from './git-state.ts';
 import type { Journal } from './journal.ts';
 import type { KeptVersions } from './kept-versions.ts';
+import type { LedgerDirectory } from './ledger.ts';
 import type { MetaOp, Op } from './op.ts';
+import { metaOp } from './plan.ts';
 import { kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
+import { hasExactly } from './tree-moves.ts';
 
 export interface SwitchResult {
   readonly conflicts: readonly { readonly id: string; readonly path: RootPath; readonly reason: ConflictReason }[];
@@ -77,7 +80,7 @@ class SwitchRun {
       if (errno === undefined || wholeSwitch.has(errno)) throw error;
       const { code, message } = toTowError(error, `cannot ${what} ${displayPath(path)}`);
       this.#problems.push({ path, code, message });
-      if (what === 'place' || what === 'move') this.#unplaced.add(path);
+      if (what === 'place' || what === 'move' || what === 'moveTree') this.#unplaced.add(path);
     }
   }
 
@@ -95,6 +98,8 @@ class SwitchRun {
         return this.#placeStaged(op.path, op.staged, op.expect);
       case 'move':
         return this.#move(op.from, op.path, op.expect);
+      case 'moveTree':
+        return this.#moveTree(op.from, op.path, op.expect);
       case 'meta':
         return applyMeta(this.#journal.root, op);
       default:
@@ -201,6 +206,33 @@ class SwitchRun {
       // What the node made of it stays where it is. Its contents are not at hand any more: the next pull fetches them.
       throw Object.assign(new Error(`${displayPath(from)} changed while it was being moved`), { code: 'ENOENT' });
     }
+    this.#renameInRoot(from, path);
+  }
+
+  #moveTree(from: RootPath, path: RootPath, expect: Print): void {
+    const stats = this.#parentIsReal(from) ? look(this.#abs(from)) : undefined;
+    // An earlier run moved it; the prints of its files say whether what is there is ours.
+    if (stats === undefined && look(this.#abs(path))?.isDirectory() === true) return;
+    if (stats?.isDirectory() !== true || printInode(printOf(stats)) !== printInode(expect))
+      throw Object.assign(new Error(`${displayPath(from)} is another one by now`), { code: 'ENOENT' });
+    const tree = this.#journal.record.replaced.filter((each) => each.path === path || each.path.startsWith(`${path}/`));
+    const under = (at: RootPath): RootPath => `${from}${at.slice(path.length)}`;
+    if (!tree.every((each) => hasExactly(this.#journal.root, under(each.path), each.entries))) {
+      this.#moveEach(tree, under);
+      return;
+    }
+    // To another parent it goes only if it may be written in; its own mode is set last by a meta op.
+    if (parentOf(from) !== parentOf(path)) chmodSync(this.#abs(from), 0o700);
+    try {
+      this.#renameInRoot(from, path);
+    } catch (error) {
+      // What is in an image's layer cannot be renamed as a whole (overlayfs).
+      if (errnoOf(error) !== 'EXDEV') throw error;
+      this.#moveEach(tree, under);
+    }
+  }
+
+  #renameInRoot(from: RootPath, path: RootPath): void {
     const source = this.#abs(from);
     this.#writable(from, () => {
       for (;;) {
@@ -208,6 +240,23 @@ class SwitchRun {
         if (this.#writable(path, () => this.#rename(source, path, noPrint))) return;
       }
     });
+  }
+
+  /** Moves the files of a directory that has something else in it by now: that stays, with the directories it is in. */
+  #moveEach(tree: readonly LedgerDirectory[], under: (path: RootPath) => RootPath): void {
+    const parentsFirst = tree.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+    for (const { path, entries, prints } of parentsFirst) {
+      this.#attempt('mkdir', path, () => this.#mkdir(path, noPrint));
+      for (const [at, { kind, name }] of entries.entries()) {
+        const to = joinPath(path, name);
+        if (kind !== 'dir') this.#attempt('move', to, () => this.#move(under(to), to, prints[at] ?? noPrint));
+      }
+    }
+    for (const { path, entries } of parentsFirst.toReversed()) {
+      this.#rmdir(under(path));
+      for (const entry of entries)
+        if (entry.kind === 'dir') applyMeta(this.#journal.root, metaOp(joinPath(path, entry.name), entry));
+    }
   }
 
   /** False if something turned up where nothing of ours was expected. */

@@ -70,6 +70,37 @@ describe('a delta', () => {
     expect(applyDelta(before, delta, limits).changed).toEqual(new Set(['c']));
   });
 
+  it('names a directory that was renamed, with all below it, and nothing of what is in it', async () => {
+    const before = manifestOf({ 'a/b/c': '1', 'a/d': '2', 'keep/x': '3', 'p/q/r': '4' });
+    const next = manifestOf({ 'keep/new/b/c': '1', 'keep/new/d': '2', 'keep/x': '3', 'z/r': '4' });
+    const delta = deltaBetween(before, next);
+    if (delta === undefined) throw new Error('no delta');
+    expect(delta.renamed).toEqual([
+      { from: 'a', to: 'keep/new' },
+      { from: 'p/q', to: 'z' },
+    ]);
+    expect([...delta.part.directories.keys()].sort()).toEqual(['', 'keep']);
+    expect(applyDelta(before, delta, limits).changed).toEqual(
+      new Set(['', 'a', 'a/b', 'p', 'p/q', 'keep', 'keep/new', 'keep/new/b', 'z']),
+    );
+    expect(manifestDigest(await travel(before, next))).toBe(manifestDigest(next));
+  });
+
+  it('does not take for renamed what is other below, or stays, or is wanted twice', async () => {
+    const before = manifestOf({ 'a/b/c': '1', 'stays/x': '3' });
+    for (const next of [
+      manifestOf({ 'n/b/c': '2', 'stays/x': '3' }),
+      manifestOf({ 'n/b/c': '1', 'n/b/d': '1', 'stays/x': '3' }),
+      manifestOf({ 'n/x': '3', 'stays/x': '3' }),
+    ]) {
+      expect(deltaBetween(before, next)?.renamed.filter(({ to }) => to === 'n')).toEqual([]);
+      expect(manifestDigest(await travel(before, next))).toBe(manifestDigest(next));
+    }
+    const twice = manifestOf({ 'm/b/c': '1', 'n/b/c': '1' });
+    expect(deltaBetween(before, twice)?.renamed).toEqual([{ from: 'a', to: 'm' }]);
+    expect(manifestDigest(await travel(before, twice))).toBe(manifestDigest(twice));
+  });
+
   it('shares the directories that did not change', async () => {
     const before = manifestOf({ 'a/b': '1', 'c/d': '2' });
     const after = await travel(before, manifestOf({ 'a/b': '1', 'c/d': '3' }));
@@ -121,13 +152,19 @@ describe('a delta', () => {
         removed: [],
       },
     ],
+    ['renames what is not there', { part: part([]), removed: [], renamed: [{ from: 'zz', to: 'new' }] }],
+    ['renames the root', { part: part([]), removed: [], renamed: [{ from: '', to: 'new' }] }],
+    ['renames to where something is', { part: part([]), removed: [], renamed: [{ from: 'a', to: 'b' }] }],
+    ['renames to where no entry is', { part: part([]), removed: [], renamed: [{ from: 'a', to: 'new' }] }],
     ['makes the root a file', { part: { root: file('', ''), directories: new Map() }, removed: [] }],
   ])('is refused when it %s', (_, delta) => {
-    expect(() => applyDelta(base, delta, limits)).toThrow(expect.objectContaining({ code: 'bad-message' }));
+    expect(() => applyDelta(base, { renamed: [], ...delta }, limits)).toThrow(
+      expect.objectContaining({ code: 'bad-message' }),
+    );
   });
 
   it('that is damaged is refused, or another sound one', async () => {
-    const delta = deltaBetween(base, manifestOf({ 'a/x': '9', 'c/z': '3' }));
+    const delta = deltaBetween(base, manifestOf({ 'a/x': '9', 'c/z': '3', 'moved/y': '2' }));
     if (delta === undefined) throw new Error('no delta');
     const good = (await encodeDelta(base, delta, [...encodeManifest(delta.part)], [])) ?? Buffer.alloc(0);
     fc.assert(
