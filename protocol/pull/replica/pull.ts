@@ -1,5 +1,6 @@
 /** One pull of a root: asks the source over the link for what the thread (session.ts) finds missing, and reports progress. */
 import { throwIfAborted } from '../../base/abort.ts';
+import { isWithin, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Link } from '../../link/link.ts';
@@ -138,20 +139,26 @@ export class Pull {
     await this.#link.call('pull.manifest', { snapshot: this.#options.snapshot }, { onData }, this.#signal);
   }
 
-  async #classify(absent: readonly string[]): Promise<number[]> {
-    const ignored: number[] = [];
-    for (let first = 0; first < absent.length; ) {
-      const batch = takeBytes(absent, first, classifyBytes);
+  /** Indexes of those that are at the source, but ignored there. A directory is asked about for all that is below it: what is ignored, is with all that is in it. */
+  async #classify(absent: readonly RootPath[]): Promise<number[]> {
+    const all = new Set(absent);
+    const asked = absent.filter((path) => path === '' || !all.has(parentOf(path)));
+    const ignored = new Set<RootPath>();
+    for (let first = 0; first < asked.length; ) {
+      const batch = takeBytes(asked, first, classifyBytes);
       const reply = await this.#link.call(
         'pull.classify',
         { snapshot: this.#options.snapshot, paths: batch.map((path) => wireBytes(path)) },
         {},
         this.#signal,
       );
-      for (const at of reply.ignored) if (at < batch.length) ignored.push(first + at);
+      for (const at of reply.ignored) {
+        const path = batch[at];
+        if (path !== undefined) ignored.add(path);
+      }
       first += batch.length;
     }
-    return ignored;
+    return absent.flatMap((path, at) => (isWithin(path, ignored) ? [at] : []));
   }
 
   async #fetchChunks(): Promise<void> {
