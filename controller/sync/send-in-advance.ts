@@ -21,9 +21,12 @@ export function sendInAdvance(
 ): AsyncDisposable {
   const stop = new AbortController();
   const group = new TaskGroup(AbortSignal.any([signal, stop.signal]));
+  let leave: (() => void) | undefined;
   const without = nodes.filter((node) => options.held.get(node.keyId, root.dest) === undefined);
   if (options.via === undefined && without.length > 0)
     advance.open(levelFor(without), () => {
+      leave = options.offers.takeScan();
+      if (leave === undefined) return;
       for (const node of without) {
         const answer = advance.expect();
         group.run((inner) => sendTo(node, root, answer, options, inner).finally(answer.decline));
@@ -34,6 +37,7 @@ export function sendInAdvance(
       advance.end();
       stop.abort();
       await group.wait();
+      leave?.();
     },
   };
 }

@@ -14,6 +14,9 @@ type PullHandlers = Pick<Handlers<ControllerMethods>, 'pull.files' | 'pull.manif
 /** Sends the files of a scan that goes on, until it is over. */
 type SendFiles = (send: SendFrame, signal: AbortSignal) => Promise<void>;
 
+/** Scans whose files are sent while they go on. */
+const scansAtOnce = 4;
+
 /**
  * The snapshots that nodes may pull now, and from whom: what a node asks for by id is served only if it was offered to
  * that node, so that no node reads another one's sources.
@@ -21,12 +24,20 @@ type SendFiles = (send: SendFrame, signal: AbortSignal) => Promise<void>;
 export class SnapshotOffers {
   readonly #offers = new Map<string, Offer>();
   readonly #files = new Map<string, SendFiles>();
+  #scans = 0;
 
   /** Offers a snapshot to a node until the returned function is called. */
   offer(keyId: string, snapshot: Snapshot, serve: ServeOptions): () => void {
     const key = `${keyId} ${snapshot.id}`;
     this.#offers.set(key, { snapshot, serve });
     return () => this.#offers.delete(key);
+  }
+
+  /** Takes one of the places for scans whose files are sent meanwhile: each holds some ten megabytes. Undefined if all are taken. */
+  takeScan(): (() => void) | undefined {
+    if (this.#scans >= scansAtOnce) return undefined;
+    this.#scans += 1;
+    return () => void (this.#scans -= 1);
   }
 
   /** Offers the files of a scan to a node, once, until `withdraw`. */

@@ -37,6 +37,9 @@ export interface FilePack {
   readonly body: Buffer;
 }
 
+/** Files, or pieces of files, in one pack: with `pathBytes` this bounds the memory that its paths take. */
+export const packMaxFiles = 4096;
+
 export interface FilePackLimits {
   /** Unpacked, of one pack. */
   readonly packBytes: number;
@@ -78,8 +81,7 @@ export function decodeFilePack(frame: Buffer, limits: FilePackLimits): FilePack 
   if (rawLength > limits.packBytes)
     throw new TowError('limit-exceeded', `a file pack of ${rawLength} bytes, at most ${limits.packBytes} are allowed`);
   const count = reader.number();
-  // A file takes more than a byte, so that no count can ask for more memory than its frame.
-  if (count > reader.left) throw new TowError('bad-message', `a file pack of ${count} files is cut off`);
+  if (count > packMaxFiles) throw new TowError('limit-exceeded', `a file pack of ${count} files`);
   const files: PackedFile[] = [];
   let path = '';
   let seconds = 0;

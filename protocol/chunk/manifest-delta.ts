@@ -83,9 +83,13 @@ export function applyDelta(
   const changed = new Set<RootPath>();
   const gone = takeOut(base, removed, directories, changed);
   const below = renamed.length === 0 ? new Map<RootPath, RootPath[]>() : childrenOf(base.directories.keys());
+  const [sources, targets] = [new Set<RootPath>(), new Set<RootPath>()];
   for (const one of renamed) {
     const { from, to } = one;
     if (from === '' || directories.has(to) || !base.directories.has(from)) refuse('cannot rename', from);
+    if (isWithin(from, sources)) refuse('renames twice', from);
+    sources.add(from);
+    targets.add(to);
     for (const [path, directory] of under(base, one, below)) {
       directories.set(path, directory);
       changed.add(path);
@@ -93,6 +97,8 @@ export function applyDelta(
     if (directories.size > limits.manifestEntries)
       throw new TowError('limit-exceeded', 'a delta of too many directories');
   }
+  // What is renamed whole is as it was.
+  for (const path of part.directories.keys()) if (isWithin(path, targets)) refuse('changes what it renames', path);
   for (const path of new Set([...gone.keys(), ...part.directories.keys()])) {
     const entries = part.directories.get(path)?.entries ?? [];
     const before = directories.get(path);

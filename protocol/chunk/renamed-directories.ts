@@ -1,5 +1,5 @@
 /** Directories of one manifest that another one has under another name, with all that is below them. */
-import { parentOf, type RootPath } from '../base/root-path.ts';
+import { isWithin, parentOf, type RootPath } from '../base/root-path.ts';
 import type { Digest } from './digest.ts';
 import { type Directory, directoryDigest, directoryUnder, type Manifest } from './manifest.ts';
 
@@ -18,18 +18,23 @@ export function renamedDirectories(base: Manifest, next: Manifest, added: readon
   const byDigest = new Map<Digest, RootPath[]>();
   for (const path of gone.sort().toReversed()) {
     const digest = directoryDigest(directoryAt(base, path));
-    byDigest.set(digest, [...(byDigest.get(digest) ?? []), path]);
+    const same = byDigest.get(digest);
+    if (same === undefined) byDigest.set(digest, [path]);
+    else same.push(path);
   }
   const [below, belowNext] = [childrenOf(gone), childrenOf(added)];
   const taken = new Set<RootPath>();
+  const covered = new Set<RootPath>();
   const renamed: Renamed[] = [];
   for (const to of [...added].sort()) {
-    const above = renamed.at(-1);
-    if (above !== undefined && to.startsWith(`${above.to}/`)) continue;
+    // An empty one is made as soon as it is renamed, and is like any other.
+    if (isWithin(to, covered) || directoryAt(next, to).entries.length === 0) continue;
     const candidates = byDigest.get(directoryDigest(directoryAt(next, to))) ?? [];
     const from = candidates.find((path) => !taken.has(path) && isSame(path, to));
     if (from === undefined) continue;
     renamed.push({ from, to });
+    covered.add(to);
+    candidates.splice(candidates.indexOf(from), 1);
     for (const path of withBelow(from, below)) taken.add(path);
   }
   return renamed;
@@ -81,7 +86,7 @@ export function childrenOf(paths: Iterable<RootPath>): Map<RootPath, RootPath[]>
 }
 
 /** A directory and those below it, in an order that names alone decide. */
-function withBelow(path: RootPath, children: Children): RootPath[] {
+export function withBelow(path: RootPath, children: Children): RootPath[] {
   const below = [...(children.get(path) ?? [])].sort();
   return [path, ...below.flatMap((child) => withBelow(child, children))];
 }

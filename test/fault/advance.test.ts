@@ -209,6 +209,25 @@ test('a scan that is cancelled does not wait for a replica that takes nothing', 
   expect((await source.snapshot({ verify: false }, signal)).totals.files).toBe(40);
 });
 
+test('a scan goes on without a replica that does not answer, or takes nothing for long', async () => {
+  for (let n = 0; n < 40; n += 1) write(`f${n}`, noise(n, 900_000));
+  const silent = new Advance({ answerMs: 10, holdMs: 60_000 });
+  silent.open(undefined, () => void silent.expect());
+  const first = await source.snapshot({ verify: false, advance: silent }, signal);
+  silent.end();
+  const stuck = new Advance({ answerMs: 60_000, holdMs: 50 });
+  let frames = 0;
+  const hang: SendFrame = async () => {
+    frames += 1;
+    await new Promise<void>(() => undefined);
+  };
+  stuck.open(undefined, () => void stuck.expect().receive(hang, signal));
+  const anew = await bench.open({ indexFile: join(bench.top, 'other') });
+  const second = await anew.snapshot({ verify: false, advance: stuck }, signal);
+  stuck.end();
+  expect([first.totals.files, second.digest === first.digest, frames]).toEqual([40, true, 1]);
+});
+
 test('what changed while it was sent is put in place as it is in the end', async () => {
   for (let n = 0; n < 300; n += 1) write(`d${n % 5}/f${n}`, noise(n, 20_000));
   write('large', noise(7, 6_000_000));

@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PackedFile } from '../../protocol/chunk/file-pack.ts';
+import { manifestDigest } from '../../protocol/chunk/manifest.ts';
 import { FilesInAdvance } from '../../protocol/pull/replica/files-in-advance.ts';
 import { filePacks, packOf } from '../helpers/file-packs.ts';
 import { noise } from '../helpers/noise.ts';
@@ -80,6 +81,8 @@ function expectPulled(advance: FilesInAdvance | undefined): number {
   expect([next.fetchedBytes, next.placed, next.removed]).toEqual([0, 0, 0]);
   return fetchedBytes;
 }
+
+const piece: PackedFile = { path: 'x', mode: 0o644, mtimeSec: 1, mtimeNsec: 0, offset: 0, rest: 0, lengths: [3] };
 
 test.each([
   ['the root is not there', () => undefined],
@@ -189,6 +192,23 @@ test('they are not wanted where something was pulled, or staged', () => {
   expect(begin(snapshot)).toBeUndefined();
 });
 
+test('what the source could not read in the end is not put in place', () => {
+  const bytes = noise(8, 9);
+  const half = { ...piece, path: 'd/log', offset: 0, rest: 6, lengths: [3] };
+  const advance = cameOf([...filePacks(source, plainSnapshot(source)), packOf(half, bytes)]);
+  const { manifest, ...rest } = plainSnapshot(source);
+  const directory = manifest.directories.get('d');
+  const log = { kind: 'unknown', name: 'log', mode: 0, mtimeSec: 0, mtimeNsec: 0, size: 0, content: '' } as const;
+  const entries = [...(directory?.entries ?? []), log].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const partial = {
+    root: manifest.root,
+    directories: new Map([...manifest.directories, ['d', { path: 'd', entries }]]),
+  };
+  pull({ ...rest, manifest: partial, digest: manifestDigest(partial) }, { node, advance });
+  expect(existsSync(join(work, 'd/log'))).toBe(false);
+  expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
+});
+
 test('a root that is a file has no use for them', () => {
   const advance = cameOf(filePacks(source, plainSnapshot(source)));
   chmodSync(join(source, 'd/sub'), 0o755);
@@ -199,7 +219,6 @@ test('a root that is a file has no use for them', () => {
   expect(existsSync(stage())).toBe(false);
 });
 
-const piece: PackedFile = { path: 'x', mode: 0o644, mtimeSec: 1, mtimeNsec: 0, offset: 0, rest: 0, lengths: [3] };
 test.each([
   ['below a file', [piece, { ...piece, path: 'x/y' }]],
   ['where a directory is', [{ ...piece, path: 'x/y' }, piece]],
@@ -230,7 +249,13 @@ test('pieces of one state of a file never mix with those of another', () => {
   advance.take(first);
   advance.take(other);
   advance.take(packOf({ ...piece, path: 'q', offset: 6, rest: 0, lengths: [3] }, bytes));
+  // Nor what lay over one another for a while: the list of the last ones is not what is on the disk.
+  const [a, b, c] = [noise(10, 9), noise(11, 9), noise(12, 9)];
+  const over = (from: Buffer, offset: number, lengths: readonly number[], rest: number): Buffer =>
+    packOf({ ...piece, path: 'r', offset, rest, lengths: [...lengths] }, from);
+  for (const pack of [over(b, 3, [6], 0), over(a, 0, [6], 3), over(c, 0, [3], 6)]) advance.take(pack);
   write('p', bytes);
   write('q', bytes);
+  write('r', Buffer.concat([c.subarray(0, 3), b.subarray(3)]));
   expectPulled(advance);
 });

@@ -138,7 +138,7 @@ test('a file in it that the node edited is kept, before the plan and after it', 
   write(source, 'stays/d', 10);
   await next();
   const sizes = new KeptVersions(join(node, 'conflicts')).list().map(({ data }) => readFileSync(data).length);
-  expect(sizes.sort()).toEqual([30_005, 30_007, 30_011]);
+  expect(sizes.toSorted((a, b) => a - b)).toEqual([30_005, 30_007, 30_011]);
   expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
 });
 
@@ -172,6 +172,48 @@ test.each([0, 1, 2])('stopped %s ops into the switch, and rolled forward', async
   pull(plainSnapshot(source), { node });
   const kept = new KeptVersions(join(node, 'conflicts')).list().map(({ data }) => readFileSync(data).length);
   expect(kept).toEqual(done === 0 ? [] : [30_007]);
+  expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
+});
+
+test('stopped while its files were moved one by one, the old directory gone already: modes are set all the same', async () => {
+  renameSync(join(source, 'old'), join(source, 'new'));
+  const stopped = next(() => {
+    // All but the last steps of a move file by file.
+    for (const directory of ['new', 'new/deep', 'new/deep/er']) mkdirSync(join(work, directory));
+    chmodSync(join(work, 'old/deep/er'), 0o755);
+    for (const file of ['a', 'deep/b', 'deep/er/c']) renameSync(join(work, 'old', file), join(work, 'new', file));
+    rmSync(join(work, 'old'), { recursive: true });
+    throw new Error('stopped');
+  });
+  await expect(stopped).rejects.toThrow('stopped');
+  recover();
+  expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
+});
+
+test('moved before the node stopped, and another one is at the old path since', async () => {
+  renameSync(join(source, 'old'), join(source, 'new'));
+  const stopped = next(() => {
+    renameSync(join(work, 'old'), join(work, 'new'));
+    write(work, 'old/mine', 30);
+    throw new Error('stopped');
+  });
+  await expect(stopped).rejects.toThrow('stopped');
+  recover();
+  expect(readFileSync(join(work, 'old/mine')).equals(noise(30, 30_000))).toBe(true);
+  expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
+  expect(pull(plainSnapshot(source), { node })).toMatchObject({ placed: 0, fetchedBytes: 0 });
+});
+
+test('removed by the node, which made another directory at the new path: what is missing is said, and comes again', async () => {
+  renameSync(join(source, 'old'), join(source, 'new'));
+  const result = await next(() => {
+    chmodSync(join(work, 'old/deep/er'), 0o755);
+    rmSync(join(work, 'old'), { recursive: true });
+    write(work, 'new/mine', 31);
+  });
+  expect(result.problems.map(({ path }) => path).sort()).toEqual(['new/a', 'new/deep/b', 'new/deep/er/c']);
+  pull(plainSnapshot(source), { node });
+  expect(readFileSync(join(work, 'new/mine')).equals(noise(31, 30_000))).toBe(true);
   expect(missingOrDifferent(readTree(source), readTree(work))).toEqual([]);
 });
 

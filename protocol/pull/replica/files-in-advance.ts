@@ -27,6 +27,13 @@ export type AdvanceOptions = Pick<SessionOptions, 'key' | 'stateDir' | 'dest' | 
 /** How much is written before the room on the disk is looked at again, and the part of it that is left for the node's own work. */
 const lookBytes = 32 << 20;
 const leftFree = 0.1;
+/** What a file or a directory takes besides its bytes, about: a block, and so an inode is counted too. */
+const fileCosts = 4096;
+
+/** Whether something was pulled to a root, or is about to be in place. Blocking. */
+export function hadPull(stateDir: string): boolean {
+  return existsSync(join(stateDir, 'ledger')) || hasJournal(stateDir);
+}
 
 export class FilesInAdvance {
   /** The stage; absolute, latin1. */
@@ -43,7 +50,7 @@ export class FilesInAdvance {
 
   /** Undefined when the root has had a pull, or one began: what is there is worth more than what would come. Throws as a pull does that cannot have the destination. Blocking. */
   static begin({ key, stateDir, dest, rules }: AdvanceOptions): FilesInAdvance | undefined {
-    if (existsSync(join(stateDir, 'ledger')) || hasJournal(stateDir)) return undefined;
+    if (hadPull(stateDir)) return undefined;
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     const root = resolveDestination(dest, rules);
     const inHome = root.startsWith(`${rules.home}/`);
@@ -88,7 +95,9 @@ export class FilesInAdvance {
   #take(frame: Buffer): number {
     const pack = decodeFilePack(frame, limits);
     const body = unpackBody(pack);
-    this.#leaveRoom(body.length);
+    if (this.#came.size + pack.files.length > limits.manifestEntries)
+      throw new TowError('limit-exceeded', `more than ${limits.manifestEntries} files came before their manifest`);
+    this.#leaveRoom(body.length + fileCosts * pack.files.length);
     let from = 0;
     for (const file of pack.files) {
       let content = '';
@@ -143,6 +152,7 @@ export class FilesInAdvance {
     this.#makeDirectory(parentOf(path));
     mkdirSync(absolutePath(`${this.stage}/${aheadName}`, path), { mode: 0o700 });
     this.#made.add(path);
+    this.#bytes += fileCosts;
   }
 
   #leaveRoom(bytes: number): void {

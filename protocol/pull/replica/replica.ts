@@ -9,6 +9,7 @@ import type { Link } from '../../link/link.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullResult } from '../../wire/pull.ts';
 import { type AdvanceCall, type Advanced, fetchInAdvance } from './fetch-in-advance.ts';
+import { hadPull } from './files-in-advance.ts';
 import { openSession, Pull, type PullOptions, type PullTools } from './pull.ts';
 import type { RootGate } from './root-gate.ts';
 import { RootWatch } from './root-watch.ts';
@@ -38,6 +39,8 @@ export class Replica implements AsyncDisposable {
   #cooling: NodeJS.Timeout | undefined;
   #resting: NodeJS.Timeout | undefined;
   #turn: Promise<void> = Promise.resolve();
+  /** What has the turn, and what waits for it. */
+  #working = 0;
   #closed = false;
 
   /** `script` is the bundle that serves the role 'replica'. */
@@ -64,10 +67,12 @@ export class Replica implements AsyncDisposable {
   }
 
   /**
-   * Takes files of a source that is being scanned, if the root has none yet; the next pull finds them. Waits for the pull
-   * before. Whatever stops it, the pull is as right without. Returns how many came; undefined if none were wanted.
+   * Takes files of a source that is being scanned, if the root has none yet; the next pull finds them. One that is under way or waits is worth
+   * more. Whatever stops it, the pull is as right without. Returns how many came; undefined if none were wanted.
    */
   async advance(link: Link<ControllerMethods>, options: AdvanceCall, signal: AbortSignal): Promise<number | undefined> {
+    // Said at once, without a thread: a scan waits for the answer.
+    if (this.#working > 0 || hadPull(options.root.stateDir)) return undefined;
     return await this.#exclusive(async () => {
       clearTimeout(this.#cooling);
       clearTimeout(this.#resting);
@@ -152,7 +157,8 @@ export class Replica implements AsyncDisposable {
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
+    this.#working += 1;
+    const done = this.#turn.then(work).finally(() => void (this.#working -= 1));
     this.#turn = done.then(
       () => undefined,
       () => undefined,

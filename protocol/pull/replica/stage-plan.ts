@@ -21,7 +21,8 @@ export function stagePlan(
 ): { readonly wants: Wants; readonly finishedFiles: number } {
   stage.keepOnly(plan);
   stage.takeUpAhead(plan);
-  for (const tree of treesOf(stage, manifest, plan)) stage.prepareTree(tree, manifest);
+  const placed = new Set(plan.placements.map(({ path }) => path));
+  for (const tree of treesOf(stage, manifest, plan)) stage.prepareTree(tree, manifest, placed);
   const wants = new Wants();
   let finishedFiles = 0;
   const onWire = (path: RootPath): RootPath => wire.standIns.get(path) ?? path;

@@ -47,15 +47,15 @@ export class Stage {
     const ahead = `${directory}/${aheadName}`;
     this.#ahead = look(Buffer.from(ahead, 'latin1'))?.isDirectory() === true ? ahead : undefined;
     const begun = this.#begun();
-    this.trusted = begun !== undefined && readText(this.#mark) === begun;
+    this.trusted = begun !== undefined && this.#ahead === undefined && readText(this.#mark) === begun;
     const files = Buffer.from(`${directory}/files`, 'latin1');
     const tree = Buffer.from(`${directory}/tree`, 'latin1');
     if (!appears) removeStaged(tree);
     const madeFiles = mkdirSync(files, { recursive: true, mode: 0o700 }) !== undefined;
+    if (!this.trusted) writeFileSync(this.#mark, '');
     if (appears) this.#takeUp('', tree);
     const madeTree = appears && mkdirSync(tree, { recursive: true, mode: 0o700 }) !== undefined;
     this.fresh = (appears ? madeTree : madeFiles) && this.#ahead === undefined;
-    if (!this.trusted) writeFileSync(this.#mark, '');
   }
 
   /** Moves what came in advance to where the plan stages it, and deletes the rest. Blocking. */
@@ -128,8 +128,8 @@ export class Stage {
     return { path: '', entry: manifest.root, directories: [...manifest.directories.keys()].sort() };
   }
 
-  /** Makes the directories of a tree, open for writing, and clears from an earlier one what is not in the manifest. */
-  prepareTree(tree: Tree, manifest: Manifest): void {
+  /** Makes the directories of a tree, open for writing, and clears from an earlier one what is neither a directory of it nor to be `placed`. */
+  prepareTree(tree: Tree, manifest: Manifest, placed: ReadonlySet<RootPath>): void {
     for (const path of tree.directories) {
       const where = this.whereInTree(tree, path);
       if (this.fresh) {
@@ -139,7 +139,9 @@ export class Stage {
       if (look(where)?.isDirectory() === false) unlinkSync(where);
       if (look(where) === undefined) mkdirSync(where, { mode: 0o700 });
       else chmodSync(where, 0o700);
-      const names = new Set(manifest.directories.get(path)?.entries.map((entry) => entry.name));
+      const entries = manifest.directories.get(path)?.entries ?? [];
+      const wanted = entries.filter(({ kind, name }) => kind === 'dir' || placed.has(joinPath(path, name)));
+      const names = new Set(wanted.map(({ name }) => name));
       for (const name of readdirSync(where, { encoding: 'latin1' })) {
         if (!names.has(name)) {
           removeStaged(this.whereInTree(tree, joinPath(path, name)));

@@ -211,13 +211,22 @@ class SwitchRun {
 
   #moveTree(from: RootPath, path: RootPath, expect: Print): void {
     const stats = this.#parentIsReal(from) ? look(this.#abs(from)) : undefined;
-    // An earlier run moved it; the prints of its files say whether what is there is ours.
-    if (stats === undefined && look(this.#abs(path))?.isDirectory() === true) return;
-    if (stats?.isDirectory() !== true || printInode(printOf(stats)) !== printInode(expect))
-      throw Object.assign(new Error(`${displayPath(from)} is another one by now`), { code: 'ENOENT' });
+    const there = this.#parentIsReal(path) ? look(this.#abs(path)) : undefined;
     const tree = this.#journal.record.replaced.filter((each) => each.path === path || each.path.startsWith(`${path}/`));
     const under = (at: RootPath): RootPath => `${from}${at.slice(path.length)}`;
-    if (!tree.every((each) => hasExactly(this.#journal.root, under(each.path), each.entries))) {
+    const has = (where: (at: RootPath) => RootPath): boolean =>
+      tree.every((each) => hasExactly(this.#journal.root, where(each.path), each.entries));
+    const moved = there?.isDirectory() === true && printInode(printOf(there)) === printInode(expect);
+    // An earlier run moved it, whatever is at its old path now. An inode alone proves nothing: its number is given out again.
+    if (moved && has((at) => at)) return;
+    // Or it moved its files one by one, perhaps not all of them.
+    if (moved || (stats === undefined && there?.isDirectory() === true)) {
+      this.#moveEach(tree, under);
+      return;
+    }
+    if (stats?.isDirectory() !== true || printInode(printOf(stats)) !== printInode(expect))
+      throw Object.assign(new Error(`${displayPath(from)} is another one by now`), { code: 'ENOENT' });
+    if (!has(under)) {
       this.#moveEach(tree, under);
       return;
     }

@@ -4,7 +4,7 @@ import { errnoOf } from '../../base/errors.ts';
 import { absolutePath, isWithin, joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
-import type { Renamed } from '../../chunk/renamed-directories.ts';
+import { childrenOf, type Renamed, withBelow } from '../../chunk/renamed-directories.ts';
 import type { Ledger, LedgerDirectory } from './ledger.ts';
 import type { Observation } from './observe.ts';
 import { look, noPrint, type Print, printOf } from './print.ts';
@@ -45,11 +45,12 @@ export function treeMoves({
 }: TreeMovesInput): readonly TreeMove[] {
   if (ledger === undefined || renamed.length === 0) return [];
   const moves: TreeMove[] = [];
-  const sources = renamed.map(({ from }) => from);
+  const whole = new Set(renamed.map(({ from }) => from));
+  const children = childrenOf(ledger.directories.keys());
   const doubted = new Set<RootPath>();
   const touched: RootPath[] = [];
   const doubt = (path: RootPath): void => {
-    for (const from of sources) if (isAtOrBelow(path, from)) doubted.add(from);
+    for (let at = path; at !== ''; at = parentOf(at)) if (whole.has(at)) doubted.add(at);
   };
   for (const path of ignored) doubt(path);
   for (const [path, { state }] of observation) {
@@ -57,9 +58,9 @@ export function treeMoves({
     else doubt(path);
   }
   for (const { from, to } of renamed) {
-    if (doubted.has(from) || manifest.directories.has(from) || !isFree(root, to, ledger, renamed)) continue;
+    if (doubted.has(from) || manifest.directories.has(from) || !isFree(root, to, ledger, whole)) continue;
     const stats = look(absolutePath(root, from));
-    const directories = [...ledger.directories.values()].filter(({ path }) => isAtOrBelow(path, from));
+    const directories = withBelow(from, children).flatMap((path) => ledger.directories.get(path) ?? []);
     if (stats?.isDirectory() !== true || !directories.every((directory) => isAsLeft(root, directory))) continue;
     const metas = touched.filter((path) => isAtOrBelow(path, from));
     moves.push({ from, to, expect: printOf(stats), directories, touched: metas });
@@ -77,9 +78,9 @@ function isAtOrBelow(path: RootPath, directory: RootPath): boolean {
 }
 
 /** Whether nothing is at a path, in a directory that was there before and stays where it is. */
-function isFree(root: string, path: RootPath, ledger: Ledger, renamed: readonly Renamed[]): boolean {
+function isFree(root: string, path: RootPath, ledger: Ledger, whole: ReadonlySet<RootPath>): boolean {
   const parent = parentOf(path);
-  if (!ledger.directories.has(parent) || isWithin(parent, new Set(renamed.map(({ from }) => from)))) return false;
+  if (!ledger.directories.has(parent) || isWithin(parent, whole)) return false;
   return look(absolutePath(root, path)) === undefined && look(absolutePath(root, parent))?.isDirectory() === true;
 }
 

@@ -18,6 +18,7 @@ export class UnfinishedFile {
   /** By where they lie in the file. */
   readonly #pieces = new Map<number, Piece>();
   #bytes = 0;
+  #mixed = false;
 
   constructor({ mode, mtimeSec, mtimeNsec }: Stamp, size: number) {
     this.#stamp = { mode, mtimeSec, mtimeNsec };
@@ -35,7 +36,10 @@ export class UnfinishedFile {
     const fd = openSync(where, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     try {
       writeAll(fd, bytes, offset);
-      this.#bytes += bytes.length - (this.#pieces.get(offset)?.bytes ?? 0);
+      const before = this.#pieces.get(offset);
+      // Pieces that overlap lie over one another on the disk, and no list says how.
+      if (before !== undefined && before.bytes !== bytes.length) this.#mixed = true;
+      this.#bytes += bytes.length - (before?.bytes ?? 0);
       this.#pieces.set(offset, { bytes: bytes.length, list });
       const whole = this.#whole();
       if (whole === undefined) return undefined;
@@ -50,7 +54,7 @@ export class UnfinishedFile {
 
   /** Undefined while a piece lacks, and for good when they do not fit together: then the file is looked through by whoever has the manifest. */
   #whole(): ChunkList | undefined {
-    if (this.#bytes !== this.#size) return undefined;
+    if (this.#mixed || this.#bytes !== this.#size) return undefined;
     const lists: ChunkList[] = [];
     let next = 0;
     for (const [offset, { bytes, list }] of [...this.#pieces].sort(([a], [b]) => a - b)) {

@@ -13,6 +13,12 @@ import type { CarriedPack, Carry } from './tasks.ts';
  * than another does without the rest.
  */
 const batches = { packed: 6, plain: 3 };
+/** How long a scan waits for the first answer of a replica; and how long it is held up in all. The rest goes without. In ms. */
+export interface Patience {
+  readonly answerMs: number;
+  readonly holdMs: number;
+}
+const usualPatience: Patience = { answerMs: 2000, holdMs: 60_000 };
 const queued = { packed: 3, plain: 2 };
 
 /**
@@ -61,6 +67,16 @@ export class Advance {
   /** Batches sent. */
   #sentCount = 0;
   #ended = false;
+  /** Whether a replica that has not answered is waited for. */
+  #patient = true;
+  /** Whether the scan was held up for long enough. */
+  #over = false;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #patience: Patience;
+
+  constructor(patience = usualPatience) {
+    this.#patience = patience;
+  }
 
   /** From now on files are wanted; `invite` is called when the first of them are about to be read. Called once. */
   open(first: FirstLevel | undefined, invite: () => void): void {
@@ -103,14 +119,13 @@ export class Advance {
   }
 
   get #isWanted(): boolean {
-    return !this.#ended && (this.#invite !== undefined || this.#expected > 0 || this.#receivers.size > 0);
+    if (this.#ended || this.#over) return false;
+    return this.#invite !== undefined || this.#receivers.size > 0 || (this.#patient && this.#expected > 0);
   }
 
   /** Waits until the next batch, of `bytes`, can be taken; undefined when nobody wants it. Whoever gets room gives it back by `take`. */
   async room(bytes: number, lane: Lane, signal: AbortSignal): Promise<Carry | undefined> {
-    const invite = this.#invite;
-    this.#invite = undefined;
-    invite?.();
+    this.#begin();
     if (!this.#isWanted || this.#choice === undefined) return undefined;
     if (this.#hasRoom(lane) && this.#waiting[lane].length === 0) this.#grant(lane);
     else if (!(await raceSignal(new Promise<boolean>((resolve) => this.#waiting[lane].push(resolve)), signal)))
@@ -121,9 +136,27 @@ export class Advance {
     const room = Math.max(bytes, packBytes);
     const free = this.#free[lane];
     const fits = free.findIndex(({ byteLength }) => byteLength >= room);
+    // What is too short goes, so that there is never more than is in use at one time.
+    if (fits < 0) free.shift();
     const [into = new SharedArrayBuffer(room)] = fits < 0 ? [] : free.splice(fits, 1);
     this.#granted.set(into, lane);
     return { into, quality, maxBytes: packTargetBytes };
+  }
+
+  #begin(): void {
+    const invite = this.#invite;
+    if (invite === undefined) return;
+    this.#invite = undefined;
+    const after = (ms: number, then: () => void): void => void this.#timers.push(setTimeout(then, ms).unref());
+    after(this.#patience.answerMs, () => {
+      this.#patient = false;
+      this.#next();
+    });
+    after(this.#patience.holdMs, () => {
+      this.#over = true;
+      this.#next();
+    });
+    invite();
   }
 
   #hasRoom(lane: Lane): boolean {
@@ -198,6 +231,7 @@ export class Advance {
   /** Nothing more will come: replicas are done when they have what waits for them. */
   end(): void {
     this.#ended = true;
+    for (const timer of this.#timers) clearTimeout(timer);
     for (const lane of lanes) this.#free[lane].length = 0;
     for (const receiver of this.#receivers) receiver.wake();
     this.#next();

@@ -16,8 +16,9 @@ const levels = [
   { quality: undefined, packBytes: packTargetBytes },
 ] as const;
 
-/** Batches in a row that found the link waiting for them, or busy, before the level changes. */
-const batchesToChange = 4;
+/** Batches in a row that found the link waiting for them, or busy, before the level changes: what is sent weaker is paid for later. */
+const idleToChange = 12;
+const busyToChange = 2;
 
 /**
  * The level for what is packed while large files that hardly shrink go out beside it, and fill the link: then the least
@@ -40,7 +41,7 @@ export class CompressionBeside {
   begun(waiting: number): void {
     this.#idle = waiting === 0 ? this.#idle + 1 : 0;
     this.#busy = waiting > 1 ? this.#busy + 1 : 0;
-    if (this.#idle < batchesToChange && this.#busy < batchesToChange) return;
+    if (this.#idle < idleToChange && this.#busy < busyToChange) return;
     this.#level = Math.max(0, Math.min(levels.length - 1, this.#level + (this.#idle > 0 ? 1 : -1)));
     this.#idle = 0;
     this.#busy = 0;

@@ -16,8 +16,9 @@ export const sentInPartsFromBytes = packTargetBytes + 1;
 const sentPartBytes = 4 << 20;
 
 /**
- * What the task `hash` would say of one file of `size` bytes; `advance` takes the parts as they are read. Undefined when the parts do not fit together, and where the
- * file must be read as a whole: it has holes, changes, or cannot be read. All parts have ended when this resolves.
+ * What the task `hash` would say of one file of `size` bytes; `advance` takes the parts as they are read. Undefined when
+ * the parts do not fit together, and where the file must be read as a whole: it has holes, changes, or cannot be read. All
+ * parts have ended when this resolves.
  */
 export async function hashInParts(
   pool: WorkerPool<SourceTasks>,
@@ -41,7 +42,8 @@ export async function hashInParts(
       parts[part] = hashed;
       // A file is alike from one end to the other, most often.
       if (hashed !== undefined) lane = shrank(hashed.carried) ? 'packed' : 'plain';
-      whole &&= hashed !== undefined;
+      // Parts that are not in step are for nothing, and so would be the others.
+      whole &&= hashed !== undefined && fits(parts[part - 1], hashed) && fits(hashed, parts[part + 1]);
     }
   };
   const group = new TaskGroup(signal);
@@ -67,6 +69,10 @@ async function hashOne(
     advance?.take(carry, hashed?.carried ?? []);
   }
   return hashed;
+}
+
+function fits(one: HashedPart | undefined, next: HashedPart | undefined): boolean {
+  return one === undefined || next === undefined || one.end === next.begin;
 }
 
 function shrank(packs: readonly CarriedPack[]): boolean {

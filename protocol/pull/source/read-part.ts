@@ -37,6 +37,8 @@ export function readPart(
   let end: number | undefined;
   const result = readStable(path, context.grain, (fd, stats) => {
     lists.length = start;
+    begin = undefined;
+    end = undefined;
     context.carrier?.begin();
     const size = Number(stats.size);
     if (isSparse(stats) || from >= size) return true;

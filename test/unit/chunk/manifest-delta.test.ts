@@ -86,6 +86,16 @@ describe('a delta', () => {
     expect(manifestDigest(await travel(before, next))).toBe(manifestDigest(next));
   });
 
+  it('looks past names that sort between a directory and what is below it', async () => {
+    const before = manifestOf({ 'pkg/f': '1', 'pkg/e/x': '0', 'pkg-test/g': '2', 'tmp/x': '0' });
+    const next = manifestOf({ 'lib/f': '1', 'lib/e/x': '0', 'lib-test/g': '2' });
+    expect(deltaBetween(before, next)?.renamed).toEqual([
+      { from: 'pkg', to: 'lib' },
+      { from: 'pkg-test', to: 'lib-test' },
+    ]);
+    expect(manifestDigest(await travel(before, next))).toBe(manifestDigest(next));
+  });
+
   it('does not take for renamed what is other below, or stays, or is wanted twice', async () => {
     const before = manifestOf({ 'a/b/c': '1', 'stays/x': '3' });
     for (const next of [
@@ -155,6 +165,28 @@ describe('a delta', () => {
     ['renames what is not there', { part: part([]), removed: [], renamed: [{ from: 'zz', to: 'new' }] }],
     ['renames the root', { part: part([]), removed: [], renamed: [{ from: '', to: 'new' }] }],
     ['renames to where something is', { part: part([]), removed: [], renamed: [{ from: 'a', to: 'b' }] }],
+    [
+      'changes what it renames',
+      {
+        part: part([
+          { path: '', entries: [dir('b'), dir('new')] },
+          { path: 'new', entries: [file('x', '9')] },
+        ]),
+        removed: ['a'],
+        renamed: [{ from: 'a', to: 'new' }],
+      },
+    ],
+    [
+      'renames twice',
+      {
+        part: part([{ path: '', entries: [dir('m'), dir('n')] }]),
+        removed: ['a'],
+        renamed: [
+          { from: 'a', to: 'm' },
+          { from: 'a', to: 'n' },
+        ],
+      },
+    ],
     ['renames to where no entry is', { part: part([]), removed: [], renamed: [{ from: 'a', to: 'new' }] }],
     ['makes the root a file', { part: { root: file('', ''), directories: new Map() }, removed: [] }],
   ])('is refused when it %s', (_, delta) => {
