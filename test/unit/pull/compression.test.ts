@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CompressionChoice, type FirstLevel } from '../../../protocol/pull/source/compression.ts';
+import { CompressionBeside, CompressionChoice, type FirstLevel } from '../../../protocol/pull/source/compression.ts';
 
 const mib = 1 << 20;
 
@@ -80,4 +80,20 @@ test('little is sent as it begins; a local node gets all of it raw', () => {
   expect(send('near', 31, cost(9, 9, 9, 1))).toEqual(counts([1, 31]));
   expect(send('far', 31, cost(9, 9, 9, 1))).toEqual(counts([5, 31]));
   expect(send(undefined, 500, cost(1, 1, 1, 9))).toEqual(counts([undefined, 500]));
+});
+
+/** The qualities at which batches are begun that find so many waiting for the link. */
+function beside(waiting: readonly number[]): (number | undefined)[] {
+  const choice = new CompressionBeside();
+  return waiting.map((count) => {
+    choice.begun(count);
+    return choice.quality;
+  });
+}
+
+test('beside what fills the link, least bytes are the soonest, until the link waits for long', () => {
+  expect(new Set(beside(Array.from({ length: 200 }, (_, n) => (n % 5 === 0 ? 1 : 0))))).toEqual(new Set([5]));
+  expect(beside(Array.from({ length: 60 }, () => 0)).at(-1)).toBe(undefined);
+  expect(beside([...Array.from({ length: 12 }, () => 0), 2, 2]).slice(-3)).toEqual([3, 3, 5]);
+  expect(beside([...Array.from({ length: 12 }, () => 0), 1, 1]).at(-1)).toBe(3);
 });
