@@ -20,6 +20,8 @@ export type ApiEvent =
   | ({ readonly type: 'data' } & ApiData)
   | ({ readonly type: 'summary' } & ApiSummary)
   | { readonly type: 'error'; readonly error: ErrorBody }
+  /** The first: from now on the command is done once. A request without it was not begun. */
+  | { readonly type: 'accepted' }
   /** Always the last. */
   | { readonly type: 'exit'; readonly code: number };
 

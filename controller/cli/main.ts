@@ -3,12 +3,12 @@
  * command does not need, and what shows the answer only when it was asked for: the daemon works meanwhile.
  */
 import { isatty } from 'node:tty';
-import { toTowError } from '../../protocol/base/errors.ts';
+import { TowError, toTowError } from '../../protocol/base/errors.ts';
 import { toErrorBody } from '../../protocol/wire/error-body.ts';
 import type { ApiRequest } from '../api/command.ts';
 import type { ApiEvent } from '../api/event.ts';
 import type { Output, OutputOptions } from '../ui/output.ts';
-import { connectDaemon, daemonAnswers } from './connect-daemon.ts';
+import { connectDaemon, controllerDirectory, daemonAnswers } from './connect-daemon.ts';
 import { exitCodeOfError } from './exit-code.ts';
 import { type ParsedLine, parseLine } from './parse-line.ts';
 import { requestEnv } from './request-env.ts';
@@ -31,19 +31,28 @@ async function main(argv: readonly string[]): Promise<number> {
 async function run(line: Extract<ParsedLine, { type: 'run' }>): Promise<number> {
   const home = process.env['HOME'] ?? '/';
   if (line.command.command === 'stop' && !(await daemonAnswers(home))) return 0;
-  for (;;) {
+  for (let lost = 0; lost < maxLost; ) {
     const code = await ask(line, home);
-    if (code !== undefined) return code;
-    // The daemon was of another build and has made room.
+    // One of another build has made room.
+    if (code === replacedCode) continue;
+    // It was killed at that moment, say.
+    if (code === 'unbegun') lost += 1;
+    else return code;
   }
+  throw new TowError('controller-failed', `the controller went away ${maxLost} times before it took the command`, {
+    hint: `see ${controllerDirectory(home)}/log`,
+  });
 }
+
+/** Controllers that may go away before they take a command. */
+const maxLost = 3;
 
 async function openOutput(options: OutputOptions): Promise<Output> {
   return (await import('../ui/output.ts')).openOutput(options);
 }
 
-/** Exit code; undefined when the daemon ends in favour of this build and is to be started anew. */
-async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string): Promise<number | undefined> {
+/** Exit code; `replacedCode` and `unbegun` when a daemon is to be started anew. */
+async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string): Promise<number | 'unbegun'> {
   const socket = await connectDaemon(home);
   const request: ApiRequest = {
     type: 'request',
@@ -73,8 +82,7 @@ async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string): Pr
   };
   process.on('SIGINT', onInterrupt).on('SIGTERM', onInterrupt);
   try {
-    const code = await conversation.ended;
-    return code === replacedCode ? undefined : code;
+    return await conversation.ended;
   } finally {
     process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
     await output.close();

@@ -65,6 +65,8 @@ export class ApiServer implements AsyncDisposable {
       abort.abort(cancelled());
     });
     const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
+    // It passes the socket's errors on, which are seen to above; nobody listening would be an uncaught one.
+    lines.on('error', () => undefined);
     lines.on('line', (line) => {
       try {
         if (line.length > maxLineBytes) throw new TowError('limit-exceeded', 'a request is too long');
@@ -97,6 +99,7 @@ export class ApiServer implements AsyncDisposable {
   ): Promise<void> {
     const name = request.command.command;
     if (request.build !== this.#options.build && name !== 'stop') return this.#handOver(socket);
+    this.#send(socket, { type: 'accepted' });
     this.#requests.set(socket, name);
     try {
       if (name === 'stop') {

@@ -100,6 +100,7 @@ class PeopleOutput implements Output {
         this.#progress.clear();
         return this.#write(process.stderr, `${renderError(event.error, this.#style).join('\n')}\n`);
       case 'login':
+      case 'accepted':
       case 'exit':
     }
   }
