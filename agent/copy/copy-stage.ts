@@ -3,6 +3,7 @@ import { bootId } from '../../protocol/base/boot-id.ts';
 import { errnoOf } from '../../protocol/base/errors.ts';
 import { bytesOf, type RootPath } from '../../protocol/base/root-path.ts';
 import { digestHex, digestOf } from '../../protocol/chunk/digest.ts';
+import { removeStaged } from '../../protocol/pull/replica/remove-staged.ts';
 import type { ObjectStat } from '../../protocol/store/object-store.ts';
 
 /** Of a staged file while its bytes come: what it ends with is never 0. */
@@ -52,7 +53,7 @@ export class CopyStage {
       else if (size !== undefined && (stats.isSymbolicLink() || isWhole(stats, size))) {
         this.#whole.add(name);
         held += size;
-      } else rmSync(this.#file(name), { recursive: true, force: true });
+      } else removeStaged(this.#file(name));
     }
     return held;
   }

@@ -1,6 +1,7 @@
 /** What a pull that broke off had staged, when the next one has no use for it: it may be what fills the disk. */
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -8,6 +9,7 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,6 +18,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { digestOf, holeDigest } from '../../protocol/chunk/digest.ts';
 import { chunkRecord } from '../../protocol/chunk/entry.ts';
+import { removeStaged } from '../../protocol/pull/replica/remove-staged.ts';
 import { StagedFile } from '../../protocol/pull/replica/staged-file.ts';
 import { noise } from '../helpers/noise.ts';
 import { plainSnapshot } from '../helpers/plain-source.ts';
@@ -160,4 +163,19 @@ test('a hole shows nothing of what was there', () => {
   expect(file.resume(false)).toEqual([0, 2]);
   for (const offset of [0, 2000]) file.write(data, offset);
   expect(readFileSync(where).equals(Buffer.concat([data, Buffer.alloc(1000), data]))).toBe(true);
+});
+
+test('a symlink to nothing goes like anything else, and makes room for a file', () => {
+  const where = Buffer.from(join(top, 'staged'));
+  symlinkSync('nowhere', where);
+  removeStaged(where);
+  expect(lstatSync(where, { throwIfNoEntry: false })).toBeUndefined();
+  symlinkSync('nowhere', where);
+  const bytes = noise(14, 1000);
+  const content = chunkRecord(digestOf(bytes), 1000);
+  const entry = { kind: 'file', name: 'x', mode: 0o644, mtimeSec: 1, mtimeNsec: 0, size: 1000, content } as const;
+  const file = new StagedFile(where, entry);
+  expect(file.resume(false)).toEqual([0]);
+  file.write(bytes, 0);
+  expect(readFileSync(where).equals(bytes)).toBe(true);
 });

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { errnoOf } from '../../base/errors.ts';
 import { absolutePath } from '../../base/root-path.ts';
 import { look } from './print.ts';
@@ -8,6 +8,14 @@ import { look } from './print.ts';
  * Blocking.
  */
 export function removeStaged(where: Buffer): void {
+  const stats = look(where);
+  if (stats === undefined) return;
+  // Not by `rmSync`, which leaves a symlink to nothing where it is, and says nothing (Node 24).
+  if (!stats.isDirectory()) unlinkSync(where);
+  else removeDirectory(where);
+}
+
+function removeDirectory(where: Buffer): void {
   try {
     rmSync(where, { recursive: true, force: true });
   } catch (error) {

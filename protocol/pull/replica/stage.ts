@@ -10,7 +10,6 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -165,7 +164,7 @@ export class Stage {
   /** Makes a staged hard link to `target` (absolute). */
   link(placement: Placement, target: Buffer): void {
     const where = this.where(placement);
-    if (!this.fresh && look(where) !== undefined) rmSync(where, { recursive: true, force: true });
+    if (!this.fresh) removeStaged(where);
     linkSync(target, where);
   }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, fchmodSync, ftruncateSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, ftruncateSync, openSync, symlinkSync, unlinkSync } from 'node:fs';
 import { digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, type Entry, isHole } from '../../chunk/entry.ts';
 import { copyRange } from '../../libc/copy-range.ts';
@@ -48,7 +48,7 @@ export class StagedFile {
     if (readable && fileHolds(this.where, this.entry)) return [];
     // A second name (of an earlier snapshot's hard link) would change along.
     const usable = stats?.isFile() === true && stats.nlink === 1n && (stats.mode & 0o600n) === 0o600n;
-    if (stats !== undefined && !usable) rmSync(this.where, { recursive: true, force: true });
+    if (!usable) removeStaged(this.where);
     const wanted = this.#want(usable);
     const { mtimeSec, mtimeNsec } = this.entry;
     if (complete && usable && wanted.length > 0 && look(this.where) !== undefined)
