@@ -306,7 +306,8 @@ describe('cancel', () => {
   test('what a script leaves in the background when it ends by itself goes on', async () => {
     await run('sleep 1000 & echo $! > pid');
     const pid = Number(readFileSync(join(node.home, 'sky_workdir', 'pid'), 'utf8'));
-    expect(readProc(pid, 'cmdline')).toContain('sleep');
+    // The shell does not wait until it has become the program.
+    await until(() => readProc(pid, 'cmdline').includes('sleep'), 'the program');
     process.kill(pid, 'SIGKILL');
   });
 });
