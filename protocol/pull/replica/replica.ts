@@ -108,10 +108,12 @@ export class Replica implements AsyncDisposable {
   async #pull(link: Link<ControllerMethods>, options: PullOptions, signal: AbortSignal): Promise<PullResult> {
     this.#settled = undefined;
     const pull = new Pull(link, options, this.#tools(), signal);
+    // Of this command, whatever comes of it.
+    const advanced = this.#advanced;
+    this.#advanced = { fetchedBytes: 0, sentBytes: 0 };
     let result: PullResult;
     try {
-      result = withAdvanced(await pull.run(), this.#advanced);
-      this.#advanced = { fetchedBytes: 0, sentBytes: 0 };
+      result = withAdvanced(await pull.run(), advanced);
     } catch (error) {
       await this.#cool();
       throw error;
