@@ -165,9 +165,12 @@ export class FilesInAdvance {
   }
 }
 
+/** From this many characters on a chunk list is known by its digest: large files have long ones. */
+const longList = 1024;
+
 function textOf(
   { mode, mtimeSec, mtimeNsec }: Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'>,
-  content: string,
+  list: ChunkList,
 ): string {
-  return `${mode} ${mtimeSec}.${mtimeNsec} ${content}`;
+  return `${mode} ${mtimeSec}.${mtimeNsec} ${list.length < longList ? list : digestOf(list)}`;
 }
