@@ -1,7 +1,7 @@
 /** The agent itself: recovers what a crash left, then keeps a link to its controller and serves it. */
 import { mkdirSync } from 'node:fs';
 import { TowError } from '../protocol/base/errors.ts';
-import { giveMemoryBack } from '../protocol/libc/libc.ts';
+import { reuseMemory } from '../protocol/libc/libc.ts';
 import type { Handlers, Link } from '../protocol/link/link.ts';
 import { openLink } from '../protocol/link/open-link.ts';
 import type { Reach } from '../protocol/pull/replica/destination.ts';
@@ -36,7 +36,7 @@ export async function runAgent(options: DaemonOptions, signal: AbortSignal): Pro
   const paths = agentPaths(options.home, machineKey(options.machine));
   const build = buildId();
   if (!takeAgentLock(paths, build)) throw new TowError('node-taken', `an agent runs already for ${paths.base}`);
-  giveMemoryBack();
+  reuseMemory({ reusedBytes: 8 << 20, keptBytes: 16 << 20 });
   const identity = readIdentity(paths);
   if (identity === undefined) throw new TowError('unauthenticated', `${paths.identity}: this node is not enrolled`);
   const log = new AgentLog(paths.log);

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
-import { giveMemoryBack } from '../../protocol/libc/libc.ts';
+import { reuseMemory } from '../../protocol/libc/libc.ts';
 import { serveSourceWorker } from '../../protocol/pull/source/worker.ts';
 import { serveBucketWorker } from '../buckets/bucket-worker.ts';
 import { serveSdkThread } from '../buckets/sdk-thread.ts';
@@ -29,7 +29,7 @@ async function main(): Promise<void> {
     log('another controller runs: this one is not needed');
     return;
   }
-  giveMemoryBack();
+  reuseMemory({ reusedBytes: 32 << 20, keptBytes: 64 << 20 });
   const build = process.argv[2] ?? '';
   log(`controller ${build} starts, pid ${process.pid}, Node ${process.version}`);
   let stop: () => void = () => undefined;

@@ -19,6 +19,8 @@ export function compress(raw: Buffer, quality: number): Buffer | undefined {
 
 function brotli(bytes: Buffer, quality: number): Buffer {
   return brotliCompressSync(bytes, {
+    // By itself, Node makes pieces of 16 KiB and copies them together.
+    chunkSize: Math.max(64, bytes.length >> 2),
     params: {
       [constants.BROTLI_PARAM_QUALITY]: quality,
       [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
