@@ -30,7 +30,8 @@ export class ByteReader {
   }
 
   i64(): number {
-    return Number(this.#buffer.readBigInt64LE(this.#take(8)));
+    const at = this.#take(8);
+    return this.#buffer.readInt32LE(at + 4) * 0x1_0000_0000 + this.#buffer.readUInt32LE(at);
   }
 
   /** Shares memory with what is read. */

@@ -9,6 +9,7 @@
 import { TowError } from '../base/errors.ts';
 import { Turns } from '../base/turns.ts';
 import { digestBytes } from './digest.ts';
+import { commonRecords, RecordTable } from './record-table.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
 export interface DigestRuns {
@@ -20,15 +21,10 @@ export interface DigestRuns {
 /** Chunks between two looks at the clock. */
 const turnChunks = 4096;
 
-/** `digests` and `known` are digests one after the other. A few milliseconds at a time. */
+/** `digests` and `known` are digests one after the other. Some milliseconds at a time. */
 export async function encodeDigestRuns(digests: Buffer, known: Buffer): Promise<DigestRuns> {
   const turns = new Turns();
-  const places = new Map<string, number>();
-  const knownCount = known.length / digestBytes;
-  for (let at = knownCount - 1; at >= 0; at -= 1) {
-    places.set(digestAt(known, at), at);
-    if (at % turnChunks === 0 && turns.over) await turns.next();
-  }
+  let places: RecordTable | undefined;
   const writer = new VarintWriter();
   const fresh: Buffer[] = [];
   const count = digests.length / digestBytes;
@@ -37,21 +33,28 @@ export async function encodeDigestRuns(digests: Buffer, known: Buffer): Promise<
     if (turns.over) await turns.next();
     const from = at;
     let place: number | undefined;
+    // A chunk that comes often is best taken where the run goes on.
+    let length = commonRecords(known, expected, digests, at, digestBytes);
+    if (length > 0) place = expected;
     const stop = Math.min(count, at + turnChunks);
-    while (at < stop) {
-      place = places.get(digestAt(digests, at));
-      if (place !== undefined) break;
-      at += 1;
+    while (place === undefined && at < stop) {
+      places ??= new RecordTable(known, digestBytes);
+      place = places.find(digests, at);
+      if (place === undefined) at += 1;
     }
     fresh.push(digests.subarray(from * digestBytes, at * digestBytes));
     writer.number(at - from);
-    // A chunk that comes often is best taken where the run goes on.
-    const start = place !== undefined && same(digests, at, known, expected) ? expected : (place ?? 0);
-    let length = 0;
-    if (place !== undefined) for (; at < count && same(digests, at, known, start + length); at += 1) length += 1;
+    if (place !== undefined && length === 0) {
+      // After what is new, too.
+      const goesOn = commonRecords(known, expected, digests, at, digestBytes);
+      if (goesOn > 0) place = expected;
+      length = goesOn > 0 ? goesOn : commonRecords(known, place, digests, at, digestBytes);
+    }
     writer.number(length);
-    if (length > 0) writer.signed(start - expected);
-    if (length > 0) expected = start + length;
+    if (place === undefined || length === 0) continue;
+    writer.signed(place - expected);
+    at += length;
+    expected = place + length;
   }
   return { runs: Buffer.from(writer.bytes()), fresh: Buffer.concat(fresh) };
 }
@@ -84,13 +87,4 @@ export function decodeDigestRuns({ runs, fresh }: DigestRuns, known: Buffer, cou
   if (to !== digests.length || from * digestBytes !== fresh.length)
     throw new TowError('bad-message', `${to / digestBytes} digests came for ${count} chunks`);
   return digests;
-}
-
-function digestAt(digests: Buffer, index: number): string {
-  return digests.toString('latin1', index * digestBytes, (index + 1) * digestBytes);
-}
-
-function same(a: Buffer, at: number, b: Buffer, bAt: number): boolean {
-  const [from, bFrom] = [at * digestBytes, bAt * digestBytes];
-  return bFrom + digestBytes <= b.length && a.compare(b, bFrom, bFrom + digestBytes, from, from + digestBytes) === 0;
 }

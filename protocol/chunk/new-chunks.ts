@@ -1,8 +1,8 @@
 import { joinPath, type RootPath } from '../base/root-path.ts';
-import type { Digest } from './digest.ts';
-import { type ChunkList, chunkCount, chunkDigest, chunkLength, dataChunkCount, isHole } from './entry.ts';
+import { type ChunkList, chunkCount, chunkLength, dataChunkCount, isHole, recordBytes } from './entry.ts';
 import { indexOfName } from './index-of-name.ts';
 import type { Manifest } from './manifest.ts';
+import { commonRecords, RecordTable } from './record-table.ts';
 
 export interface NewChunks {
   readonly path: RootPath;
@@ -35,18 +35,29 @@ function sameAs(content: ChunkList): Pick<NewChunks, 'dataChunks' | 'indexes' | 
 }
 
 function added(before: ChunkList, content: ChunkList): Pick<NewChunks, 'dataChunks' | 'indexes' | 'bytes'> {
-  const has = new Set<Digest>();
-  for (let at = 0; at < chunkCount(before); at += 1) has.add(chunkDigest(before, at));
+  const [old, now] = [Buffer.from(before, 'latin1'), Buffer.from(content, 'latin1')];
+  let places: RecordTable | undefined;
+  /** What comes next if the two go on alike. */
+  let expected = 0;
+  let alike = 0;
   const indexes: number[] = [];
   let dataChunks = 0;
   let bytes = 0;
   for (let at = 0; at < chunkCount(content); at += 1) {
-    if (isHole(content, at)) continue;
-    if (!has.has(chunkDigest(content, at))) {
-      indexes.push(dataChunks);
-      bytes += chunkLength(content, at);
+    if (alike === 0) alike = commonRecords(old, expected, now, at, recordBytes);
+    if (alike > 0) {
+      alike -= 1;
+      expected += 1;
+    } else {
+      places ??= new RecordTable(old, recordBytes);
+      const place = places.find(now, at);
+      if (place !== undefined) expected = place + 1;
+      else if (!isHole(content, at)) {
+        indexes.push(dataChunks);
+        bytes += chunkLength(content, at);
+      }
     }
-    dataChunks += 1;
+    if (!isHole(content, at)) dataChunks += 1;
   }
   return { dataChunks, indexes, bytes };
 }

@@ -25,7 +25,7 @@ export interface LedgerRecord {
 const kinds: readonly EntryKind[] = ['file', 'dir', 'symlink', 'hardlink', 'unknown'];
 
 export function encodeLedgerRecord(record: LedgerRecord): Buffer {
-  const writer = new ByteWriter();
+  const writer = new ByteWriter(roomFor(record));
   writer.text(Buffer.from(record.source).toString('latin1'));
   writer.text(record.digest);
   writer.text(String(record.settledNs));
@@ -60,6 +60,20 @@ export function decodeLedgerRecord(bytes: Buffer): LedgerRecord {
     return { path, entries, prints };
   });
   return { source, digest, settledNs, root: root.entry, rootPrint: root.print, dropped, replaced };
+}
+
+/** Numbers and lengths of one entry. */
+const entryBytes = 37;
+
+function roomFor({ source, root, dropped, replaced }: LedgerRecord): number {
+  let bytes = 1024 + 4 * source.length + root.content.length;
+  for (const path of dropped) bytes += 4 + path.length;
+  for (const { path, entries, prints } of replaced) {
+    bytes += 8 + path.length;
+    for (const [at, { name, content }] of entries.entries())
+      bytes += entryBytes + name.length + content.length + (prints[at]?.length ?? 0);
+  }
+  return bytes;
 }
 
 function writeEntry(writer: ByteWriter, entry: Entry, print: Print): void {

@@ -1,7 +1,7 @@
 /** What the ledger will say after a switch, and the record that says it. */
 import { absolutePath, isWithin, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
-import { directoryDigest, type Manifest, manifestDigest } from '../../chunk/manifest.ts';
+import { type Directory, directoryDigest, type Manifest, manifestDigest } from '../../chunk/manifest.ts';
 import { type Ledger, type LedgerDirectory, ledgerItem, ledgerManifest } from './ledger.ts';
 import type { LedgerRecord } from './ledger-codec.ts';
 import { applyRecord } from './ledger-file.ts';
@@ -32,7 +32,7 @@ export function nextRecord(
         entry.kind === 'dir' ? noPrint : (prints.get(joinPath(directory.path, entry.name)) ?? noPrint),
       ),
     };
-    if (old === undefined || !sameDirectory(old, next)) replaced.push(next);
+    if (old === undefined || !sameDirectory(old, directory, next.prints)) replaced.push(next);
   }
   const had = scope ?? before?.directories.keys() ?? [];
   const dropped = [...had].filter((path) => before?.directories.has(path) === true && !whole.directories.has(path));
@@ -47,8 +47,9 @@ export function nextRecord(
   };
 }
 
-function sameDirectory(a: LedgerDirectory, b: LedgerDirectory): boolean {
-  return directoryDigest(a) === directoryDigest(b) && a.prints.every((print, at) => print === b.prints[at]);
+/** Asks the manifest's own directory, whose digest is known. */
+function sameDirectory(before: LedgerDirectory, now: Directory, prints: readonly Print[]): boolean {
+  return directoryDigest(before) === directoryDigest(now) && before.prints.every((print, at) => print === prints[at]);
 }
 
 function carryUnknown(before: Ledger | undefined, manifest: Manifest): Manifest {

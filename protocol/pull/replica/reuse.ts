@@ -2,8 +2,9 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
-import { type ChunkList, chunkCount, chunkDigest, chunkLength } from '../../chunk/entry.ts';
+import { type ChunkList, chunkCount, chunkDigest, chunkLength, recordBytes } from '../../chunk/entry.ts';
 import { openForReading, readRange } from './file-content.ts';
+import { type Former, fillFromFormer, type Lacking } from './former-version.ts';
 import { type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
 import type { Observation } from './observe.ts';
 import { noPrint, type Print, printCtimeNs, printOf } from './print.ts';
@@ -20,24 +21,72 @@ export interface ReuseOptions {
   readonly verify: boolean;
 }
 
+/** A file that is not looked at chunk by chunk before it was begun from a former one. */
+export interface Large extends Lacking {
+  readonly path: RootPath;
+  /** Of its first data chunk. */
+  readonly firstOrdinal: number;
+}
+
+/** Files that lack at least this many chunks are large. */
+export const largeFromChunks = 256;
+
+/**
+ * Begins large files from what was at their place, or else from a file that begins alike; what they lack then is wanted.
+ * `step` is called with the bytes reused after each file. Blocking.
+ */
+export function beginLarge(options: ReuseOptions | undefined, large: readonly Large[], wants: Wants, step: Step): void {
+  for (const one of large) {
+    const former = options === undefined ? undefined : formerOf(one, options);
+    const filled = former === undefined ? undefined : fillFromFormer(one, former, wants);
+    if (filled !== undefined) step(filled.bytes, filled.finished ? 1 : 0);
+    wants.add(one.file, one.firstOrdinal, filled?.left ?? one.indexes);
+  }
+}
+
+function formerOf({ path, file }: Large, options: ReuseOptions): Former | undefined {
+  const { ledger, root } = options;
+  const former = (at: RootPath, { entry, print }: LedgerItem): Former | undefined => {
+    const known = entry.kind === 'file' ? trustedPrint(at, print, options) : undefined;
+    return known === undefined ? undefined : { where: absolutePath(root, at), content: entry.content, print: known };
+  };
+  const item = ledgerItem(ledger, path);
+  if (item?.entry.kind === 'file' && item.entry.content !== '') return former(path, item);
+  const beginning = file.entry.content.slice(0, recordBytes);
+  for (const [directory, { entries, prints }] of ledger.directories) {
+    for (const [at, entry] of entries.entries()) {
+      if (entry.kind !== 'file' || !entry.content.startsWith(beginning)) continue;
+      const found = former(joinPath(directory, entry.name), { entry, print: prints[at] ?? noPrint });
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+/** The print that a file has now; undefined if it is not known to be as the ledger says, or is to be hashed. */
+function trustedPrint(path: RootPath, print: Print, { ledger, observation, verify }: ReuseOptions): Print | undefined {
+  const observed = observation.get(path);
+  if (observed?.state === 'missing' || observed?.state === 'changed') return undefined;
+  const now = observed?.print ?? print;
+  return !verify && now !== noPrint && printCtimeNs(now) < ledger.settledNs ? now : undefined;
+}
+
+type Step = (bytes: number, finishedFiles: number) => void;
+
 /**
  * Takes every wanted chunk that the ledger says a file of the root has. A file that is as it was left before and after is
  * taken at its word and copied inside the kernel; of any other each chunk is read and hashed, and one that is not as the
  * ledger says stays wanted. `step` is called with the bytes reused after each file. Blocking.
  */
-export function reuseChunks(
-  { root, ledger, observation, first, verify }: ReuseOptions,
-  wants: Wants,
-  step: (bytes: number, finishedFiles: number) => void,
-): void {
+export function reuseChunks(options: ReuseOptions, wants: Wants, step: Step): void {
+  const { root, ledger, observation, first } = options;
   const reuse = (path: RootPath, { entry, print }: LedgerItem): void => {
     if (entry.kind !== 'file' || !holdsWanted(entry.content, wants)) return;
     const observed = observation.get(path);
     if (observed?.state === 'missing' || observed?.state === 'changed') return;
-    const now = observed?.print ?? print;
-    const trusted = !verify && now !== noPrint && printCtimeNs(now) < ledger.settledNs;
+    const known = trustedPrint(path, print, options);
     const where = absolutePath(root, path);
-    const taken = trusted ? copyFile(where, entry.content, now, wants) : undefined;
+    const taken = known === undefined ? undefined : copyFile(where, entry.content, known, wants);
     const { bytes, finished } = taken ?? readFile(where, entry.content, wants);
     step(bytes, finished);
   };

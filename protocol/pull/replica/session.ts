@@ -34,7 +34,7 @@ import { opsOf } from './ops-of.ts';
 import { absentPaths, type Plan, planPull } from './plan.ts';
 import { look } from './print.ts';
 import { finishSwitch, recoverRoot } from './recover.ts';
-import { reuseChunks } from './reuse.ts';
+import { beginLarge, type Large, reuseChunks } from './reuse.ts';
 import { checkDeletes } from './safety.ts';
 import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
 import { Stage } from './stage.ts';
@@ -70,6 +70,7 @@ export class Session {
   #plan: Plan | undefined;
   #stage: Stage | undefined;
   #wants: Wants | undefined;
+  #large: readonly Large[] = [];
   #stored: StoredChunks | undefined;
   #journal: Journal | undefined;
   #reusedBytes = 0;
@@ -204,39 +205,33 @@ export class Session {
     this.#stage = stage;
     if (this.#advance?.stage !== directory) this.#advance?.drop();
     const wire = { manifest: this.#manifest ?? manifest, standIns: this.#trimmed?.standIns ?? new Map() };
-    const { wants, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, this.#advance));
+    const { wants, large, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, this.#advance));
     this.#wants = wants;
-    const pushed = this.#diskFull(() => takePushed(this.#delta, wants));
-    this.#pushedBytes = pushed.bytes;
-    const finished = finishedFiles + moved + pushed.finishedFiles;
-    return { settled: false, files, finishedFiles: finished, wantedBytes: wants.bytes };
+    this.#large = large;
+    const wantedBytes = large.reduce((sum, { file }) => sum + file.entry.size, wants.bytes);
+    return { settled: false, files, finishedFiles: finishedFiles + moved, wantedBytes };
   }
 
-  /** Fills chunks from the root's own files; then says which must be fetched. */
+  /** Fills chunks from the root's own files, and what came with the call; then says which must be fetched. */
   reuse(
     maxRuns: number,
     step: (bytes: number, finishedFiles: number) => void,
   ): { readonly ranges: readonly (readonly number[])[]; readonly bytes: number } {
     const { wants, stage } = this.#wanting();
-    if (this.#ledger !== undefined) {
-      const ledger = this.#ledger;
-      this.#diskFull(() =>
-        reuseChunks(
-          {
-            root: this.#root,
-            ledger,
-            observation: this.#observation,
-            first: this.#plan?.placements.map(({ path }) => path) ?? [],
-            verify: this.#options.verify,
-          },
-          wants,
-          (bytes, finished) => {
-            this.#reusedBytes += bytes;
-            step(bytes, finished);
-          },
-        ),
-      );
-    }
+    const reused = (bytes: number, finished: number): void => {
+      this.#reusedBytes += bytes;
+      step(bytes, finished);
+    };
+    const first = this.#plan?.placements.map(({ path }) => path) ?? [];
+    const [root, ledger, observation] = [this.#root, this.#ledger, this.#observation];
+    const from = ledger && { root, ledger, observation, first, verify: this.#options.verify };
+    this.#diskFull(() => {
+      beginLarge(from, this.#large, wants, reused);
+      const pushed = takePushed(this.#delta, wants);
+      this.#pushedBytes = pushed.bytes;
+      step(pushed.bytes, pushed.finishedFiles);
+      if (from !== undefined) reuseChunks(from, wants, reused);
+    });
     checkSpace(stage.directory, wants.bytes, 0);
     return this.left(maxRuns);
   }

@@ -2,10 +2,18 @@ import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import type { FilesInAdvance } from './files-in-advance.ts';
 import { metaOp, type Placement, type Plan, type Tree } from './plan.ts';
+import { type Large, largeFromChunks } from './reuse.ts';
 import { Stage } from './stage.ts';
 import { StagedFile, stageSymlink } from './staged-file.ts';
 import { applyMeta } from './switch.ts';
 import { firstOrdinals, Wants } from './wants.ts';
+
+export interface Staging {
+  readonly wants: Wants;
+  /** Not in `wants` yet. */
+  readonly large: readonly Large[];
+  readonly finishedFiles: number;
+}
 
 /**
  * Begins the staging of a plan: symlinks and empty files are made, files of an earlier pull taken up. Chunks are numbered
@@ -18,12 +26,13 @@ export function stagePlan(
   plan: Plan,
   wire: { readonly manifest: Manifest; readonly standIns: ReadonlyMap<RootPath, RootPath> },
   advance: FilesInAdvance | undefined,
-): { readonly wants: Wants; readonly finishedFiles: number } {
+): Staging {
   stage.keepOnly(plan);
   stage.takeUpAhead(plan);
   const placed = new Set(plan.placements.map(({ path }) => path));
   for (const tree of treesOf(stage, manifest, plan)) stage.prepareTree(tree, manifest, placed);
   const wants = new Wants();
+  const large: Large[] = [];
   let finishedFiles = 0;
   const onWire = (path: RootPath): RootPath => wire.standIns.get(path) ?? path;
   const placements = plan.placements.filter(({ path, entry }) => advance?.has(path, entry) !== true);
@@ -36,11 +45,13 @@ export function stagePlan(
     if (entry.kind !== 'file') continue;
     const file = new StagedFile(where, entry);
     const indexes = stage.fresh ? file.begin() : file.resume(stage.trusted);
+    const firstOrdinal = ordinals.get(onWire(path)) ?? 0;
     if (indexes.length === 0) finishedFiles += 1;
-    else wants.add(file, ordinals.get(onWire(path)) ?? 0, indexes);
+    else if (indexes.length >= largeFromChunks) large.push({ path, file, indexes, firstOrdinal });
+    else wants.add(file, firstOrdinal, indexes);
   }
   stage.lookedThrough();
-  return { wants, finishedFiles };
+  return { wants, large, finishedFiles };
 }
 
 function treesOf(stage: Stage, manifest: Manifest, plan: Plan): readonly Tree[] {

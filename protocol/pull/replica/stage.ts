@@ -23,6 +23,9 @@ import { look } from './print.ts';
 import { removeStaged } from './remove-staged.ts';
 import { aheadName } from './stage-directory.ts';
 
+/** Characters of a content from which hashing it is worth sparing. */
+const longContent = 16 << 10;
+
 export class Stage {
   readonly directory: string;
   /** Whether the stage holds a whole new root. */
@@ -35,6 +38,8 @@ export class Stage {
   /** Whether nothing was staged here before. */
   readonly fresh: boolean;
   readonly #trees = new Map<Tree, string>();
+  /** Of files with long chunk lists, whose names are asked for several times. */
+  readonly #longNames = new Map<RootPath, { readonly entry: Entry; readonly name: string }>();
   readonly #digest: Digest;
   /** What came before there was a manifest, and is not taken up yet; latin1. */
   readonly #ahead: string | undefined;
@@ -92,6 +97,14 @@ export class Stage {
 
   /** Name of a staged object below `files`: of its path and contents, so that a later pull finds it. */
   name(path: RootPath, entry: Entry): string {
+    const known = this.#longNames.get(path);
+    if (known?.entry === entry) return known.name;
+    const name = this.#nameOf(path, entry);
+    if (entry.content.length >= longContent) this.#longNames.set(path, { entry, name });
+    return name;
+  }
+
+  #nameOf(path: RootPath, entry: Entry): string {
     return digestHex(
       digestOf(
         `${path.length} ${path}${entry.kind} ${entry.mode} ${entry.mtimeSec}.${entry.mtimeNsec} ${entry.content}`,

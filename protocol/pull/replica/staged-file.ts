@@ -83,9 +83,9 @@ export class StagedFile {
     return copyRange(fd, from, this.#open(), to, length);
   }
 
-  /** One more chunk is in its place; finishes the file when it was the last. Returns whether it was. Blocking. */
-  landed(): boolean {
-    this.#missing -= 1;
+  /** More chunks are in their places; finishes the file when they were the last. Returns whether they were. Blocking. */
+  landed(chunks = 1): boolean {
+    this.#missing -= chunks;
     if (this.#missing > 0) return false;
     this.#finish();
     return true;

@@ -1,0 +1,104 @@
+/**
+ * Fills a large file from the one that it takes the place of, or was copied from: what both have is copied inside the
+ * kernel, range by range, without a look at each of its chunks. What is left is wanted as of any file.
+ */
+import { closeSync, fstatSync } from 'node:fs';
+import { type ChunkList, chunkCount, chunkLength, isHole, recordBytes } from '../../chunk/entry.ts';
+import { RecordTable, sameRecord } from '../../chunk/record-table.ts';
+import { openForReading } from './file-content.ts';
+import { type Print, printOf } from './print.ts';
+import type { StagedFile } from './staged-file.ts';
+import type { Wants } from './wants.ts';
+
+/** A file of the root that is as its print says. */
+export interface Former {
+  readonly where: Buffer;
+  readonly content: ChunkList;
+  readonly print: Print;
+}
+
+/** A file in the stage, and what it lacks: indexes of chunks, ascending. */
+export interface Lacking {
+  readonly file: StagedFile;
+  readonly indexes: readonly number[];
+}
+
+export interface Filled {
+  readonly bytes: number;
+  readonly finished: boolean;
+  /** What it lacks still. */
+  readonly left: readonly number[];
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  length: number;
+}
+
+/** Undefined when the former file is not, or does not stay, what its print says: then nothing of it counts. Blocking. */
+export function fillFromFormer({ file, indexes }: Lacking, former: Former, wants: Wants): Filled | undefined {
+  const fd = openForReading(former.where);
+  if (fd === undefined) return undefined;
+  try {
+    if (printOf(fstatSync(fd, { bigint: true })) !== former.print) return undefined;
+    const { ranges, left } = rangesOf(former.content, file.entry.content, indexes);
+    for (const { from, to, length } of ranges)
+      if (!wants.copyTo({ file, offset: to }, fd, from, length)) return undefined;
+    if (printOf(fstatSync(fd, { bigint: true })) !== former.print) return undefined;
+    const bytes = ranges.reduce((sum, { length }) => sum + length, 0);
+    const filled = indexes.length - left.length;
+    return { bytes, left, finished: filled > 0 && file.landed(filled) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What is to be copied, neighbours as one, and the indexes of what the former file does not have. */
+function rangesOf(
+  former: ChunkList,
+  content: ChunkList,
+  indexes: readonly number[],
+): { readonly ranges: readonly Range[]; readonly left: readonly number[] } {
+  const [old, now] = [Buffer.from(former, 'latin1'), Buffer.from(content, 'latin1')];
+  const places = offsetsOf(former);
+  let table: RecordTable | undefined;
+  let expected = 0;
+  const ranges: Range[] = [];
+  const left: number[] = [];
+  let offset = 0;
+  let next = 0;
+  for (let at = 0; next < indexes.length; at += 1) {
+    const length = chunkLength(content, at);
+    if (indexes[next] === at) {
+      next += 1;
+      const same = sameRecord(old, expected, now, at, recordBytes);
+      if (!same) table ??= new RecordTable(old, recordBytes);
+      const place = same ? expected : table?.find(now, at);
+      if (place === undefined) left.push(at);
+      else {
+        addRange(ranges, places[place] ?? 0, offset, length);
+        expected = place + 1;
+      }
+    } else if (!isHole(content, at)) expected += 1;
+    offset += length;
+  }
+  return { ranges, left };
+}
+
+function addRange(ranges: Range[], from: number, to: number, length: number): void {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.from + last.length === from && last.to + last.length === to) last.length += length;
+  else ranges.push({ from, to, length });
+}
+
+/** Where each chunk begins. */
+function offsetsOf(content: ChunkList): Float64Array {
+  const offsets = new Float64Array(chunkCount(content));
+  let offset = 0;
+  for (let at = 0; at < offsets.length; at += 1) {
+    offsets[at] = offset;
+    offset += chunkLength(content, at);
+  }
+  return offsets;
+}

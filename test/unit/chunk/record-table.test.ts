@@ -1,0 +1,42 @@
+import * as fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { commonRecords, RecordTable, sameRecord } from '../../../protocol/chunk/record-table.ts';
+
+const length = 36;
+
+/** Records that differ in their last byte only, or in their first ones: most share the slot they belong into. */
+function records(names: readonly number[]): Buffer {
+  return Buffer.concat(
+    names.map((name) => {
+      const record = Buffer.alloc(length, 7);
+      record[name % 2 === 0 ? 0 : length - 1] = name;
+      return record;
+    }),
+  );
+}
+
+const lists = fc.array(fc.nat(20), { maxLength: 60 });
+
+it('finds the first of equal records, and none that is not there', () => {
+  fc.assert(
+    fc.property(lists, lists, (held, asked) => {
+      const table = new RecordTable(records(held), length);
+      const questions = records(asked);
+      const places = asked.map((_, at) => table.find(questions, at) ?? -1);
+      expect(places).toEqual(asked.map((name) => held.indexOf(name)));
+    }),
+  );
+});
+
+it('counts what two lists have in common as one by one does', () => {
+  const long = fc.array(fc.constantFrom(1, 1, 1, 1, 1, 1, 1, 1, 2), { minLength: 500, maxLength: 1200 });
+  fc.assert(
+    fc.property(long, long, fc.nat(20), fc.nat(20), (a, b, from, to) => {
+      const common = commonRecords(records(a), from, records(b), to, length);
+      let count = 0;
+      while (sameRecord(records(a), from + count, records(b), to + count, length) && to + count < b.length) count += 1;
+      expect(common).toBe(count);
+    }),
+    { numRuns: 30 },
+  );
+});
