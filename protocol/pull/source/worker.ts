@@ -1,4 +1,5 @@
 import { serveWorker } from '../../base/worker-server.ts';
+import { trimMemory } from '../../libc/libc.ts';
 import { hashPart } from './hash-part-task.ts';
 import { hashFiles } from './hash-task.ts';
 import { renewRules } from './ignore/rule-state.ts';
@@ -27,6 +28,10 @@ export function serveSourceWorker(): void {
     hash: hashFiles,
     hashPart,
     pack: (input) => makePack(input),
+    trim: () => {
+      trimMemory();
+      return { output: undefined };
+    },
     stand: (input) => ({ output: standings(input, input.paths, openRules) }),
   });
 }
