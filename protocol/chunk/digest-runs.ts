@@ -21,7 +21,7 @@ export interface DigestRuns {
 /** Chunks between two looks at the clock. */
 const turnChunks = 4096;
 
-/** `digests` and `known` are digests one after the other. Some milliseconds at a time. */
+/** `digests` and `known` are digests one after the other. A few milliseconds at a time. */
 export async function encodeDigestRuns(digests: Buffer, known: Buffer): Promise<DigestRuns> {
   const turns = new Turns();
   let places: RecordTable | undefined;
@@ -38,7 +38,7 @@ export async function encodeDigestRuns(digests: Buffer, known: Buffer): Promise<
     if (length > 0) place = expected;
     const stop = Math.min(count, at + turnChunks);
     while (place === undefined && at < stop) {
-      places ??= new RecordTable(known, digestBytes);
+      places ??= await RecordTable.inTurns(known, digestBytes, turns);
       place = places.find(digests, at);
       if (place === undefined) at += 1;
     }

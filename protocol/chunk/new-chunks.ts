@@ -48,11 +48,11 @@ function added(before: ChunkList, content: ChunkList): Pick<NewChunks, 'dataChun
     if (alike > 0) {
       alike -= 1;
       expected += 1;
-    } else {
-      places ??= new RecordTable(old, recordBytes);
+    } else if (!isHole(content, at)) {
+      places ??= RecordTable.of(old, recordBytes);
       const place = places.find(now, at);
       if (place !== undefined) expected = place + 1;
-      else if (!isHole(content, at)) {
+      else {
         indexes.push(dataChunks);
         bytes += chunkLength(content, at);
       }

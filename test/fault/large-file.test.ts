@@ -151,3 +151,20 @@ test('what comes with the call goes into it: nothing is asked for', async () => 
   expect([result.reusedBytes > nearly, result.conflicts, result.problems]).toEqual([true, [], []]);
   expectSame();
 });
+
+test('of several new ones each comes from the one that it begins like', () => {
+  writeFileSync(join(source, 'second'), noise(21, bytes));
+  sync();
+  outlastClockGrain(join(node, 'home/work/second'));
+  sync();
+  for (const [name, from] of [
+    ['c1', 'large'],
+    ['c2', 'second'],
+    ['c3', 'second'],
+  ] as const)
+    copyFileSync(join(source, from), join(source, name));
+  writeFileSync(join(source, 'c4'), noise(77, bytes));
+  const result = sync();
+  expect([result.fetchedBytes, result.reusedBytes]).toEqual([bytes, 3 * bytes]);
+  expectSame();
+});

@@ -73,7 +73,7 @@ function rangesOf(
     if (indexes[next] === at) {
       next += 1;
       const same = sameRecord(old, expected, now, at, recordBytes);
-      if (!same) table ??= new RecordTable(old, recordBytes);
+      if (!same) table ??= RecordTable.of(old, recordBytes);
       const place = same ? expected : table?.find(now, at);
       if (place === undefined) left.push(at);
       else {

@@ -165,6 +165,8 @@ export class Pull {
     const reused = await this.#thread.run('reuse', { maxRuns }, this.#signal, {
       onEvent: (step) => this.#advance(step.bytes, step.finishedFiles),
     });
+    // What is in several places came at once.
+    this.#progress.totalBytes = this.#progress.bytes + reused.bytes;
     const onData = async (pack: Buffer): Promise<void> => {
       this.#sentBytes += pack.length;
       throwIfAborted(this.#signal);

@@ -26,6 +26,8 @@ export interface Large extends Lacking {
   readonly path: RootPath;
   /** Of its first data chunk. */
   readonly firstOrdinal: number;
+  /** Length of what it lacks. */
+  readonly bytes: number;
 }
 
 /** Files that lack at least this many chunks are large. */
@@ -36,31 +38,50 @@ export const largeFromChunks = 256;
  * `step` is called with the bytes reused after each file. Blocking.
  */
 export function beginLarge(options: ReuseOptions | undefined, large: readonly Large[], wants: Wants, step: Step): void {
+  const formers = options === undefined ? new Map<Large, Former>() : formersOf(large, options);
   for (const one of large) {
-    const former = options === undefined ? undefined : formerOf(one, options);
+    const former = formers.get(one);
     const filled = former === undefined ? undefined : fillFromFormer(one, former, wants);
     if (filled !== undefined) step(filled.bytes, filled.finished ? 1 : 0);
     wants.add(one.file, one.firstOrdinal, filled?.left ?? one.indexes);
   }
 }
 
-function formerOf({ path, file }: Large, options: ReuseOptions): Former | undefined {
+/** For each of the files that has one. The ledger is gone through once, for those that are new at their paths. */
+function formersOf(large: readonly Large[], options: ReuseOptions): Map<Large, Former> {
   const { ledger, root } = options;
+  const formers = new Map<Large, Former>();
   const former = (at: RootPath, { entry, print }: LedgerItem): Former | undefined => {
-    const known = entry.kind === 'file' ? trustedPrint(at, print, options) : undefined;
+    const known = trustedPrint(at, print, options);
     return known === undefined ? undefined : { where: absolutePath(root, at), content: entry.content, print: known };
   };
-  const item = ledgerItem(ledger, path);
-  if (item?.entry.kind === 'file' && item.entry.content !== '') return former(path, item);
-  const beginning = file.entry.content.slice(0, recordBytes);
-  for (const [directory, { entries, prints }] of ledger.directories) {
-    for (const [at, entry] of entries.entries()) {
-      if (entry.kind !== 'file' || !entry.content.startsWith(beginning)) continue;
-      const found = former(joinPath(directory, entry.name), { entry, print: prints[at] ?? noPrint });
-      if (found !== undefined) return found;
+  const beginnings = new Map<ChunkList, Large[]>();
+  for (const one of large) {
+    const item = ledgerItem(ledger, one.path);
+    if (item?.entry.kind === 'file' && item.entry.content !== '') {
+      const found = former(one.path, item);
+      if (found !== undefined) formers.set(one, found);
+    } else {
+      const beginning = one.file.entry.content.slice(0, recordBytes);
+      const alike = beginnings.get(beginning);
+      if (alike === undefined) beginnings.set(beginning, [one]);
+      else alike.push(one);
     }
   }
-  return undefined;
+  if (beginnings.size === 0) return formers;
+  for (const [directory, { entries, prints }] of ledger.directories) {
+    for (const [at, entry] of entries.entries()) {
+      if (entry.kind !== 'file' || entry.content.length < largeFromChunks * recordBytes) continue;
+      const beginning = entry.content.slice(0, recordBytes);
+      const alike = beginnings.get(beginning);
+      if (alike === undefined) continue;
+      const found = former(joinPath(directory, entry.name), { entry, print: prints[at] ?? noPrint });
+      if (found === undefined) continue;
+      for (const one of alike) formers.set(one, found);
+      beginnings.delete(beginning);
+    }
+  }
+  return formers;
 }
 
 /** The print that a file has now; undefined if it is not known to be as the ledger says, or is to be hashed. */

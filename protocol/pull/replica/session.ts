@@ -174,7 +174,7 @@ export class Session {
     return [...new Set([...observation.keys(), ...young].flatMap((path) => [path, parentOf(path)]))];
   }
 
-  /** Plans, and stages all that needs no fetching. `ignored` are indexes into what `observe` returned. */
+  /** Plans, and begins to stage: takes up what was staged before. `ignored` are indexes into what `observe` returned. */
   stage(ignored: readonly number[]): StagedTotals {
     const { manifest, options } = this.#known();
     const ignoredPaths = new Set(ignored.map((at) => this.#absent[at] ?? ''));
@@ -208,7 +208,7 @@ export class Session {
     const { wants, large, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, this.#advance));
     this.#wants = wants;
     this.#large = large;
-    const wantedBytes = large.reduce((sum, { file }) => sum + file.entry.size, wants.bytes);
+    const wantedBytes = large.reduce((sum, { bytes }) => sum + bytes, wants.bytes);
     return { settled: false, files, finishedFiles: finishedFiles + moved, wantedBytes };
   }
 
@@ -227,9 +227,10 @@ export class Session {
     const from = ledger && { root, ledger, observation, first, verify: this.#options.verify };
     this.#diskFull(() => {
       beginLarge(from, this.#large, wants, reused);
+      const before = wants.bytes;
       const pushed = takePushed(this.#delta, wants);
       this.#pushedBytes = pushed.bytes;
-      step(pushed.bytes, pushed.finishedFiles);
+      step(before - wants.bytes, pushed.finishedFiles);
       if (from !== undefined) reuseChunks(from, wants, reused);
     });
     checkSpace(stage.directory, wants.bytes, 0);

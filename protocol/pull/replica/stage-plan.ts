@@ -1,4 +1,5 @@
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { type ChunkList, chunkLength } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import type { FilesInAdvance } from './files-in-advance.ts';
 import { metaOp, type Placement, type Plan, type Tree } from './plan.ts';
@@ -47,11 +48,16 @@ export function stagePlan(
     const indexes = stage.fresh ? file.begin() : file.resume(stage.trusted);
     const firstOrdinal = ordinals.get(onWire(path)) ?? 0;
     if (indexes.length === 0) finishedFiles += 1;
-    else if (indexes.length >= largeFromChunks) large.push({ path, file, indexes, firstOrdinal });
+    else if (indexes.length >= largeFromChunks)
+      large.push({ path, file, indexes, firstOrdinal, bytes: bytesOf(entry.content, indexes) });
     else wants.add(file, firstOrdinal, indexes);
   }
   stage.lookedThrough();
   return { wants, large, finishedFiles };
+}
+
+function bytesOf(content: ChunkList, indexes: readonly number[]): number {
+  return indexes.reduce((sum, at) => sum + chunkLength(content, at), 0);
 }
 
 function treesOf(stage: Stage, manifest: Manifest, plan: Plan): readonly Tree[] {
