@@ -186,7 +186,7 @@ const trimThreshold = -1;
 /**
  * For programs that rest most of their time, before they begin threads. glibc gives every thread memory of its own: two
  * such places are enough. What was freed is used again, if it was at most `reusedBytes` long, and the rest of it given back
- * from `keptBytes` on; all of it when the agent comes to rest, and after each look at a whole source (`trimMemory`). By itself, glibc takes each large
+ * from `keptBytes` on; all of it when the agent comes to rest (`trimMemory`). By itself, glibc takes each large
  * piece from the system and gives it back, and on a virtual machine a page that comes anew costs more than what is done
  * with it: 8 packs of 4 MiB, compressed, took 0.97 s instead of 0.53. Nothing where there is no such call.
  */

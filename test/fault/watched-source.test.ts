@@ -222,8 +222,7 @@ function holdTasks(bench: SourceBench): { passing: number; deepWalks: number; he
   let isHeld: () => void = () => undefined;
   const state = { passing: Number.POSITIVE_INFINITY, deepWalks: 0, held: new Promise<void>((done) => (isHeld = done)) };
   bench.pool.run = async (task, input, stop, options) => {
-    if (task === 'walk' && input !== undefined && 'only' in input && input.only?.every(({ deep }) => !deep) !== true)
-      state.deepWalks += 1;
+    if (task === 'walk' && 'only' in input && input.only?.every(({ deep }) => !deep) !== true) state.deepWalks += 1;
     state.passing -= 1;
     if (state.passing >= 0) return await run(task, input, stop, options);
     state.passing = Number.POSITIVE_INFINITY;

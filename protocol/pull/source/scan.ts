@@ -63,8 +63,6 @@ const sentBatchFiles = 1024;
 export async function scan(options: ScanOptions, signal: AbortSignal): Promise<ScanResult> {
   const inParts = options.only === undefined && options.pool.size > 1;
   const result = await new Scan(options, inParts).run(signal);
-  // What packing took is not needed for the manifest, which comes next and is where memory is at its highest.
-  if (options.only === undefined) void options.pool.run('trim', undefined, signal).catch(() => undefined);
   if (!inParts || (result.walk.gone.length === 0 && !result.walk.unclear)) return result;
   // A directory went, or cannot be judged by itself: what was read of the others stands.
   const previous = new Map(await options.previous);

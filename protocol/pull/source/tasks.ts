@@ -180,8 +180,6 @@ export type SourceTasks = {
     readonly output: HashedPart | undefined;
   };
   readonly pack: { readonly input: PackInput; readonly event: never; readonly output: PackOutput };
-  /** Gives the memory that the process has freed back to the system. */
-  readonly trim: { readonly input: undefined; readonly event: never; readonly output: undefined };
   readonly stand: {
     readonly input: WalkInput & { readonly paths: readonly RootPath[] };
     readonly event: never;

@@ -1,5 +1,4 @@
 import { serveWorker } from '../../base/worker-server.ts';
-import { trimMemory } from '../../libc/libc.ts';
 import { hashPart } from './hash-part-task.ts';
 import { hashFiles } from './hash-task.ts';
 import { renewRules } from './ignore/rule-state.ts';
@@ -28,10 +27,6 @@ export function serveSourceWorker(): void {
     hash: hashFiles,
     hashPart,
     pack: (input) => makePack(input),
-    trim: () => {
-      trimMemory();
-      return { output: undefined };
-    },
     stand: (input) => ({ output: standings(input, input.paths, openRules) }),
   });
 }
