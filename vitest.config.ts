@@ -1,10 +1,13 @@
 import { defineConfig } from 'vitest/config';
+import { daemonFlags } from './protocol/base/daemon-flags.ts';
 
 /** Suites by cost: `fast` needs nothing but Node; `host` needs what scripts/test starts (sshd hosts), and fails without it. */
 export default defineConfig({
   test: {
     setupFiles: ['test/helpers/seed-properties.ts'],
     globalSetup: ['test/helpers/build-once.ts'],
+    // As the daemons run: what holds their event loop up is measured in these processes.
+    execArgv: [...daemonFlags],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { daemonFlags } from '../protocol/base/daemon-flags.ts';
 import { isAlive, lockHolder } from './agent-lock.ts';
 import { buildId, bundleFile } from './build-id.ts';
 import { endAgent } from './end-agent.ts';
@@ -14,6 +15,6 @@ export async function startAgent(paths: AgentPaths, machine: string | undefined,
   if (holder !== undefined && holder.build === buildId() && isAlive(holder.pid)) return;
   await endAgent(paths, signal);
   if (await startSupervised(paths)) return;
-  const args = [bundleFile, 'daemon', ...(machine === undefined ? [] : [machine])];
+  const args = [...daemonFlags, bundleFile, 'daemon', ...(machine === undefined ? [] : [machine])];
   spawn(process.execPath, args, { detached: true, stdio: 'ignore', cwd: paths.home }).unref();
 }

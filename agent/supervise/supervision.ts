@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { daemonFlags } from '../../protocol/base/daemon-flags.ts';
 import { type Supervision, supervisionSchema } from '../../protocol/wire/enrol.ts';
 import type { AgentPaths } from '../paths.ts';
 import { installCronLine, removeCronLine } from './cron.ts';
@@ -19,7 +20,8 @@ export async function installSupervision(
   paths: AgentPaths,
   command: readonly [node: string, bundle: string],
 ): Promise<SupervisionResult> {
-  const noSystemd = await installUnit(paths, [...command, 'daemon']);
+  const [node, bundle] = command;
+  const noSystemd = await installUnit(paths, [node, ...daemonFlags, bundle, 'daemon']);
   if (noSystemd === undefined) {
     await removeCronLine(paths);
     return record(paths, { supervision: 'systemd', note: '' });

@@ -3,6 +3,7 @@ import { mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs
 import type { Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { daemonFlags } from '../../protocol/base/daemon-flags.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import { apiSocket, controllerDirectory, tryConnect } from './connect-daemon.ts';
 
@@ -37,7 +38,7 @@ function startDaemon(home: string): { gone(): boolean } {
   const output = openSync(log, 'a', 0o600);
   const script = join(dirname(fileURLToPath(import.meta.url)), 'controller.mjs');
   const env = { HOME: home, PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: process.env['LANG'] ?? 'C.UTF-8' };
-  const child = spawn(process.execPath, [script, TOWLINE_BUILD], {
+  const child = spawn(process.execPath, [...daemonFlags, script, TOWLINE_BUILD], {
     detached: true,
     stdio: ['ignore', output, output],
     cwd: '/',

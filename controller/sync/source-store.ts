@@ -15,12 +15,6 @@ export interface SourceRequest {
 }
 
 /**
- * What these threads make is short-lived. Half of the usual young generation: 30 MB less for two of them at the peak of the
- * Linux tree, 1 % more time.
- */
-const sourceHeap = { maxYoungGenerationSizeMb: 24 };
-
-/**
  * The sources that this daemon has scanned, kept so that the next scan reads only what changed. Their indexes lie in
  * `controller/index`.
  */
@@ -31,7 +25,7 @@ export class SourceStore implements AsyncDisposable {
 
   /** `script` is the bundle that serves the role 'source'. */
   constructor(options: { readonly script: string; readonly directory: string; readonly threads: number }) {
-    this.#pool = new WorkerPool(options.script, 'source', options.threads, sourceHeap);
+    this.#pool = new WorkerPool(options.script, 'source', options.threads);
     this.#directory = options.directory;
   }
 

@@ -41,6 +41,18 @@ export class ByteReader {
     return this.#buffer.subarray(at, at + length);
   }
 
+  /** Reads over a text or a blob. */
+  skipText(): void {
+    this.#take(this.u32());
+  }
+
+  /** The bytes that `read` goes over, latin1-held. */
+  span(read: (reader: this) => void): string {
+    const from = this.#at;
+    read(this);
+    return this.#buffer.toString('latin1', from, this.#at);
+  }
+
   text(): string {
     const length = this.u32();
     const at = this.#take(length);

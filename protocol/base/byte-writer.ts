@@ -56,6 +56,11 @@ export class ByteWriter {
   /** Length (u32), then the bytes of a latin1-held string. */
   text(value: string): void {
     this.u32(value.length);
+    this.raw(value);
+  }
+
+  /** The bytes of a latin1-held string. */
+  raw(value: string): void {
     const at = this.#need(value.length);
     const buffer = this.#buffer;
     if (value.length > shortText) buffer.write(value, at, 'latin1');

@@ -1,4 +1,4 @@
-import { type ResourceLimits, type TransferListItem, Worker } from 'node:worker_threads';
+import { type TransferListItem, Worker } from 'node:worker_threads';
 import { throwIfAborted } from './abort.ts';
 import { TowError } from './errors.ts';
 import { fromWorkerError, type WorkerReply, type WorkerRequest } from './worker-message.ts';
@@ -29,19 +29,17 @@ export class WorkerPool<T extends WorkerTasks> {
   readonly #script: string;
   readonly #role: string;
   readonly #size: number;
-  readonly #heap: ResourceLimits;
   readonly #idle: Worker[] = [];
   readonly #busy = new Map<Worker, Waiting>();
   readonly #queue: Waiting[] = [];
   #closed = false;
   #nextId = 1;
 
-  /** `script` is the bundle that dispatches on `workerData.role`; `heap` is the limits of each thread's. */
-  constructor(script: string, role: string, size: number, heap: ResourceLimits = {}) {
+  /** `script` is the bundle that dispatches on `workerData.role`. */
+  constructor(script: string, role: string, size: number) {
     this.#script = script;
     this.#role = role;
     this.#size = size;
-    this.#heap = heap;
   }
 
   get size(): number {
@@ -104,7 +102,7 @@ export class WorkerPool<T extends WorkerTasks> {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#script, { workerData: { role: this.#role }, resourceLimits: this.#heap });
+    const worker = new Worker(this.#script, { workerData: { role: this.#role } });
     worker.unref();
     worker.on('message', (reply: WorkerReply) => this.#onReply(worker, reply));
     worker.on('error', (error) => this.#onGone(worker, error));

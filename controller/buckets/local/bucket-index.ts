@@ -2,12 +2,12 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { Turns } from '../../../protocol/base/turns.ts';
 import type { ByteKey } from './bucket-key.ts';
+import type { EntryMap } from './entry-map.ts';
 import { framesOf, IndexJournal } from './index-journal.ts';
 import { checkpointName, indexFiles, journalName, type LoadedIndex, loadIndex } from './index-load.ts';
-import { encodeRecord, type IndexEntry } from './index-record.ts';
+import { encodeRecord, type IndexEntry, packEntry, packedPlace } from './index-record.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import { SortedRuns } from './sorted-runs.ts';
-import type { SpreadMap } from './spread-map.ts';
 import { syncDirectories } from './sync-directory.ts';
 
 /** Journals are replaced by a checkpoint when they are longer than this, and than half of it. */
@@ -17,7 +17,7 @@ const entriesAtOnce = 256;
 
 export class BucketIndex {
   readonly #directory: string;
-  readonly #entries: SpreadMap<IndexEntry>;
+  readonly #entries: EntryMap;
   /** What is about to be put in its place, or was just now. */
   readonly #placing = new Map<ByteKey, IndexEntry>();
   readonly #odd: SortedKeys;
@@ -79,7 +79,7 @@ export class BucketIndex {
 
   placed(entry: IndexEntry): void {
     this.#placing.delete(entry.key);
-    this.#entries.set(entry.key, entry);
+    this.#entries.set(entry);
     if (isOdd(entry)) this.#odd.add(entry.key);
     else this.#odd.delete(entry.key);
   }
@@ -119,7 +119,9 @@ export class BucketIndex {
   resolve(key: ByteKey, entry: IndexEntry | undefined): void {
     if (entry === undefined) this.removed(key);
     else this.placed(entry);
-    this.#journal.note(entry === undefined ? { type: 'forget', key } : { type: 'entry', entry });
+    this.#journal.note(
+      entry === undefined ? { type: 'forget', key } : { type: 'entry', key, packed: packEntry(entry) },
+    );
   }
 
   get wantsCheckpoint(): boolean {
@@ -182,8 +184,8 @@ export class BucketIndex {
         await file.writeFile(frames);
       };
       // It goes on changing: what is newer than this file's number is in the journal of that number too.
-      for (const entry of this.#entries.values()) {
-        records.push(encodeRecord({ type: 'entry', entry }));
+      for (const [key, packed] of this.#entries.packed()) {
+        records.push(encodeRecord({ type: 'entry', key, packed }));
         if (records.length >= entriesAtOnce) await flush();
         if (turns.over) await turns.next();
       }
@@ -205,8 +207,8 @@ function isOdd({ place }: IndexEntry): boolean {
 async function oddKeys({ entries }: LoadedIndex): Promise<SortedKeys> {
   const turns = new Turns();
   const runs = new SortedRuns();
-  for (const entry of entries.values()) {
-    if (isOdd(entry)) runs.add(entry.key);
+  for (const [key, packed] of entries.packed()) {
+    if (packedPlace(packed) === 'odd') runs.add(key);
     if (turns.over) await turns.next();
   }
   return new SortedKeys(await runs.merged(turns));

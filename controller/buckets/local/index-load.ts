@@ -5,8 +5,8 @@ import { Turns } from '../../../protocol/base/turns.ts';
 import { unframeRecords } from '../../../protocol/pull/replica/framed-record.ts';
 import { printIdentity } from '../../../protocol/pull/replica/print.ts';
 import type { ByteKey } from './bucket-key.ts';
+import { EntryMap } from './entry-map.ts';
 import { decodeRecords, type IndexEntry, type IndexRecord } from './index-record.ts';
-import { SpreadMap } from './spread-map.ts';
 
 const sliceBytes = 128 << 10;
 /** No frame is as long. */
@@ -20,7 +20,7 @@ export interface Stand {
 }
 
 export interface LoadedIndex {
-  readonly entries: SpreadMap<IndexEntry>;
+  readonly entries: EntryMap;
   /** Keys whose last write or removal is not known to be done on the disk, with every state they may be in. */
   readonly unsettled: ReadonlyMap<ByteKey, readonly Stand[]>;
   /** Numbers of the files read. The next journal has a higher one. */
@@ -85,21 +85,21 @@ export async function loadIndex(directory: string): Promise<LoadedIndex> {
 }
 
 class Replay {
-  readonly entries = new SpreadMap<IndexEntry>();
+  readonly entries = new EntryMap();
   readonly unsettled = new Map<ByteKey, Stand[]>();
 
   apply(record: IndexRecord): void {
     switch (record.type) {
       case 'entry':
-        this.entries.set(record.entry.key, record.entry);
-        this.unsettled.delete(record.entry.key);
+        this.entries.setPacked(record.key, record.packed);
+        this.unsettled.delete(record.key);
         return;
       case 'write':
         this.#stands(record.entry.key, record.before).push({
           identity: printIdentity(record.entry.print),
           entry: record.entry,
         });
-        this.entries.set(record.entry.key, record.entry);
+        this.entries.set(record.entry);
         return;
       case 'remove':
         this.#stands(record.key, record.before);
@@ -109,7 +109,7 @@ class Replay {
         const entry = this.entries.get(record.key);
         if ((entry?.version ?? '') !== record.version) return;
         this.unsettled.delete(record.key);
-        if (entry !== undefined) this.entries.set(record.key, { ...entry, print: record.print });
+        if (entry !== undefined) this.entries.set({ ...entry, print: record.print });
         return;
       }
       case 'forget':

@@ -24,9 +24,12 @@ export interface IndexEntry {
   readonly print: Print;
 }
 
+/** What an entry says of its key, as it lies in records: latin1-held bytes. */
+export type PackedEntry = string;
+
 export type IndexRecord =
   /** The key has this entry, and its file is in its place for good. */
-  | { readonly type: 'entry'; readonly entry: IndexEntry }
+  | { readonly type: 'entry'; readonly key: ByteKey; readonly packed: PackedEntry }
   /** The file is staged, durable, and is put in its place next. `before`: identity of what lies there; '' for nothing. */
   | { readonly type: 'write'; readonly entry: IndexEntry; readonly before: string }
   /** The file is removed next. */
@@ -44,9 +47,11 @@ export function encodeRecord(record: IndexRecord): Buffer {
   writer.u8(types.indexOf(record.type));
   switch (record.type) {
     case 'entry':
-      writeEntry(writer, record.entry);
+      writer.text(record.key);
+      writer.raw(record.packed);
       break;
     case 'write':
+      writer.text(record.entry.key);
       writeEntry(writer, record.entry);
       writer.text(record.before);
       break;
@@ -73,9 +78,9 @@ function readRecord(reader: ByteReader): IndexRecord {
   const type = types[reader.u8()];
   switch (type) {
     case 'entry':
-      return { type, entry: readEntry(reader) };
+      return { type, key: reader.text(), packed: reader.span(skipEntry) };
     case 'write':
-      return { type, entry: readEntry(reader), before: reader.text() };
+      return { type, entry: readEntry(reader.text(), reader), before: reader.text() };
     case 'remove':
       return { type, key: reader.text(), before: reader.text() };
     case 'settled':
@@ -88,8 +93,27 @@ function readRecord(reader: ByteReader): IndexRecord {
   }
 }
 
+export function packEntry(entry: IndexEntry): PackedEntry {
+  const writer = new ByteWriter(256);
+  writeEntry(writer, entry);
+  return writer.bytes().toString('latin1');
+}
+
+export function unpackEntry(key: ByteKey, packed: PackedEntry): IndexEntry {
+  return readEntry(key, new ByteReader(Buffer.from(packed, 'latin1')));
+}
+
+export function packedPlace(packed: PackedEntry): Place {
+  return placeOf(packed.charCodeAt(0));
+}
+
+function placeOf(code: number): Place {
+  const place = places[code];
+  if (place === undefined) throw new TowError('bad-message', 'an unknown place in the index of a bucket');
+  return place;
+}
+
 function writeEntry(writer: ByteWriter, entry: IndexEntry): void {
-  writer.text(entry.key);
   writer.u8(places.indexOf(entry.place));
   writer.text(entry.version);
   writer.i64(entry.size);
@@ -104,10 +128,20 @@ function writeEntry(writer: ByteWriter, entry: IndexEntry): void {
   writer.text(entry.print);
 }
 
-function readEntry(reader: ByteReader): IndexEntry {
-  const key = reader.text();
-  const place = places[reader.u8()];
-  if (place === undefined) throw new TowError('bad-message', 'an unknown place in the index of a bucket');
+/** Checks what `readEntry` would throw at. */
+function skipEntry(reader: ByteReader): void {
+  placeOf(reader.u8());
+  reader.skipText();
+  reader.i64();
+  reader.i64();
+  reader.u8();
+  reader.skipText();
+  // Names and values of the metadata, then md5, temp, print.
+  for (let left = 2 * reader.u32() + 3; left > 0; left -= 1) reader.skipText();
+}
+
+function readEntry(key: ByteKey, reader: ByteReader): IndexEntry {
+  const place = placeOf(reader.u8());
   const [version, size, modifiedMs] = [reader.text(), reader.i64(), reader.i64()];
   const hasType = reader.u8() === 1;
   const contentType = reader.blob().toString();

@@ -36,7 +36,7 @@ export class ObjectLookup {
         if (state !== undefined) return state;
       }
       // It may have gone from one place to the other while we looked.
-      if (known === this.#index.get(key)) return undefined;
+      if (known?.version === this.#index.get(key)?.version) return undefined;
     }
     throw new TowError('object-changed', `${keyOf(key)} changes all the time`, { retryable: true });
   }

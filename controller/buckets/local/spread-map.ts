@@ -28,8 +28,8 @@ export class SpreadMap<V> {
   }
 
   /** May be left and gone on with while the map changes: what is there all the time comes, what is added may. */
-  *values(): Generator<V, void, undefined> {
-    for (const map of this.#maps) yield* map.values();
+  *entries(): Generator<[string, V], void, undefined> {
+    for (const map of this.#maps) yield* map;
   }
 
   #of(key: string): Map<string, V> {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import { daemonFlags } from '../../../protocol/base/daemon-flags.ts';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { enrolReplyMarker, enrolReplySchema, type NodeIdentity } from '../../../protocol/wire/enrol.ts';
 import { fromErrorBody } from '../../../protocol/wire/error-body.ts';
@@ -56,7 +57,8 @@ export async function startLocalAgent(
   await mkdir(join(home, '.tmp'), { recursive: true, mode: 0o700 });
   const paths = await privatePaths(await readDestinations(home), [home, dirname(bundle)]);
   const wrapper = await namespaceCommand({ home, bundle, paths }, signal);
-  const [program, ...args] = [...(wrapper ?? []), process.execPath, bundle, 'daemon', identity.machine ?? ''];
+  const agent = [process.execPath, ...daemonFlags, bundle, 'daemon', identity.machine ?? ''];
+  const [program, ...args] = [...(wrapper ?? []), ...agent];
   if (program === undefined) throw new TowError('internal', 'no program to start');
   spawn(program, args, {
     env: localEnv(home, wrapper !== undefined),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { BucketIndex } from '../../../controller/buckets/local/bucket-index.ts';
 import { framesOf } from '../../../controller/buckets/local/index-journal.ts';
-import { encodeRecord, type IndexEntry } from '../../../controller/buckets/local/index-record.ts';
+import { encodeRecord, type IndexEntry, packEntry } from '../../../controller/buckets/local/index-record.ts';
 import { LocalStore } from '../../../controller/buckets/local/local-store.ts';
 import { never } from '../../helpers/link-pair.ts';
 import { longestTurnMs } from '../../helpers/longest-turn.ts';
@@ -41,7 +41,9 @@ test('keys that no directory holds, which are the dearest', { timeout: 120_000 }
     await using store = new LocalStore({ directory, log: () => undefined });
     await store.createBucket(never);
   }
-  const records = Array.from({ length: count }, (_, n) => encodeRecord({ type: 'entry', entry: entry(n) }));
+  const records = Array.from({ length: count }, (_, n) =>
+    encodeRecord({ type: 'entry', key: entry(n).key, packed: packEntry(entry(n)) }),
+  );
   writeFileSync(`${directory}/index/50.checkpoint`, Buffer.concat(framesOf(records)));
   await using store = new LocalStore({ directory, log: () => undefined });
   expect(await longestTurnMs(async () => await store.bucketExists(never))).toBeLessThan(allowedMs);
