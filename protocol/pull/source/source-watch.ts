@@ -33,13 +33,17 @@ export class SourceWatch implements Disposable {
     this.#linked = linked;
   }
 
-  /** Watches every directory that is sent, or would be; undefined where that cannot be. Scan after it: what happened before is not told. */
+  /**
+   * Watches every directory that is sent, or would be; undefined where that cannot be. Scan after it: what happened before
+   * is not told. `onQuiet` is called when something did happen, and nothing more for a while.
+   */
   static async open(
     root: string,
     directories: ReadonlyMap<RootPath, ScannedDirectory>,
     { rules, empty }: Pick<WalkOutput, 'rules' | 'empty'>,
+    onQuiet?: () => void,
   ): Promise<SourceWatch | undefined> {
-    const tree = TreeWatch.open(root);
+    const tree = TreeWatch.open(root, onQuiet);
     if (tree === undefined) return undefined;
     const turns = new Turns();
     const alone: string[] = [];

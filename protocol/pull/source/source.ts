@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { cancelled, raceSignal } from '../../base/abort.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
-import { displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import { displayPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { Digest } from '../../chunk/digest.ts';
@@ -14,13 +14,14 @@ import {
   manifestTotals,
 } from '../../chunk/manifest.ts';
 import type { Advance } from './advance.ts';
-import { Listing, unframeListings } from './listing.ts';
+import { LookAhead } from './look-ahead.ts';
 import { refuseNothing } from './refuse-nothing.ts';
 import { rescan } from './rescan.ts';
 import { resolveRoot } from './resolve-root.ts';
 import { type ScanResult, scan } from './scan.ts';
 import { ScanIndex } from './scan-index.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
+import { type SentPath, sentPaths } from './sent-paths.ts';
 import type { Snapshot } from './snapshot.ts';
 import { SourceWatch, type Watched } from './source-watch.ts';
 import { type PathStanding, rootItself, type SourceTasks, type WalkInput } from './tasks.ts';
@@ -46,12 +47,6 @@ export interface SnapshotOptions {
   readonly onProgress?: (files: number, bytes: number) => void;
   /** Who takes files as they are read. */
   readonly advance?: Advance;
-}
-
-/** A path that would be sent. */
-export interface SentPath {
-  readonly path: RootPath;
-  readonly size: number;
 }
 
 /** A source that was not used for this long begins to be watched. */
@@ -80,7 +75,8 @@ export class Source implements AsyncDisposable {
   /** Changes with every look at the whole tree. */
   #rules = '';
   #rest: NodeJS.Timeout | undefined;
-  #closed = false;
+  readonly #ahead = new LookAhead(() => this.#lookAhead());
+  readonly #closing = new AbortController();
   /** A sentence for the next snapshot. */
   #note: string | undefined;
   /** The snapshot being taken, if any; never rejects. */
@@ -134,7 +130,7 @@ export class Source implements AsyncDisposable {
    * tree is watched now.
    */
   async watch(): Promise<boolean> {
-    return await this.#inTurn(() => this.#beginWatch());
+    return await this.#inTurn(() => this.#beginWatch(false));
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -154,20 +150,10 @@ export class Source implements AsyncDisposable {
       'walk',
       { ...(await this.#where()), only: undefined, rules: randomBytes(8).toString('hex') },
       signal,
-      {
-        onEvent,
-      },
+      { onEvent },
     );
     refuseNothing(this.#options.root, walk);
-    const turns = new Turns();
-    const paths: SentPath[] = [];
-    for (const frame of frames) {
-      for (const { path, listing } of unframeListings(frame)) {
-        paths.push(...sentPaths(path, new Listing(listing)));
-        if (turns.over) await turns.next();
-      }
-    }
-    return paths.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return await sentPaths(frames);
   }
 
   /** How paths of the root stand: there or not, sent, or ignored by which rule. */
@@ -177,9 +163,10 @@ export class Source implements AsyncDisposable {
 
   /** Waits until the index is written. Snapshots that were taken stay good. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort(cancelled());
     this.#look?.abort(cancelled());
     clearTimeout(this.#rest);
+    this.#ahead[Symbol.dispose]();
     await this.#taking;
     this.#unwatch();
     await this.#loaded;
@@ -275,14 +262,15 @@ export class Source implements AsyncDisposable {
     return { ...result, walk: this.#watched.walk };
   }
 
-  async #beginWatch(): Promise<boolean> {
+  /** `yields`: a snapshot that is wanted ends it, even if there was no watch before. */
+  async #beginWatch(yields: boolean): Promise<boolean> {
     await this.#loaded;
-    if (this.#closed || this.#directories.size === 0) return false;
+    if (this.#closing.signal.aborted || this.#directories.size === 0) return false;
     this.#kept = this.#watched;
     this.#watched = undefined;
     const before = this.#directories;
     const look = new AbortController();
-    if (this.#kept !== undefined) this.#look = look;
+    if (yields || this.#kept !== undefined) this.#look = look;
     try {
       const watched = await this.#lookAtAll(this.#kept, look.signal);
       // What a look that was ended had found new, the watch that was before it does not know its way about in.
@@ -302,7 +290,7 @@ export class Source implements AsyncDisposable {
     const where = await this.#where();
     let walk = before?.walk ?? (await this.#scan(where, options, signal)).walk;
     for (let attempt = 0; attempt < watchAttempts && !signal.aborted; attempt += 1) {
-      const watch = await SourceWatch.open(where.root, this.#directories, walk);
+      const watch = await SourceWatch.open(where.root, this.#directories, walk, () => this.#ahead.quiet());
       if (watch === undefined) return before;
       const result = await this.#scan(where, options, signal).catch(() => undefined);
       const unwatched = [...(result?.directories.keys() ?? []), ...(result?.walk.empty ?? [])].some(
@@ -317,6 +305,18 @@ export class Source implements AsyncDisposable {
       ({ walk } = result);
     }
     return undefined;
+  }
+
+  /** Reads what changed in a watched tree before anybody asks. Never rejects: what goes wrong, whoever asks is told. */
+  async #lookAhead(): Promise<void> {
+    const { signal } = this.#closing;
+    const look = async (): Promise<void> => {
+      if (signal.aborted || this.#watched === undefined) return;
+      const result = await this.#rescan(await this.#where(), { verify: false }, signal);
+      if (result === undefined) await this.#beginWatch(true);
+      else this.#tree ??= await this.#newTree(result);
+    };
+    await this.#inTurn(look).catch(() => undefined);
   }
 
   #unwatch(): void {
@@ -386,15 +386,5 @@ export class Source implements AsyncDisposable {
       if (listed.name === name) scanned.listing.distrust(at);
       at += 1;
     }
-  }
-}
-
-function* sentPaths(directory: RootPath, listing: Listing): Generator<SentPath, void, void> {
-  if (directory === rootItself && listing.kind(0) === 'dir') return;
-  let at = 0;
-  for (const { name } of listing.texts()) {
-    const path = directory === rootItself ? '' : joinPath(directory, name);
-    if (listing.kind(at) !== 'dir') yield { path, size: listing.size(at) };
-    at += 1;
   }
 }

@@ -5,6 +5,8 @@ import { isOnNetwork } from './network.ts';
 
 /** How often events are taken out of the kernel's queue, which has a limit, while nobody asks. */
 const drainMs = 500;
+/** What changed is at rest when nothing more does for this long. */
+const quietMs = 100;
 /** More changed names than this are not kept: looking at everything is then as fast. */
 const maxChanges = 20_000;
 
@@ -33,25 +35,33 @@ export class TreeWatch implements Disposable {
   readonly #paths = new Map<number, RootPath>();
   readonly #watches = new Map<RootPath, number>();
   readonly #timer: NodeJS.Timeout;
+  readonly #onQuiet: (() => void) | undefined;
+  #quiet: NodeJS.Timeout | undefined;
   #names = new Map<RootPath, Set<string>>();
   #moved = new Set<RootPath>();
   #count = 0;
+  /** `onQuiet` was called, and nothing happened since. */
+  #told = false;
   #lost = false;
 
-  private constructor(root: string, inotify: Inotify, identity: BigIntStats) {
+  private constructor(root: string, inotify: Inotify, identity: BigIntStats, onQuiet: (() => void) | undefined) {
     this.root = root;
     this.#inotify = inotify;
     this.#identity = identity;
-    this.#timer = setInterval(() => this.#drain(), drainMs);
+    this.#onQuiet = onQuiet;
+    this.#timer = setInterval(() => this.#listen(), drainMs);
     this.#timer.unref();
   }
 
-  /** A watch of no directory yet, on the tree at `root` (absolute, latin1-held, no symlink); undefined where watching is impossible. */
-  static open(root: string): TreeWatch | undefined {
+  /**
+   * A watch of no directory yet, on the tree at `root` (absolute, latin1-held, no symlink); undefined where watching is
+   * impossible. `onQuiet` is called when there are changes to take and no more came for a while.
+   */
+  static open(root: string, onQuiet?: () => void): TreeWatch | undefined {
     const identity = statsOf(absolutePath(root, ''));
     if (identity?.isDirectory() !== true || isOnNetwork(absolutePath(root, ''))) return undefined;
     const inotify = Inotify.open();
-    return inotify === undefined ? undefined : new TreeWatch(root, inotify, identity);
+    return inotify === undefined ? undefined : new TreeWatch(root, inotify, identity, onQuiet);
   }
 
   get lost(): boolean {
@@ -105,18 +115,30 @@ export class TreeWatch implements Disposable {
     this.#lose();
   }
 
-  #drain(): void {
-    if (this.#lost) return;
+  /** Takes events, and looks again soon until there are none. */
+  #listen(): void {
+    const some = this.#drain();
+    clearTimeout(this.#quiet);
+    if (this.#lost || this.#onQuiet === undefined || this.#count === 0) return;
+    if (some) this.#quiet = setTimeout(() => this.#listen(), quietMs).unref();
+    else if (!this.#told) this.#onQuiet();
+    this.#told = !some;
+  }
+
+  /** Whether there were any events. */
+  #drain(): boolean {
+    if (this.#lost) return false;
     const events = this.#inotify.read();
     if (events === 'overflow') {
       this.#lose();
-      return;
+      return true;
     }
     for (const event of events) {
       const path = this.#paths.get(event.watch);
       if (path !== undefined) this.#take(path, event);
     }
     if (this.#count > maxChanges || this.#moved.size > maxMoved) this.#lose();
+    return events.length > 0;
   }
 
   #take(path: RootPath, { name, self, ended }: InotifyEvent): void {
@@ -156,6 +178,7 @@ export class TreeWatch implements Disposable {
     if (this.#lost) return;
     this.#lost = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#quiet);
     this.#inotify[Symbol.dispose]();
     this.#paths.clear();
     this.#watches.clear();

@@ -1,0 +1,45 @@
+/** After a look that took this long, none is taken for so many times as long. */
+const restFactor = 10;
+
+/**
+ * When a watched source is looked at although nobody asked: once it has come to rest after a change, so that what is asked
+ * for next is known already; for a tenth of the time at most, whatever goes on in it.
+ */
+export class LookAhead implements Disposable {
+  readonly #look: () => Promise<void>;
+  #timer: NodeJS.Timeout | undefined;
+  #looking = false;
+  #again = false;
+  #closed = false;
+  #notBefore = 0;
+
+  /** `look` must not reject. */
+  constructor(look: () => Promise<void>) {
+    this.#look = look;
+  }
+
+  /** Something had changed, and nothing more does. */
+  quiet(): void {
+    this.#again = this.#looking;
+    if (this.#looking || this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#run(), Math.max(0, this.#notBefore - performance.now())).unref();
+  }
+
+  async #run(): Promise<void> {
+    const since = performance.now();
+    this.#looking = true;
+    try {
+      await this.#look();
+    } finally {
+      this.#looking = false;
+      this.#notBefore = performance.now() + restFactor * (performance.now() - since);
+    }
+    if (this.#again) this.quiet();
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+}
