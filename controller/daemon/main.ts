@@ -29,7 +29,7 @@ async function main(): Promise<void> {
     log('another controller runs: this one is not needed');
     return;
   }
-  reuseMemory({ reusedBytes: 8 << 20, keptBytes: 16 << 20 });
+  reuseMemory({ reusedBytes: 16 << 20, keptBytes: 32 << 20 });
   const build = process.argv[2] ?? '';
   log(`controller ${build} starts, pid ${process.pid}, Node ${process.version}`);
   let stop: () => void = () => undefined;
