@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { sh } from '../../proofs/hosts.mjs';
-import { compare } from './book.mjs';
+import { compareChange } from './book.mjs';
 
 const at = '/dev/shm/towline-big';
 const file = `${at}/big`;
@@ -26,7 +26,7 @@ const edits = {
 };
 
 export const bigFile = {
-  keys: ['6-front', '6-middle', '7'],
+  keys: ['6-front', '6-front-later', '6-middle', '6-middle-later', '7', '7-later'],
   run({ lab, book, runs, wanted }) {
     sh(`rm -rf ${at} && mkdir ${at} && head -c 1G /dev/urandom >${file}`);
     try {
@@ -35,11 +35,9 @@ export const bigFile = {
       lab.rsync(at);
       for (const [key, { newBytes, make }] of Object.entries(edits)) {
         if (!wanted(key)) continue;
-        for (let run = 0; run < runs; run += 1) {
-          make();
-          compare(book, key, run, { ours: () => lab.ours(at), rsync: () => lab.rsync(at) });
-        }
-        book.fact(key, { newBytes, manifestBytes: manifestBytes() });
+        const both = { ours: () => lab.ours(at), rsync: () => lab.rsync(at) };
+        for (let run = 0; run < runs; run += 1) compareChange(book, key, run, lab, make, both);
+        for (const row of [key, `${key}-later`]) book.fact(row, { newBytes, manifestBytes: manifestBytes() });
         lab.checkSame();
       }
     } finally {

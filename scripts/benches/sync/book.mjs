@@ -64,6 +64,15 @@ export function compare(book, key, run, contestants) {
   }
 }
 
+/** The same right after a change, and once more some seconds after another one, as `KEY-later`. */
+export function compareChange(book, key, run, lab, make, contestants) {
+  lab.change(make);
+  compare(book, key, run, contestants);
+  lab.change(make);
+  lab.pause();
+  compare(book, `${key}-later`, run, contestants);
+}
+
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;

@@ -42,7 +42,7 @@ function atSize({ lab, book, runs, wanted }, { files, first, memory, noOp, edit 
   both.ours();
   for (let run = 0; run < runs; run += 1) {
     if (recorded(noOp)) compare(book, noOp, run, both);
-    appendFileSync(`${at}/d0/f0`, `edit ${run}\n`);
+    lab.change(() => appendFileSync(`${at}/d0/f0`, `edit ${run}\n`));
     if (recorded(edit)) compare(book, edit, run, both);
   }
   both.rsync();

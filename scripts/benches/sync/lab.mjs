@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { linuxTree, onHost, sh, Tow } from '../../proofs/hosts.mjs';
+import { controllersOf } from './memory.mjs';
 
 const state = process.env.TOWLINE_HOSTS ?? '/run/towline-hosts';
 export const linuxAt = '/dev/shm/towline-linux';
@@ -44,9 +45,22 @@ export class Lab {
     this.tow.must('launch', '-c', 'bench', '--infra', 'ssh/lab', 'true');
   }
 
+  /** Changes the source. Until it is its turn our daemon is stopped: it would read what changed while rsync runs. */
+  change(make) {
+    make();
+    this.#signalDaemon('SIGSTOP');
+  }
+
+  /** Time that a user takes until Enter. */
+  pause() {
+    this.#signalDaemon('SIGCONT');
+    sh('sleep 3');
+  }
+
   /** From Enter on `tow exec` to the command's first instruction on the node, by the one clock of this machine. */
   ours(source) {
     return this.#onTheWire(() => {
+      this.#signalDaemon('SIGCONT');
       const before = Date.now() / 1000;
       const { stdout } = this.tow.must('exec', 'bench', '--workdir', source, 'date +%s.%N', '--json');
       const events = stdout
@@ -117,8 +131,13 @@ export class Lab {
     rmSync(this.#scratch, { recursive: true, force: true });
   }
 
+  #signalDaemon(signal) {
+    for (const pid of controllersOf(this.tow.home)) process.kill(Number(pid), signal);
+  }
+
   #leave() {
     if (this.tow) {
+      this.#signalDaemon('SIGCONT');
       this.tow.run('down', 'bench', '--purge');
       this.tow.end();
       this.tow = undefined;

@@ -26,7 +26,7 @@ export const moves = {
         }
         prepare();
         for (let run = 0; run < runs; run += 1) {
-          renameSync(`${at}/dir${run}`, `${at}/dir${run + 1}`);
+          lab.change(() => renameSync(`${at}/dir${run}`, `${at}/dir${run + 1}`));
           compare(book, '8-rename', run, both);
         }
         book.fact('8-rename', { dataBytes, files });
@@ -36,7 +36,7 @@ export const moves = {
         sh(`rm -rf ${at} && mkdir ${at} && head -c ${dataBytes} /dev/urandom >${at}/file`);
         prepare();
         for (let run = 0; run < runs; run += 1) {
-          copyFileSync(`${at}/file`, `${at}/copy${run}`);
+          lab.change(() => copyFileSync(`${at}/file`, `${at}/copy${run}`));
           compare(book, '8-copy', run, both);
           lab.checkSame();
           rmSync(`${at}/copy${run}`);

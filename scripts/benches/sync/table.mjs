@@ -108,6 +108,7 @@ to sample. A ratio below 1 means that ours is faster. "must" and "after" are the
 * **LAN** (no other word said): no delay, no shaping, \`rsync -a\`. **Slow link**: 100 Mbit/s towards the host, 40 ms round trip, \`rsync -az\`. Rows 5, 8 and 9 have \`--delete\`.
 * **MB** (10⁶ bytes) are all bytes on the host's network interface, both directions, ssh and TCP/IP included; for ours also the job's own messages. What the programs say they sent is in the raw data.
 * Row 1, 2, 10 first sync: the host's home is empty but for a running agent, the controller has seen nothing. Row 5: files that are the same in both versions keep their times.
+  Rows with changes: Enter comes right after the change (our daemon is stopped while rsync goes first: it reads what changes by itself); rows "-later": 3 s after it.
   Row 9: all branches are in the repository before; each sample checks out one that no copy has seen. Row 6's manifest is counted as 36 bytes for each 16.8 KiB.
 * Memory is VmHWM and VmRSS of /proc/PID/status.
 

@@ -24,7 +24,7 @@ export const versions = {
           become(before);
           lab.ours(`${at}/work`);
           lab.rsync(`${at}/work`, '--delete');
-          become(after);
+          lab.change(() => become(after));
           compare(book, key, run, {
             ours: () => lab.ours(`${at}/work`),
             rsync: () => lab.rsync(`${at}/work`, '--delete'),
