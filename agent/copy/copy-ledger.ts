@@ -74,7 +74,7 @@ export function writeCopyLedger(path: string, { source, files, directories }: Co
     writer.text(bytesOf(version));
     writer.text(print);
   }
-  replaceFile(path, frameRecord(writer.bytes()));
+  replaceFile(path, [frameRecord(writer.bytes())]);
 }
 
 function decode(payload: Buffer): CopyLedger {

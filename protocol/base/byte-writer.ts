@@ -15,6 +15,11 @@ export class ByteWriter {
     return this.#at;
   }
 
+  /** Leaves room for as many bytes, to be filled in `bytes()`. */
+  skip(bytes: number): void {
+    this.#need(bytes);
+  }
+
   /** Makes room and returns where it is; `#buffer` may be another one afterwards. */
   #need(bytes: number): number {
     const at = this.#at;

@@ -120,7 +120,7 @@ export class UploadIndex {
     const lines = [`${JSON.stringify([format, this.#place])}\n`];
     for (const [key, entry] of this.#entries) lines.push(lineOf(key, entry));
     for (const [key, intents] of this.#intents) for (const intent of intents) lines.push(intentLine(key, intent));
-    replaceFile(this.#path, Buffer.from(lines.join('')));
+    replaceFile(this.#path, [Buffer.from(lines.join(''))]);
   }
 }
 

@@ -21,11 +21,11 @@ export function syncDirectory(path: string): void {
  * Replaces a file in one durable step: temp file in the same directory, fsync, rename, fsync of the directory. After a
  * crash the old or the new content is there, whole. Blocking.
  */
-export function replaceFile(path: string, bytes: Uint8Array, mode = 0o600): void {
+export function replaceFile(path: string, pieces: readonly Uint8Array[], mode = 0o600): void {
   const temp = `${path}.new`;
   const fd = openSync(temp, 'w', mode);
   try {
-    writeAll(fd, bytes);
+    for (const bytes of pieces) writeAll(fd, bytes);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -20,7 +20,7 @@ export function rootKey(dest: string): string {
 /** Remembers in a root's state where the root lies (absolute, latin1). Blocking. */
 export function rememberRoot(stateDir: string, root: string): void {
   const file = join(stateDir, 'root');
-  if (readRoot(file) !== root) replaceFile(file, Buffer.from(root, 'latin1'));
+  if (readRoot(file) !== root) replaceFile(file, [Buffer.from(root, 'latin1')]);
 }
 
 /** Where the other roots of the node lie, of which something is there. Blocking: reads a small file a root. */

@@ -7,7 +7,7 @@ import { errnoOf, TowError } from '../../base/errors.ts';
 import type { EntryKind } from '../../chunk/entry.ts';
 import { replaceFile, syncDirectory } from './durable-file.ts';
 import { frameRecord, unframeRecords } from './framed-record.ts';
-import { decodeLedgerRecord, encodeLedgerRecord, type LedgerRecord } from './ledger-codec.ts';
+import { decodeLedgerRecord, frameLedgerRecord, type LedgerRecord } from './ledger-codec.ts';
 import type { Op } from './op.ts';
 
 export interface Journal {
@@ -32,8 +32,7 @@ export function writeJournal(stateDir: string, journal: Journal): void {
   for (const text of [journal.id, journal.root, journal.dest, journal.stage]) writer.text(text);
   writer.u32(journal.ops.length);
   for (const op of journal.ops) writeOp(writer, op);
-  const record = encodeLedgerRecord(journal.record);
-  replaceFile(join(stateDir, 'journal'), Buffer.concat([frameRecord(writer.bytes()), frameRecord(record)]));
+  replaceFile(join(stateDir, 'journal'), [frameRecord(writer.bytes()), frameLedgerRecord(journal.record)]);
 }
 
 /** The journal of an unfinished switch; undefined if there is none; throws `journal-damaged` if it cannot be read. */

@@ -85,7 +85,7 @@ export class KeptVersions {
   keep(id: string, meta: KeptDescription, from: string, inside: string): void {
     const directory = join(this.#directory, id);
     const metaFile = this.#metaFile(id);
-    if (look(Buffer.from(metaFile)) === undefined) replaceFile(metaFile, this.#described(meta));
+    if (look(Buffer.from(metaFile)) === undefined) replaceFile(metaFile, [this.#described(meta)]);
     const data = `${Buffer.from(directory).toString('latin1')}/data${inside === '' ? '' : `/${inside}`}`;
     mkdirSync(Buffer.from(dirname(data), 'latin1'), { recursive: true, mode: 0o700 });
     moveObject(Buffer.from(from, 'latin1'), freeName(data));

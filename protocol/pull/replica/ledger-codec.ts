@@ -1,9 +1,10 @@
 import { ByteReader } from '../../base/byte-reader.ts';
-import { ByteWriter } from '../../base/byte-writer.ts';
+import type { ByteWriter } from '../../base/byte-writer.ts';
 import { TowError } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import { asDigest, type Digest } from '../../chunk/digest.ts';
 import type { Entry, EntryKind } from '../../chunk/entry.ts';
+import { frameInPlace } from './framed-record.ts';
 import type { LedgerDirectory } from './ledger.ts';
 import type { Print } from './print.ts';
 
@@ -24,8 +25,12 @@ export interface LedgerRecord {
 
 const kinds: readonly EntryKind[] = ['file', 'dir', 'symlink', 'hardlink', 'unknown'];
 
-export function encodeLedgerRecord(record: LedgerRecord): Buffer {
-  const writer = new ByteWriter(roomFor(record));
+/** As it lies in a ledger or a journal. */
+export function frameLedgerRecord(record: LedgerRecord): Buffer {
+  return frameInPlace((writer) => writeRecord(writer, record), roomFor(record));
+}
+
+function writeRecord(writer: ByteWriter, record: LedgerRecord): void {
   writer.text(Buffer.from(record.source).toString('latin1'));
   writer.text(record.digest);
   writer.text(String(record.settledNs));
@@ -38,9 +43,9 @@ export function encodeLedgerRecord(record: LedgerRecord): Buffer {
     writer.u32(directory.entries.length);
     directory.entries.forEach((entry, at) => writeEntry(writer, entry, directory.prints[at] ?? ''));
   }
-  return writer.bytes();
 }
 
+/** Of the payload of a frame. */
 export function decodeLedgerRecord(bytes: Buffer): LedgerRecord {
   const reader = new ByteReader(bytes);
   const source = Buffer.from(reader.text(), 'latin1').toString();

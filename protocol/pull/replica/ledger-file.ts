@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { errnoOf } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import { replaceFile, writeAll } from './durable-file.ts';
-import { frameRecord, unframeRecords } from './framed-record.ts';
+import { unframeRecords } from './framed-record.ts';
 import type { Ledger, LedgerDirectory } from './ledger.ts';
-import { decodeLedgerRecord, encodeLedgerRecord, type LedgerRecord } from './ledger-codec.ts';
+import { decodeLedgerRecord, frameLedgerRecord, type LedgerRecord } from './ledger-codec.ts';
 
 /** A history may grow to its first record's size plus this before it is written anew as one record. */
 const slackBytes = 1 << 20;
@@ -39,12 +39,10 @@ export class LedgerFile {
 
   /** Adds a record durably (or, when the history has grown long, writes `after` as the only one). Blocking. */
   append(record: LedgerRecord, after: Ledger): void {
-    const framed = this.#bytes === 0 ? undefined : frameRecord(encodeLedgerRecord(record));
+    const framed = this.#bytes === 0 ? undefined : frameLedgerRecord(record);
     if (framed === undefined || this.#bytes + framed.length > 2 * this.#firstBytes + slackBytes) {
-      const whole = frameRecord(
-        encodeLedgerRecord({ ...after, dropped: [], replaced: [...after.directories.values()] }),
-      );
-      replaceFile(this.#path, whole);
+      const whole = frameLedgerRecord({ ...after, dropped: [], replaced: [...after.directories.values()] });
+      replaceFile(this.#path, [whole]);
       this.#bytes = whole.length;
       this.#firstBytes = whole.length;
       return;
