@@ -2,97 +2,22 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
-import { type ChunkList, chunkCount, chunkDigest, chunkLength, recordBytes } from '../../chunk/entry.ts';
+import { type ChunkList, chunkCount, chunkDigest, chunkLength } from '../../chunk/entry.ts';
 import { openForReading, readRange } from './file-content.ts';
-import { type Former, fillFromFormer, type Lacking } from './former-version.ts';
-import { type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
-import type { Observation } from './observe.ts';
-import { noPrint, type Print, printCtimeNs, printOf } from './print.ts';
+import { type LedgerItem, ledgerItem } from './ledger.ts';
+import { noPrint, type Print, printOf } from './print.ts';
+import { type Trust, trustedPrint } from './trusted-print.ts';
 import type { Place, Wants } from './wants.ts';
 
-export interface ReuseOptions {
+export interface ReuseOptions extends Trust {
   /** Absolute, latin1. */
   readonly root: string;
-  readonly ledger: Ledger;
-  readonly observation: Observation;
   /** Where to look first: what was at these paths has most of it. */
   readonly first: readonly RootPath[];
-  /** Hash what is reused, even of a file that is as it was left. */
-  readonly verify: boolean;
 }
 
-/** A file that is not looked at chunk by chunk before it was begun from a former one. */
-export interface Large extends Lacking {
-  readonly path: RootPath;
-  /** Of its first data chunk. */
-  readonly firstOrdinal: number;
-  /** Length of what it lacks. */
-  readonly bytes: number;
-}
-
-/** Files that lack at least this many chunks are large. */
-export const largeFromChunks = 256;
-
-/**
- * Begins large files from what was at their place, or else from a file that begins alike; what they lack then is wanted.
- * `step` is called with the bytes reused after each file. Blocking.
- */
-export function beginLarge(options: ReuseOptions | undefined, large: readonly Large[], wants: Wants, step: Step): void {
-  const formers = options === undefined ? new Map<Large, Former>() : formersOf(large, options);
-  for (const one of large) {
-    const former = formers.get(one);
-    const filled = former === undefined ? undefined : fillFromFormer(one, former, wants);
-    if (filled !== undefined) step(filled.bytes, filled.finished ? 1 : 0);
-    wants.add(one.file, one.firstOrdinal, filled?.left ?? one.indexes);
-  }
-}
-
-/** For each of the files that has one. The ledger is gone through once, for those that are new at their paths. */
-function formersOf(large: readonly Large[], options: ReuseOptions): Map<Large, Former> {
-  const { ledger, root } = options;
-  const formers = new Map<Large, Former>();
-  const former = (at: RootPath, { entry, print }: LedgerItem): Former | undefined => {
-    const known = trustedPrint(at, print, options);
-    return known === undefined ? undefined : { where: absolutePath(root, at), content: entry.content, print: known };
-  };
-  const beginnings = new Map<ChunkList, Large[]>();
-  for (const one of large) {
-    const item = ledgerItem(ledger, one.path);
-    if (item?.entry.kind === 'file' && item.entry.content !== '') {
-      const found = former(one.path, item);
-      if (found !== undefined) formers.set(one, found);
-    } else {
-      const beginning = one.file.entry.content.slice(0, recordBytes);
-      const alike = beginnings.get(beginning);
-      if (alike === undefined) beginnings.set(beginning, [one]);
-      else alike.push(one);
-    }
-  }
-  if (beginnings.size === 0) return formers;
-  for (const [directory, { entries, prints }] of ledger.directories) {
-    for (const [at, entry] of entries.entries()) {
-      if (entry.kind !== 'file' || entry.content.length < largeFromChunks * recordBytes) continue;
-      const beginning = entry.content.slice(0, recordBytes);
-      const alike = beginnings.get(beginning);
-      if (alike === undefined) continue;
-      const found = former(joinPath(directory, entry.name), { entry, print: prints[at] ?? noPrint });
-      if (found === undefined) continue;
-      for (const one of alike) formers.set(one, found);
-      beginnings.delete(beginning);
-    }
-  }
-  return formers;
-}
-
-/** The print that a file has now; undefined if it is not known to be as the ledger says, or is to be hashed. */
-function trustedPrint(path: RootPath, print: Print, { ledger, observation, verify }: ReuseOptions): Print | undefined {
-  const observed = observation.get(path);
-  if (observed?.state === 'missing' || observed?.state === 'changed') return undefined;
-  const now = observed?.print ?? print;
-  return !verify && now !== noPrint && printCtimeNs(now) < ledger.settledNs ? now : undefined;
-}
-
-type Step = (bytes: number, finishedFiles: number) => void;
+/** Called with what was reused after each file. */
+export type Step = (bytes: number, finishedFiles: number) => void;
 
 /**
  * Takes every wanted chunk that the ledger says a file of the root has. A file that is as it was left before and after is

@@ -1,9 +1,9 @@
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { type ChunkList, chunkLength } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
+import { type Large, largeFromChunks } from './begin-large.ts';
 import type { FilesInAdvance } from './files-in-advance.ts';
 import { metaOp, type Placement, type Plan, type Tree } from './plan.ts';
-import { type Large, largeFromChunks } from './reuse.ts';
 import { Stage } from './stage.ts';
 import { StagedFile, stageSymlink } from './staged-file.ts';
 import { applyMeta } from './switch.ts';
