@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { Source } from '../../protocol/pull/source/source.ts';
+import { SourceWatch } from '../../protocol/pull/source/source-watch.ts';
+import { codeOf } from '../helpers/code-of.ts';
 import { SourceBench } from '../helpers/source-bench.ts';
 
 const { signal } = new AbortController();
@@ -49,7 +51,8 @@ test('a file that was edited and one that is new', async () => {
   await ended('hash', 1);
   const before = tasks().length;
   const snapshot = await take(source);
-  expect(tasks().slice(before)).toEqual([]);
+  // It is looked at again, for what raises no event, and need not be read.
+  expect(tasks().slice(before)).toEqual(['walk']);
   expect(snapshot.digest).toBe(await anew(bench));
 });
 
@@ -67,9 +70,12 @@ test('an edit after it was looked at is not missed', async () => {
 
 test('rules that changed', async () => {
   await using bench = await SourceBench.make();
-  const { source, ended } = await watched(bench, { a: 'one', b: 'two' });
+  const { source } = await watched(bench, { a: 'one', b: 'two' });
+  const ends = vi.spyOn(SourceWatch.prototype, Symbol.dispose);
   writeFileSync(join(bench.root, '.gitignore'), 'b\n');
-  await ended('walk', 1);
+  // What changed does not tell: the watch is over.
+  await vi.waitFor(() => expect(ends).toHaveBeenCalled(), { timeout: 30_000 });
+  ends.mockRestore();
   expect((await take(source)).digest).toBe(await anew(bench));
 });
 
@@ -86,6 +92,38 @@ test('a file that cannot be read is told to whoever asks, and read once it can b
   expect(snapshot.problems).toEqual([]);
   expect(snapshot.digest).toBe(await anew(bench));
   expect(readFileSync(join(bench.root, 'a'), 'utf8')).toBe('secret');
+});
+
+test('a directory that is gone again, and one that took its place', async () => {
+  await using bench = await SourceBench.make();
+  const { source, ended } = await watched(bench, { 'd/a': 'one', b: 'two' });
+  writeFileSync(join(bench.root, 'd/a'), 'three');
+  await ended('hash', 1);
+  rmSync(join(bench.root, 'd'), { recursive: true });
+  await ended('walk', 2);
+  mkdirSync(join(bench.root, 'd'));
+  writeFileSync(join(bench.root, 'd/c'), 'four');
+  const snapshot = await take(source);
+  expect(snapshot.digest).toBe(await anew(bench));
+  expect((await take(source)).digest).toBe(snapshot.digest);
+});
+
+test('a snapshot that nobody waits for any more is not taken, and harms none', async () => {
+  await using bench = await SourceBench.make();
+  const { source, tasks } = await watched(bench, { a: 'one' });
+  writeFileSync(join(bench.root, 'a'), Buffer.alloc(32 << 20, 'x'));
+  const gone = new AbortController();
+  const first = take(source);
+  const second = source.snapshot({ verify: true }, gone.signal);
+  gone.abort();
+  expect(await codeOf(second)).toBe('cancelled');
+  await first;
+  const before = tasks().length;
+  writeFileSync(join(bench.root, 'b'), 'two');
+  const snapshot = await take(source);
+  // The watch is still there: one look at what changed, one file read.
+  expect(tasks().slice(before)).toEqual(['walk', 'hash']);
+  expect(snapshot.digest).toBe(await anew(bench));
 });
 
 test('a source that is closed meanwhile closes', async () => {

@@ -7,7 +7,8 @@ import { SourceBench } from '../helpers/source-bench.ts';
 import { applyEdit, treeEdit } from '../helpers/tree-edits.ts';
 
 const { signal } = new AbortController();
-const edits = fc.array(treeEdit, { minLength: 0, maxLength: 6 });
+/** Or a look that nobody asked for. */
+const edits = fc.array(fc.oneof({ weight: 3, arbitrary: treeEdit }, fc.constant('ahead' as const)), { maxLength: 6 });
 
 it('a snapshot of a watched source is a scan', async () => {
   await using bench = await SourceBench.make();
@@ -23,7 +24,10 @@ it('a snapshot of a watched source is a scan', async () => {
         // Watching begins anew when the last edits ended it, so that each round has one.
         await source.snapshot({ verify: false }, signal).catch(() => undefined);
         if (await source.watch()) watched += 1;
-        for (const one of round) applyEdit(bench.root, one);
+        for (const one of round) {
+          if (one === 'ahead') await source.lookAhead();
+          else applyEdit(bench.root, one);
+        }
         const seen = await source.snapshot({ verify: false }, signal).catch(codeOf);
         await using fresh = await bench.open({ indexFile: join(bench.top, 'none', `${run}`) });
         const anew = await fresh.snapshot({ verify: true }, signal).catch(codeOf);

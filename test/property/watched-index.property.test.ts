@@ -9,7 +9,7 @@ import { SourceBench } from '../helpers/source-bench.ts';
 const { signal } = new AbortController();
 const file = fc.constantFrom('a', 'x', 'd/a', 'd/x', 'd/e/a.o', 'x.d/a', 'x.d/e/a', 'x.d/e/x', 'x.d/f/a.o');
 
-const edit = fc.oneof(
+const change = fc.oneof(
   fc.record({ do: fc.constant('write' as const), file, text: fc.string({ maxLength: 4 }) }),
   fc.record({ do: fc.constant('unlink' as const), file }),
   fc.record({
@@ -31,6 +31,8 @@ const edit = fc.oneof(
   }),
   fc.record({ do: fc.constant('damage' as const), at: fc.nat(200) }),
 );
+
+const edit = fc.tuple(change, fc.boolean()).map(([one, ahead]) => ({ ...one, ahead }));
 
 it('a watched repository', async () => {
   await using bench = await SourceBench.make();
@@ -76,6 +78,7 @@ it('a watched repository', async () => {
           bytes.writeUInt8((bytes[one.at % bytes.length] ?? 0) ^ 0x55, one.at % bytes.length);
           writeFileSync(index, bytes);
         }
+        if (one.ahead) await source.lookAhead();
         const upon = await source.snapshot({ verify: false }, signal);
         const none = await bench.open({ indexFile: join(bench.top, 'none', `${count}`) });
         const anew = await none.snapshot({ verify: true }, signal);

@@ -1,4 +1,4 @@
-/** After a look that took this long, none is taken for so many times as long. */
+/** After a look none is taken for so many times as long. */
 const restFactor = 10;
 
 /**
@@ -6,15 +6,15 @@ const restFactor = 10;
  * for next is known already; for a tenth of the time at most, whatever goes on in it.
  */
 export class LookAhead implements Disposable {
-  readonly #look: () => Promise<void>;
+  readonly #look: () => Promise<number>;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #again = false;
   #closed = false;
   #notBefore = 0;
 
-  /** `look` must not reject. */
-  constructor(look: () => Promise<void>) {
+  /** `look` says how many milliseconds it took, without waiting for its turn. It must not reject. */
+  constructor(look: () => Promise<number>) {
     this.#look = look;
   }
 
@@ -27,14 +27,10 @@ export class LookAhead implements Disposable {
   }
 
   async #run(): Promise<void> {
-    const since = performance.now();
     this.#looking = true;
-    try {
-      await this.#look();
-    } finally {
-      this.#looking = false;
-      this.#notBefore = performance.now() + restFactor * (performance.now() - since);
-    }
+    const tookMs = await this.#look();
+    this.#looking = false;
+    this.#notBefore = performance.now() + restFactor * tookMs;
     if (this.#again) this.quiet();
   }
 

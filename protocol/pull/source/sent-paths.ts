@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { joinPath, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
+import type { WorkerPool } from '../../base/worker-pool.ts';
 import { Listing, unframeListings } from './listing.ts';
-import { rootItself } from './tasks.ts';
+import { refuseNothing } from './refuse-nothing.ts';
+import { rootItself, type SourceTasks, type WalkInput } from './tasks.ts';
 
 /** A path that would be sent. */
 export interface SentPath {
@@ -9,8 +12,17 @@ export interface SentPath {
   readonly size: number;
 }
 
-/** What the listings of a walk name, in path order. A few milliseconds at a time. */
-export async function sentPaths(frames: readonly Buffer[]): Promise<SentPath[]> {
+/** What would be sent of `root` now, in path order, without reading any file. Rejects as a walk does. */
+export async function sentPaths(
+  root: string,
+  pool: WorkerPool<SourceTasks>,
+  where: WalkInput,
+  signal: AbortSignal,
+): Promise<SentPath[]> {
+  const frames: Buffer[] = [];
+  const onEvent = (bytes: Uint8Array): void => void frames.push(Buffer.from(bytes));
+  const input = { ...where, only: undefined, rules: randomBytes(8).toString('hex') };
+  refuseNothing(root, await pool.run('walk', input, signal, { onEvent }));
   const turns = new Turns();
   const paths: SentPath[] = [];
   for (const frame of frames) {

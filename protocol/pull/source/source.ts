@@ -1,20 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { cancelled, raceSignal } from '../../base/abort.ts';
-import { type Problem, TowError } from '../../base/errors.ts';
+import { cancelled, raceSignal, throwIfAborted } from '../../base/abort.ts';
 import { displayPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
-import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
-import type { Digest } from '../../chunk/digest.ts';
-import {
-  type Directory,
-  directoryDigest,
-  type Manifest,
-  manifestDigest,
-  manifestTotals,
-} from '../../chunk/manifest.ts';
+import { manifestTotals } from '../../chunk/manifest.ts';
+import type { Changes } from '../watch/tree-watch.ts';
 import type { Advance } from './advance.ts';
 import { LookAhead } from './look-ahead.ts';
+import { newTree, type SourceTree } from './new-tree.ts';
 import { refuseNothing } from './refuse-nothing.ts';
 import { rescan } from './rescan.ts';
 import { resolveRoot } from './resolve-root.ts';
@@ -53,6 +46,8 @@ export interface SnapshotOptions {
 const restMs = 1000;
 /** One that is watched and was not used for this long is looked at as a whole, for what raises no event. */
 const longRestMs = 30_000;
+/** One whose watch ended by itself is watched again after as long, and each time twice as long. */
+const firstRetryMs = 30_000;
 const watchAttempts = 3;
 
 const nothingNew = { renewed: [], same: true, problems: [] } as const;
@@ -65,7 +60,7 @@ export class Source implements AsyncDisposable {
   readonly #options: SourceOptions;
   readonly #index: ScanIndex;
   #directories: ReadonlyMap<RootPath, ScannedDirectory>;
-  #tree: { readonly manifest: Manifest; readonly digest: Digest } | undefined;
+  #tree: SourceTree | undefined;
   /** Set while the tree is watched: what the last look at all of it said. */
   #watched: Watched | undefined;
   /** What was `#watched` before the look that is being taken. It goes on watching. */
@@ -75,7 +70,12 @@ export class Source implements AsyncDisposable {
   /** Changes with every look at the whole tree. */
   #rules = '';
   #rest: NodeJS.Timeout | undefined;
-  readonly #ahead = new LookAhead(() => this.#lookAhead());
+  #retryMs = firstRetryMs;
+  /** Snapshots that wait for their turn. */
+  #waiting = 0;
+  /** Grows with each file that is not to be trusted. */
+  #distrusts = 0;
+  readonly #ahead = new LookAhead(() => this.lookAhead());
   readonly #closing = new AbortController();
   /** A sentence for the next snapshot. */
   #note: string | undefined;
@@ -118,8 +118,15 @@ export class Source implements AsyncDisposable {
   async snapshot(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
     // Nobody waits for a look at what is watched, and of a million files it takes seconds.
     this.#look?.abort(cancelled());
+    this.#waiting += 1;
     const before = this.#taking;
-    const taken = this.#inTurn(() => this.#take(options, signal));
+    const taken = this.#inTurn(async () => {
+      this.#waiting -= 1;
+      throwIfAborted(signal);
+      return await this.#take(options, signal);
+    });
+    // Whoever does not wait any more does not want it either.
+    taken.catch(() => undefined);
     await raceSignal(before, signal);
     return await taken;
   }
@@ -133,6 +140,33 @@ export class Source implements AsyncDisposable {
     return await this.#inTurn(() => this.#beginWatch(false));
   }
 
+  /**
+   * Reads what changed in a watched tree before anybody asks, so that it need not be read then; it is looked at again all
+   * the same. Happens by itself when it has come to rest. Never rejects. Resolves with how many milliseconds it took.
+   */
+  async lookAhead(): Promise<number> {
+    const { signal } = this.#closing;
+    const look = async (): Promise<number> => {
+      if (signal.aborted || this.#watched === undefined || this.#waiting > 0) return 0;
+      const since = performance.now();
+      const names: Changes['names'][] = [];
+      try {
+        const result = await this.#rescan(await this.#where(), { verify: false }, signal, (some) => names.push(some));
+        if (result !== undefined) this.#tree ??= await newTree(this.#options.root, result);
+      } finally {
+        this.#lookAgain(names);
+      }
+      return performance.now() - since;
+    };
+    return await this.#inTurn(look).catch(() => 0);
+  }
+
+  #watchAfter(ms: number, yields: boolean): void {
+    clearTimeout(this.#rest);
+    const watch = (): void => void this.#inTurn(() => this.#beginWatch(yields)).catch(() => undefined);
+    this.#rest = setTimeout(watch, ms).unref();
+  }
+
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#taking.then(work);
     this.#taking = done.then(
@@ -144,16 +178,8 @@ export class Source implements AsyncDisposable {
 
   /** What would be sent now, in path order, without reading any file. */
   async listFiles(signal: AbortSignal): Promise<SentPath[]> {
-    const frames: Buffer[] = [];
-    const onEvent = (bytes: Uint8Array): void => void frames.push(Buffer.from(bytes));
-    const walk = await this.#options.pool.run(
-      'walk',
-      { ...(await this.#where()), only: undefined, rules: randomBytes(8).toString('hex') },
-      signal,
-      { onEvent },
-    );
-    refuseNothing(this.#options.root, walk);
-    return await sentPaths(frames);
+    const { root, pool } = this.#options;
+    return await sentPaths(root, pool, await this.#where(), signal);
   }
 
   /** How paths of the root stand: there or not, sent, or ignored by which rule. */
@@ -185,16 +211,13 @@ export class Source implements AsyncDisposable {
 
   async #take(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
     clearTimeout(this.#rest);
+    this.#retryMs = firstRetryMs;
     const where = await this.#where();
-    const result = (options.verify ? undefined : await this.#rescan(where, options, signal)) ?? {
-      ...(await this.#scanAnew(where, options, signal)),
-    };
-    this.#rest = setTimeout(
-      () => void this.watch().catch(() => undefined),
-      this.#watched === undefined ? restMs : longRestMs,
-    ).unref();
+    const known = options.verify ? undefined : await this.#rescan(where, options, signal);
+    const result = known ?? (await this.#scanAnew(where, options, signal));
+    this.#watchAfter(this.#watched === undefined ? restMs : longRestMs, false);
     refuseNothing(this.#options.root, result.walk);
-    const tree = result.same && this.#tree !== undefined ? this.#tree : await this.#newTree(result);
+    const tree = result.same && this.#tree !== undefined ? this.#tree : await newTree(this.#options.root, result);
     this.#tree = tree;
     const note = this.#note;
     this.#note = undefined;
@@ -229,12 +252,19 @@ export class Source implements AsyncDisposable {
   }
 
   /** Looks at what changed, if that can be told; the watch is over if not. */
-  async #rescan(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
+  async #rescan(
+    where: WalkInput,
+    options: SnapshotOptions,
+    signal: AbortSignal,
+    onChanges: (names: Changes['names']) => void = () => undefined,
+  ): Promise<ScanResult | undefined> {
     if (this.#watched === undefined) return undefined;
     const { watch, walk } = this.#watched;
+    const distrusts = this.#distrusts;
     // Put back only when all changes were taken up.
     this.#watched = undefined;
     const changes = watch.tree.root === where.root ? watch.changes() : undefined;
+    if (changes !== undefined) onChanges(changes.tree.names);
     let result: ScanResult | undefined;
     try {
       if (changes?.tree.names.size === 0 && changes.rules.length === 0)
@@ -252,14 +282,16 @@ export class Source implements AsyncDisposable {
         );
       }
     } finally {
-      if (result === undefined) watch[Symbol.dispose]();
+      // What was distrusted meanwhile was changed by what the watch had not told.
+      if (result === undefined || distrusts !== this.#distrusts) watch[Symbol.dispose]();
     }
     if (result === undefined) return undefined;
     // Counts and warnings of the last look at everything stand for what was not looked at now.
     const warnings = [...new Set([...walk.warnings, ...result.walk.warnings])];
     this.#adopt(result);
-    this.#watched = { watch, walk: { ...walk, warnings, rules: result.walk.rules } };
-    return { ...result, walk: this.#watched.walk };
+    const now = { ...walk, warnings, rules: result.walk.rules };
+    if (distrusts === this.#distrusts) this.#watched = { watch, walk: now };
+    return { ...result, walk: now };
   }
 
   /** `yields`: a snapshot that is wanted ends it, even if there was no watch before. */
@@ -307,16 +339,16 @@ export class Source implements AsyncDisposable {
     return undefined;
   }
 
-  /** Reads what changed in a watched tree before anybody asks. Never rejects: what goes wrong, whoever asks is told. */
-  async #lookAhead(): Promise<void> {
-    const { signal } = this.#closing;
-    const look = async (): Promise<void> => {
-      if (signal.aborted || this.#watched === undefined) return;
-      const result = await this.#rescan(await this.#where(), { verify: false }, signal);
-      if (result === undefined) await this.#beginWatch(true);
-      else this.#tree ??= await this.#newTree(result);
-    };
-    await this.#inTurn(look).catch(() => undefined);
+  /** What a look ahead had seen change is for the next look to look at, too. */
+  #lookAgain(seen: readonly Changes['names'][]): void {
+    if (this.#watched === undefined) {
+      // It could not tell by what changed, or something cannot be read just now.
+      this.#watchAfter(this.#retryMs, true);
+      this.#retryMs *= 2;
+      return;
+    }
+    const { tree } = this.#watched.watch;
+    for (const names of seen) tree.putBack(new Map([...names].filter(([path]) => this.#directories.has(path))));
   }
 
   #unwatch(): void {
@@ -329,29 +361,6 @@ export class Source implements AsyncDisposable {
     this.#directories = directories;
     if (!same) this.#tree = undefined;
     this.#save(renewed);
-  }
-
-  async #newTree({ directories, problems }: ScanResult): Promise<{ manifest: Manifest; digest: Digest }> {
-    const turns = new Turns();
-    const root = directories.get(rootItself)?.directory.entries[0];
-    if (root === undefined || root.kind === 'unknown') throw this.#unreadableRoot(problems);
-    const kept = new Map<RootPath, Directory>();
-    for (const [path, { directory }] of directories) {
-      if (path === rootItself) continue;
-      kept.set(path, directory);
-      // Digests are kept with the directories: taken here, a few at a time, so that `manifestDigest` finds them.
-      directoryDigest(directory);
-      if (turns.over) await turns.next();
-    }
-    const manifest = { root, directories: kept };
-    return { manifest, digest: manifestDigest(manifest) };
-  }
-
-  #unreadableRoot(problems: readonly Problem[]): TowError {
-    const problem = problems.find(({ path }) => path === '');
-    const root = displayPath(this.#options.root);
-    if (problem === undefined) return new TowError('workdir-missing', `${root}: vanished while it was read`);
-    return new TowError(problem.code, `${root}${problem.message}`);
   }
 
   /** What a scan that failed had read need not be read again. */
@@ -378,6 +387,7 @@ export class Source implements AsyncDisposable {
   #distrust(path: RootPath): void {
     // Whatever changed it, the watch has not told.
     this.#unwatch();
+    this.#distrusts += 1;
     const scanned = this.#directories.get(path === '' ? rootItself : parentOf(path));
     if (scanned === undefined) return;
     const name = path === '' ? '' : nameOf(path);

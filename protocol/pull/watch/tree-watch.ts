@@ -111,6 +111,11 @@ export class TreeWatch implements Disposable {
     return changes;
   }
 
+  /** Has the next `take` tell these once more. */
+  putBack(names: Changes['names']): void {
+    for (const [path, some] of names) for (const name of some) this.#note(path, name);
+  }
+
   [Symbol.dispose](): void {
     this.#lose();
   }

@@ -12,6 +12,7 @@ function looksOf(ms: number): { readonly ahead: LookAhead; readonly began: numbe
   const ahead = new LookAhead(async () => {
     began.push(performance.now() - start);
     await new Promise<void>((resolve) => void setTimeout(resolve, ms));
+    return ms;
   });
   return { ahead, began };
 }
