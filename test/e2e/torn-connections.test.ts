@@ -16,7 +16,8 @@ const api = (): string => join(home.home, '.towline/controller/api.sock');
 test('a CLI that goes with an answer waiting for it leaves the controller as it was', async () => {
   expect(home.run(home.home, 'status').code).toBe(0);
   const before = home.controllerPid();
-  const build = readFileSync(`/proc/${before}/cmdline`, 'utf8').split('\0')[2];
+  // The last of its arguments.
+  const build = readFileSync(`/proc/${before}/cmdline`, 'utf8').split('\0').at(-2);
   const socket = connect(api());
   await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
   socket.pause();
