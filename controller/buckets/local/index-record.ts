@@ -145,8 +145,8 @@ function readEntry(key: ByteKey, reader: ByteReader): IndexEntry {
   const [version, size, modifiedMs] = [reader.text(), reader.i64(), reader.i64()];
   const hasType = reader.u8() === 1;
   const contentType = reader.blob().toString();
-  const metadata: Record<string, string> = {};
-  for (let left = reader.u32(); left > 0; left -= 1) metadata[reader.blob().toString()] = reader.blob().toString();
+  const pairs: [string, string][] = [];
+  for (let left = reader.u32(); left > 0; left -= 1) pairs.push([reader.blob().toString(), reader.blob().toString()]);
   const md5 = reader.text();
   return {
     key,
@@ -155,7 +155,8 @@ function readEntry(key: ByteKey, reader: ByteReader): IndexEntry {
     size,
     modifiedMs,
     contentType: hasType ? contentType : undefined,
-    metadata,
+    // A name may be `__proto__`, which an assignment would not keep.
+    metadata: Object.fromEntries(pairs),
     md5: md5 === '' ? undefined : md5,
     temp: reader.text(),
     print: reader.text(),
