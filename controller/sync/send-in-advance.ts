@@ -24,14 +24,18 @@ export function sendInAdvance(
   let leave: (() => void) | undefined;
   const without = nodes.filter((node) => options.held.get(node.keyId, root.dest) === undefined);
   if (options.via === undefined && without.length > 0)
-    advance.open(levelFor(without), () => {
-      leave = options.offers.takeScan();
-      if (leave === undefined) return;
-      for (const node of without) {
-        const answer = advance.expect();
-        group.run((inner) => sendTo(node, root, answer, options, inner).finally(answer.decline));
-      }
-    });
+    advance.open(
+      levelFor(without),
+      () => {
+        leave = options.offers.takeScan();
+        if (leave === undefined) return;
+        for (const node of without) {
+          const answer = advance.expect();
+          group.run((inner) => sendTo(node, root, answer, options, inner).finally(answer.decline));
+        }
+      },
+      without.every((node) => node.serve().fromGit === true),
+    );
   return {
     [Symbol.asyncDispose]: async () => {
       advance.end();

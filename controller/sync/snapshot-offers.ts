@@ -10,7 +10,10 @@ interface Offer {
   readonly serve: ServeOptions;
 }
 
-type PullHandlers = Pick<Handlers<ControllerMethods>, 'pull.files' | 'pull.manifest' | 'pull.chunks' | 'pull.classify'>;
+type PullHandlers = Pick<
+  Handlers<ControllerMethods>,
+  'pull.files' | 'pull.manifest' | 'pull.chunks' | 'pull.objects' | 'pull.classify'
+>;
 /** Sends the files of a scan that goes on, until it is over. */
 type SendFiles = (send: SendFrame, signal: AbortSignal) => Promise<void>;
 
@@ -71,6 +74,10 @@ export class SnapshotOffers {
       'pull.chunks': async ({ snapshot, ranges }, { send, signal }) => {
         const offer = find(snapshot);
         await offer.snapshot.sendChunks(ranges, (...parts) => send(...parts), offer.serve, signal);
+        return {};
+      },
+      'pull.objects': async ({ snapshot, ranges }, { send, signal }) => {
+        await find(snapshot).snapshot.sendObjects(ranges, (frame) => send(frame), signal);
         return {};
       },
       'pull.classify': async ({ snapshot, paths }, { signal }) => ({

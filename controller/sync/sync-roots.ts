@@ -287,6 +287,7 @@ async function pullOnNode(
             allowDelete: options.allowDelete,
             allowPartial: options.allowPartial,
             verify: options.verify,
+            objects: via === undefined && snapshot.hasObjectsFor(how),
             ...(held === undefined || delta === undefined ? {} : { base: wireBytes(held.digest) }),
             ...(via === undefined || offered === undefined || catalogue === undefined
               ? {}

@@ -3,7 +3,7 @@ import { copyServe } from './copied.ts';
 import { bucketAccess, copyRun } from './copy.ts';
 import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
-import { pullAdvance, pullChunks, pullClassify, pullFiles, pullManifest, pullRun } from './pull.ts';
+import { pullAdvance, pullChunks, pullClassify, pullFiles, pullManifest, pullObjects, pullRun } from './pull.ts';
 import {
   storeAbort,
   storeComplete,
@@ -42,6 +42,7 @@ export const controllerMethods = {
   'pull.files': pullFiles,
   'pull.manifest': pullManifest,
   'pull.chunks': pullChunks,
+  'pull.objects': pullObjects,
   'pull.classify': pullClassify,
   'bucket.access': bucketAccess,
   'store.list': storeList,

@@ -108,6 +108,8 @@ export const pullRun = method(
      * only what it does not find there by `pull.chunks`.
      */
     via: v.optional(viaPlaceSchema),
+    /** Whether bytes on the way are dear and the root has git packs: what much is wanted of is asked about by `pull.objects` first. */
+    objects: v.optional(v.boolean(), false),
   }),
   pullEventSchema,
   pullResultSchema,
@@ -147,6 +149,18 @@ export const pullManifest = method(v.object({ snapshot: idSchema }), v.never(), 
  * Fails with `source-changed` when a file no longer has the bytes that the manifest says: take a new snapshot.
  */
 export const pullChunks = method(
+  v.object({ snapshot: idSchema, ranges: v.pipe(v.array(countSchema), v.maxLength(200_000)) }),
+  v.never(),
+  v.object({}),
+  true,
+);
+
+/**
+ * Agent to controller: which files, of those with chunks in `ranges` (as of `pull.chunks`), are objects of git packs of the
+ * snapshot, as far as git's index says: packs of objects (see chunk/file-pack.ts), of whose files only the path and the
+ * object count. It may be wrong; what is made of an object is believed only if its digests are right.
+ */
+export const pullObjects = method(
   v.object({ snapshot: idSchema, ranges: v.pipe(v.array(countSchema), v.maxLength(200_000)) }),
   v.never(),
   v.object({}),

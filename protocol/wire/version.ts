@@ -9,4 +9,4 @@ export const protocolVersion = 1;
 export const minProtocolVersion = 1;
 
 /** Things a build can do beyond its version; a peer uses one only if both sides named it. */
-export const capabilities = ['pull', 'jobs', 'conflicts', 'pack-brotli'] as const;
+export const capabilities = ['pull', 'jobs', 'conflicts', 'pack-brotli', 'git-objects'] as const;

@@ -1,5 +1,5 @@
 /** The files of a scan, sent as they are read: to whoever wants them, as fast as each takes them, and never in the scan's way. */
-import { linkSync, mkdirSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, rmSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cancelled } from '../../protocol/base/abort.ts';
@@ -16,6 +16,7 @@ import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { Source } from '../../protocol/pull/source/source.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import { codeOf } from '../helpers/code-of.ts';
+import { GitRepository } from '../helpers/git-repository.ts';
 import { noise } from '../helpers/noise.ts';
 import { plainSnapshot } from '../helpers/plain-source.ts';
 import { pull, sessionOptions } from '../helpers/pull.ts';
@@ -48,6 +49,7 @@ class Received {
     expect(frame.length).toBeLessThanOrEqual(limits.dataFrameBytes);
     this.frames += 1;
     const pack = decodeFilePack(frame, limits);
+    if (pack.codec === 'git') return;
     const raw = Buffer.from(unpackBody(pack));
     let at = 0;
     for (const file of pack.files) {
@@ -91,16 +93,21 @@ function hasHole({ content }: Entry): boolean {
 async function scan(
   sends: readonly SendFrame[],
   level?: 'near' | 'far',
+  fromGit = false,
 ): Promise<{ readonly snapshot: Snapshot; readonly ended: readonly PromiseSettledResult<void>[] }> {
   const advance = new Advance();
   const receiving: Promise<void>[] = [];
-  advance.open(level, () => {
-    for (const send of sends) {
-      const one = advance.expect().receive(send, signal);
-      one.catch(() => undefined);
-      receiving.push(one);
-    }
-  });
+  advance.open(
+    level,
+    () => {
+      for (const send of sends) {
+        const one = advance.expect().receive(send, signal);
+        one.catch(() => undefined);
+        receiving.push(one);
+      }
+    },
+    fromGit,
+  );
   const snapshot = await source.snapshot({ verify: false, advance }, signal);
   advance.end();
   return { snapshot, ended: await Promise.allSettled(receiving) };
@@ -135,6 +142,54 @@ test.each([undefined, 'near', 'far'] as const)(
     expect(received.files.size).toBe(605);
   },
 );
+
+test('what git has packed is named on a slow link, and only there', async () => {
+  someTree();
+  write('below 32 MiB', Buffer.alloc(9_000_000, 'text of a large file '));
+  const repository = new GitRepository(bench.root, join(bench.top, 'scratch'));
+  rmSync(join(bench.root, '.git/pack'));
+  repository.pack();
+  write('untracked', noise(77, 2_000_000));
+  write('d1/f1', 'changed since');
+  const node = join(bench.top, 'node');
+  mkdirSync(join(node, 'home'), { recursive: true });
+  const snapshot = plainSnapshot(bench.root);
+  const packed = statSync(join(bench.root, `${repository.packPath}.pack`)).size;
+  for (const [level, fromGit] of [
+    ['far', true],
+    ['far', false],
+    ['near', true],
+    [undefined, true],
+  ] as const) {
+    const advance = FilesInAdvance.begin(sessionOptions(snapshot, { node }));
+    let bytes = 0;
+    let named = 0;
+    const send: SendFrame = async (...parts) => {
+      const frame = Buffer.concat(parts);
+      bytes += frame.length;
+      const pack = decodeFilePack(frame, limits);
+      if (pack.codec === 'git') named += pack.files.length;
+      advance?.take(frame);
+      advance?.makePromised();
+    };
+    source = await bench.open({ indexFile: join(bench.top, `index of ${level} ${fromGit}`) });
+    await scan([send], level, fromGit);
+    while (advance?.makePromised().more === true);
+    advance?.end();
+    expect(pull(snapshot, { node, advance }).fetchedBytes).toBe(0);
+    expect(missingOrDifferent(readTree(bench.root), readTree(join(node, 'home/work')))).toEqual([]);
+    if (level === 'far' && fromGit) {
+      // All files that are tracked, but for what is empty and what was changed.
+      expect(named).toBe(602);
+      expect(bytes).toBeLessThan(packed + 2_000_000 + 200_000);
+    } else {
+      expect(named).toBe(0);
+      expect(bytes).toBeGreaterThan(1.5 * packed);
+    }
+    rmSync(node, { recursive: true });
+    mkdirSync(join(node, 'home'), { recursive: true });
+  }
+});
 
 test('to two replicas at once; the slower one does without, and holds up nobody', async () => {
   someTree();

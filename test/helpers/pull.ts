@@ -7,6 +7,12 @@ import { Session } from '../../protocol/pull/replica/session.ts';
 import type { SessionOptions } from '../../protocol/pull/replica/session-options.ts';
 import { manifestBlocks, type PlainSnapshot, packsOf } from './plain-source.ts';
 
+/** What the source says is in git packs; files are made of them before a pack is taken where `makes` says so, and at the end. */
+export interface FromGitSetup {
+  readonly frames: readonly Uint8Array[];
+  readonly makes: () => boolean;
+}
+
 export interface PullSetup {
   /** Directory of the test's node: `home`, `state` and `conflicts` lie in it. */
   readonly node: string;
@@ -23,6 +29,7 @@ export interface PullSetup {
   readonly ignored?: (path: string) => boolean;
   /** What came before the pull. */
   readonly advance?: FilesInAdvance | undefined;
+  readonly fromGit?: FromGitSetup;
   /** Called before each step; a throw is a crash there. */
   readonly before?: (step: PullStep) => void;
 }
@@ -34,6 +41,7 @@ export type PullStep =
   | 'stage'
   | 'reuse'
   | 'pack'
+  | 'make'
   | 'prepare'
   | 'switch'
   | 'settle'
@@ -78,12 +86,23 @@ export function pull(
       session.settle();
     } else {
       before('reuse');
-      for (const ranges of session.reuse(1000, () => undefined).ranges) {
-        for (const pack of packsOf(snapshot, ranges)) {
+      let { ranges } = session.reuse(1000, () => undefined);
+      const { supply } = session;
+      const fetch = (makes: () => boolean): void => {
+        for (const pack of ranges.flatMap((list) => [...packsOf(snapshot, list)])) {
           before('pack');
-          fetchedBytes += session.pack(pack).bytes;
+          fetchedBytes += supply.pack(pack).bytes;
+          if (makes()) supply.make();
         }
+      };
+      if (setup.fromGit !== undefined) {
+        for (const frame of setup.fromGit.frames) supply.fromGit.promise(Buffer.from(frame));
+        ranges = supply.fromGit.unpromised(1000);
+        fetch(setup.fromGit.makes);
+        while (supply.make().more) before('make');
+        ({ ranges } = supply.left(1000));
       }
+      fetch(() => false);
       before('prepare');
       session.prepare();
       before('switch');

@@ -70,15 +70,15 @@ export async function pullVia(
     session.observe(undefined);
     session.stage([]);
     session.reuse(1000, () => undefined);
-    const ranges = session.catalogued();
+    const ranges = session.supply.catalogued();
     const outcome = await fetchStored(
       store,
       { prefix: viaPrefix, catalogue, ranges },
-      async (block) => !session.block(block).damaged,
+      async (block) => !session.supply.block(block).damaged,
       signal,
     );
-    const left = session.left(1000);
-    for (const list of left.ranges) for (const pack of packsOf(snapshot, list)) session.pack(pack);
+    const left = session.supply.left(1000);
+    for (const list of left.ranges) for (const pack of packsOf(snapshot, list)) session.supply.pack(pack);
     session.prepare();
     session.switch();
     session.finish();

@@ -51,7 +51,7 @@ export async function watchedPull(
     if (staged.settled) session.settle();
     else {
       for (const ranges of session.reuse(1000, () => undefined).ranges)
-        for (const pack of packsOf(snapshot, ranges)) session.pack(pack);
+        for (const pack of packsOf(snapshot, ranges)) session.supply.pack(pack);
       session.prepare();
       beforeSwitch();
       session.switch();

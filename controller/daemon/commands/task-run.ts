@@ -97,7 +97,10 @@ export async function syncCluster(
     (node): SyncNode => ({
       name: node.name,
       keyId: node.keyId,
-      serve: () => ({ compression: node.isLocal ? undefined : compressionFor(node.session.current?.roundTripMs) }),
+      serve: () => ({
+        compression: node.isLocal ? undefined : compressionFor(node.session.current?.roundTripMs),
+        fromGit: node.session.current?.peer.capabilities.includes('git-objects') === true,
+      }),
       link: (signal) => node.link(context, signal),
     }),
   );

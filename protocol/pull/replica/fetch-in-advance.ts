@@ -1,7 +1,9 @@
 import { throwIfAborted } from '../../base/abort.ts';
+import { TaskGroup } from '../../base/task-group.ts';
 import type { Link } from '../../link/link.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
 import type { AdvanceOptions } from './files-in-advance.ts';
+import { Making } from './making.ts';
 import { ownMemory } from './own-memory.ts';
 import type { PullTools } from './pull.ts';
 
@@ -31,11 +33,7 @@ export async function fetchInAdvance(
   let count = 0;
   let total = 0;
   let reported = 0;
-  const onData = async (pack: Buffer): Promise<void> => {
-    throwIfAborted(signal);
-    const { length } = pack;
-    const { bytes, files } = await thread.run('filePack', pack, signal, { transfer: ownMemory(pack) });
-    advanced.sentBytes += length;
+  const came = ({ bytes, files }: { readonly bytes: number; readonly files: number }): void => {
     advanced.fetchedBytes += bytes;
     count = files;
     total += bytes;
@@ -44,6 +42,22 @@ export async function fetchInAdvance(
     reported = now;
     onProgress(files, total);
   };
-  await link.call('pull.files', { offer }, { onData }, signal);
+  const group = new TaskGroup(signal);
+  const making = new Making(group, async (stop) => {
+    const made = await thread.run('makePromised', undefined, stop);
+    came(made);
+    return made;
+  });
+  group.run(async (stop) => {
+    const onData = async (pack: Buffer): Promise<void> => {
+      throwIfAborted(stop);
+      const { length } = pack;
+      came(await thread.run('filePack', pack, stop, { transfer: ownMemory(pack) }));
+      advanced.sentBytes += length;
+      making.wake();
+    };
+    await link.call('pull.files', { offer }, { onData }, stop);
+  });
+  await group.wait();
   return count;
 }

@@ -16,6 +16,7 @@ import { claimRoot } from './claim-root.ts';
 import { resolveDestination } from './destination.ts';
 import { explainDiskFull } from './disk-full.ts';
 import { hasJournal } from './journal.ts';
+import { type MadeFiles, type PackPlace, PromisedFiles } from './promised-files.ts';
 import { removeStaged } from './remove-staged.ts';
 import type { SessionOptions } from './session-options.ts';
 import { aheadName, stageDirectory } from './stage-directory.ts';
@@ -41,6 +42,7 @@ export class FilesInAdvance {
   readonly #made = new Set<RootPath>(['']);
   readonly #came = new Map<RootPath, string>();
   readonly #unfinished = new Map<RootPath, UnfinishedFile>();
+  readonly #promised = new PromisedFiles();
   #bytes = 0;
   #looked = 0;
 
@@ -77,16 +79,31 @@ export class FilesInAdvance {
    * disk is full, and `bad-message`; then all that came is gone, and the pull is as if there had been nothing. Blocking.
    */
   take(frame: Buffer): number {
+    return this.#orDrop(() => this.#take(frame));
+  }
+
+  /** Makes some of the files that were promised, for some ms. Throws as `take`. Blocking. */
+  makePromised(): MadeFiles {
+    return this.#orDrop(() => this.#makePromised());
+  }
+
+  #orDrop<T>(work: () => T): T {
     try {
-      return this.#take(frame);
+      return work();
     } catch (error) {
       this.drop();
       throw explainDiskFull(error, this.stage);
     }
   }
 
+  /** Nothing more comes. */
+  end(): void {
+    this.#promised.close();
+  }
+
   /** Deletes what came. Blocking. */
   drop(): void {
+    this.end();
     removeStaged(Buffer.from(`${this.stage}/${aheadName}`, 'latin1'));
     this.#came.clear();
     this.#unfinished.clear();
@@ -94,25 +111,46 @@ export class FilesInAdvance {
 
   #take(frame: Buffer): number {
     const pack = decodeFilePack(frame, limits);
-    const body = unpackBody(pack);
-    if (this.#came.size + pack.files.length > limits.manifestEntries)
+    if (this.#came.size + this.#promised.count + pack.files.length > limits.manifestEntries)
       throw new TowError('limit-exceeded', `more than ${limits.manifestEntries} files came before their manifest`);
+    if (pack.codec === 'git') {
+      this.#promised.add(pack);
+      return 0;
+    }
+    const body = unpackBody(pack);
     this.#leaveRoom(body.length + fileCosts * pack.files.length);
     let from = 0;
     for (const file of pack.files) {
-      let content = '';
-      let to = from;
-      for (const length of file.lengths) {
-        content += chunkRecord(digestOf(body.subarray(to, to + length)), length);
-        to += length;
-      }
-      this.#write(file, body.subarray(from, to), content);
+      const to = from + bytesOf(file);
+      this.#promised.forget(file.path);
+      this.#write(file, body.subarray(from, to));
       from = to;
     }
     return body.length;
   }
 
-  #write(file: PackedFile, bytes: Buffer, content: ChunkList): void {
+  #makePromised(): MadeFiles {
+    let made = 0;
+    let more = false;
+    for (const { file, bytes } of this.#promised.take((pack) => this.#placeOf(pack))) {
+      more = true;
+      // No object, or another one than the source took it for: the pull asks for the file.
+      if (bytes?.length !== bytesOf(file)) continue;
+      this.#leaveRoom(bytes.length + fileCosts);
+      this.#write(file, bytes);
+      made += bytes.length;
+    }
+    return { bytes: made, more };
+  }
+
+  #placeOf(path: RootPath): PackPlace | undefined {
+    const available = this.#unfinished.get(path)?.prefix;
+    if (available === undefined && !this.#came.has(path)) return undefined;
+    return { where: absolutePath(`${this.stage}/${aheadName}`, path), available };
+  }
+
+  #write(file: PackedFile, bytes: Buffer): void {
+    const content = listOf(file, bytes);
     const where = absolutePath(`${this.stage}/${aheadName}`, file.path);
     const whole = bytes.length === 0 || (file.offset === 0 && file.rest === 0);
     try {
@@ -163,6 +201,20 @@ export class FilesInAdvance {
     if (bavail < blocks * leftFree || (files > 0 && ffree < files * leftFree))
       throw new TowError('no-space', 'the disk is too full for files that nobody has counted yet');
   }
+}
+
+function bytesOf({ lengths }: PackedFile): number {
+  return lengths.reduce((sum, length) => sum + length, 0);
+}
+
+function listOf({ lengths }: PackedFile, bytes: Buffer): ChunkList {
+  let list = '';
+  let from = 0;
+  for (const length of lengths) {
+    list += chunkRecord(digestOf(bytes.subarray(from, from + length)), length);
+    from += length;
+  }
+  return list;
 }
 
 /** From this many characters on a chunk list is known by its digest: large files have long ones. */

@@ -1,6 +1,7 @@
 /** One pull of a root: asks the source over the link for what the thread (session.ts) finds missing, and reports progress. */
 import { throwIfAborted } from '../../base/abort.ts';
 import { isWithin, parentOf, type RootPath } from '../../base/root-path.ts';
+import { TaskGroup } from '../../base/task-group.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Link } from '../../link/link.ts';
@@ -9,6 +10,7 @@ import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullEvent, PullResult } from '../../wire/pull.ts';
 import { wireBytes } from '../../wire/schema.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import { Making } from './making.ts';
 import { ownMemory } from './own-memory.ts';
 import type { RootGate } from './root-gate.ts';
 import type { RootWatch } from './root-watch.ts';
@@ -21,6 +23,8 @@ export interface PullOptions {
   readonly snapshot: string;
   /** What came with the call: a delta from `base`. */
   readonly delta: { readonly base: Digest; readonly bytes: Buffer } | undefined;
+  /** Whether to ask what can be made from git packs, if much is wanted. */
+  readonly objects: boolean;
   /** Where to look for chunks before the source is asked. */
   readonly store: ChunkStore | undefined;
   readonly onEvent: (event: PullEvent) => void;
@@ -38,6 +42,9 @@ const maxRuns = 50_000;
 
 /** Manifest paths asked about in one `pull.classify` call, in bytes. */
 const classifyBytes = 256 << 10;
+
+/** From this many bytes wanted on it is worth asking what git packs have of them: that is a round trip, and the source reads git's index. */
+const objectsFromBytes = 4 << 20;
 
 /** Opens a session in a root's thread, and watches the root if it is not watched. */
 export async function openSession(
@@ -167,23 +174,52 @@ export class Pull {
     });
     // What is in several places came at once.
     this.#progress.totalBytes = this.#progress.bytes + reused.bytes;
+    const fromGit = this.#options.objects && reused.bytes >= objectsFromBytes;
+    await this.#fetch(fromGit ? await this.#fromGit(reused.ranges) : await this.#fromStore(reused), this.#signal);
+  }
+
+  /** Asks the source for chunks; `onPack` is called once what came is written. */
+  async #fetch(
+    lists: readonly (readonly number[])[],
+    signal: AbortSignal,
+    onPack: () => void = () => undefined,
+  ): Promise<void> {
+    const { snapshot } = this.#options;
     const onData = async (pack: Buffer): Promise<void> => {
       this.#sentBytes += pack.length;
-      throwIfAborted(this.#signal);
-      const { bytes, finishedFiles } = await this.#thread.run('pack', pack, this.#signal, {
-        transfer: ownMemory(pack),
-      });
+      throwIfAborted(signal);
+      const { bytes, finishedFiles } = await this.#thread.run('pack', pack, signal, { transfer: ownMemory(pack) });
       this.#fetchedBytes += bytes;
       this.#advance(bytes, finishedFiles);
+      onPack();
     };
-    for (const ranges of await this.#fromStore(reused)) {
-      await this.#link.call(
-        'pull.chunks',
-        { snapshot: this.#options.snapshot, ranges: [...ranges] },
-        { onData },
-        this.#signal,
-      );
-    }
+    for (const ranges of lists)
+      await this.#link.call('pull.chunks', { snapshot, ranges: [...ranges] }, { onData }, signal);
+  }
+
+  /** Makes what git packs have, while what they have not comes, which may be the packs; returns what could not be made. */
+  async #fromGit(wanted: readonly (readonly number[])[]): Promise<readonly (readonly number[])[]> {
+    const { snapshot } = this.#options;
+    let promised = false;
+    const onData = async (frame: Buffer): Promise<void> => {
+      this.#sentBytes += frame.length;
+      promised = true;
+      await this.#task('promise', frame);
+    };
+    for (const ranges of wanted)
+      await this.#link.call('pull.objects', { snapshot, ranges: [...ranges] }, { onData }, this.#signal);
+    if (!promised) return wanted;
+    const lists = await this.#task('unpromised', { maxRuns });
+    const group = new TaskGroup(this.#signal);
+    const making = new Making(group, async (stop) => {
+      const made = await this.#thread.run('make', undefined, stop);
+      this.#advance(made.bytes, made.finishedFiles);
+      return made;
+    });
+    making.wake();
+    group.run(async (stop) => await this.#fetch(lists, stop, () => making.wake()));
+    await group.wait();
+    return (await this.#task('left', { maxRuns })).ranges;
   }
 
   /** Takes what the store has; returns what it has not. */

@@ -17,7 +17,7 @@ import { applyDelta } from '../../chunk/manifest-delta.ts';
 import { limits } from '../../wire/limits.ts';
 import { syncStage } from './barrier.ts';
 import { beginLarge, type Large } from './begin-large.ts';
-import type { CataloguedBlock } from './chunk-store.ts';
+import { ChunkSupply, type Left } from './chunk-supply.ts';
 import { claimRoot } from './claim-root.ts';
 import { absoluteDestination, resolveDestination } from './destination.ts';
 import { checkSpace, explainDiskFull } from './disk-full.ts';
@@ -41,10 +41,9 @@ import type { Remembered, SessionOptions, StagedTotals } from './session-options
 import { Stage } from './stage.ts';
 import { discardStages, stageDirectory } from './stage-directory.ts';
 import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
-import { StoredChunks, type StoredStep } from './stored-chunks.ts';
 import { applyMeta, type SwitchResult } from './switch.ts';
 import { filesIn } from './tree-moves.ts';
-import { takePushed, unpack } from './unpack.ts';
+import { takePushed } from './unpack.ts';
 import type { Wants } from './wants.ts';
 
 export class Session {
@@ -72,7 +71,7 @@ export class Session {
   #stage: Stage | undefined;
   #wants: Wants | undefined;
   #large: readonly Large[] = [];
-  #stored: StoredChunks | undefined;
+  #supply: ChunkSupply | undefined;
   #journal: Journal | undefined;
   #reusedBytes = 0;
   #pushedBytes = 0;
@@ -209,15 +208,13 @@ export class Session {
     const { wants, large, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, this.#advance));
     this.#wants = wants;
     this.#large = large;
+    this.#supply = new ChunkSupply({ root: this.#root, manifest, placements, stage, wants }, wire.manifest);
     const wantedBytes = large.reduce((sum, { bytes }) => sum + bytes, wants.bytes);
     return { settled: false, files, finishedFiles: finishedFiles + moved, wantedBytes };
   }
 
   /** Fills chunks from the root's own files, and what came with the call; then says which must be fetched. */
-  reuse(
-    maxRuns: number,
-    step: (bytes: number, finishedFiles: number) => void,
-  ): { readonly ranges: readonly (readonly number[])[]; readonly bytes: number } {
+  reuse(maxRuns: number, step: (bytes: number, finishedFiles: number) => void): Left {
     const { wants, stage } = this.#wanting();
     const reused = (bytes: number, finished: number): void => {
       this.#reusedBytes += bytes;
@@ -235,33 +232,13 @@ export class Session {
       if (from !== undefined) reuseChunks(from, wants, reused);
     });
     checkSpace(stage.directory, wants.bytes, 0);
-    return this.left(maxRuns);
+    return this.supply.left(maxRuns);
   }
 
-  /** Takes one pack: every chunk is checked against its digest before it is written anywhere. */
-  pack(pack: Buffer): { readonly bytes: number; readonly finishedFiles: number } {
-    const { wants } = this.#wanting();
-    return this.#diskFull(() => unpack(pack, wants));
-  }
-
-  /** Which chunks to ask an object store for: first, count, …, as its catalogue numbers them. */
-  catalogued(): readonly number[] {
-    const { wants } = this.#wanting();
-    this.#stored = new StoredChunks(this.#manifest ?? this.#known().manifest, wants);
-    return this.#stored.ranges();
-  }
-
-  /** Takes a block of an object store: what of it is wanted and as it should be. */
-  block(block: CataloguedBlock): StoredStep {
-    const stored = this.#stored;
-    assert(stored !== undefined, 'block before catalogued');
-    return this.#diskFull(() => stored.take(block));
-  }
-
-  /** Which chunks are wanted still. */
-  left(maxRuns: number): { readonly ranges: readonly (readonly number[])[]; readonly bytes: number } {
-    const { wants } = this.#wanting();
-    return { ranges: wants.ranges(maxRuns), bytes: wants.bytes };
+  /** Where what is wanted still may come from. */
+  get supply(): ChunkSupply {
+    assert(this.#supply !== undefined, 'chunks before stage');
+    return this.#supply;
   }
 
   /** Makes the stage complete and durable and writes the journal. From here on the switch will happen. */
@@ -270,6 +247,7 @@ export class Session {
     const { plan, stage } = this.#staged();
     if (stage.appears && look(absolutePath(this.#root, '')) !== undefined)
       throw new TowError('source-changed', `${displayPath(this.#root)} appeared on the node meanwhile`);
+    this.#supply?.close();
     this.#diskFull(() => {
       rememberRoot(options.stateDir, this.#root);
       stageLinks(stage, this.#root, plan.placements);
@@ -333,7 +311,7 @@ export class Session {
       digest: this.#digest,
       files: totals.files,
       bytes: totals.bytes,
-      reusedBytes: this.#reusedBytes,
+      reusedBytes: this.#reusedBytes + (this.#supply?.madeBytes ?? 0),
       pushedBytes: this.#pushedBytes,
       newDirectories: newDirectories(plan, this.#ledger, this.#after),
       placed: (plan?.placements.length ?? 0) + (plan?.moves.length ?? 0) + filesIn(plan?.treeMoves ?? []),
@@ -352,7 +330,7 @@ export class Session {
 
   /** Lets go of open files; what is staged stays for the next pull. */
   abandon(): void {
-    this.#wants?.close();
+    this.#supply?.close();
   }
 
   #claim(kind: EntryKind): void {

@@ -19,10 +19,17 @@ export class UnfinishedFile {
   readonly #pieces = new Map<number, Piece>();
   #bytes = 0;
   #mixed = false;
+  /** Bytes from its beginning on that are there. */
+  #prefix = 0;
 
   constructor({ mode, mtimeSec, mtimeNsec }: Stamp, size: number) {
     this.#stamp = { mode, mtimeSec, mtimeNsec };
     this.#size = size;
+  }
+
+  /** How many bytes are there from its beginning on, without a gap. */
+  get prefix(): number {
+    return this.#prefix;
   }
 
   /** Whether pieces are of the same state of the file. */
@@ -41,6 +48,11 @@ export class UnfinishedFile {
       if (before !== undefined && before.bytes !== bytes.length) this.#mixed = true;
       this.#bytes += bytes.length - (before?.bytes ?? 0);
       this.#pieces.set(offset, { bytes: bytes.length, list });
+      for (;;) {
+        const next = this.#pieces.get(this.#prefix);
+        if (next === undefined || next.bytes === 0) break;
+        this.#prefix += next.bytes;
+      }
       const whole = this.#whole();
       if (whole === undefined) return undefined;
       const { mode, mtimeSec, mtimeNsec } = this.#stamp;

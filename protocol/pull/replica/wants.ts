@@ -130,11 +130,12 @@ export class Wants {
     this.#open = file;
   }
 
-  /** The ordinals still wanted as first, count, first, count, …, ascending, cut into lists of at most `maxRuns` runs. */
-  ranges(maxRuns: number): number[][] {
+  /** The ordinals still wanted as first, count, first, count, …, ascending, cut into lists of at most `maxRuns` runs; without those of `but`. */
+  ranges(maxRuns: number, but?: ReadonlySet<Digest>): number[][] {
     const lists: number[][] = [];
     let list: number[] = [];
-    for (const ordinal of [...this.#byOrdinal.keys()].sort((a, b) => a - b)) {
+    const wanted = [...this.#byOrdinal].filter(([, digest]) => but?.has(digest) !== true).map(([ordinal]) => ordinal);
+    for (const ordinal of wanted.sort((a, b) => a - b)) {
       const first = list.at(-2);
       const count = list.at(-1);
       if (first !== undefined && count !== undefined && first + count === ordinal) {

@@ -7,8 +7,10 @@ import type { RootPath } from '../../base/root-path.ts';
 import { serveWorker, type TaskHandlers } from '../../base/worker-server.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { CataloguedBlock } from './chunk-store.ts';
+import type { Left } from './chunk-supply.ts';
 import { type AdvanceOptions, FilesInAdvance } from './files-in-advance.ts';
 import { KeptVersions } from './kept-versions.ts';
+import type { MadeFiles } from './promised-files.ts';
 import { recoverRoot } from './recover.ts';
 import { Session } from './session.ts';
 import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
@@ -38,6 +40,21 @@ export type ReplicaTasks = {
     readonly event: never;
     readonly output: { readonly bytes: number; readonly files: number; readonly pack: Uint8Array };
   };
+  /** Makes some of the files that were promised in advance. */
+  readonly makePromised: {
+    readonly input: undefined;
+    readonly event: never;
+    readonly output: MadeFiles & { readonly files: number };
+  };
+  /** Takes a pack of objects, of which wanted files may be made. */
+  readonly promise: { readonly input: Uint8Array; readonly event: never; readonly output: undefined };
+  /** What is wanted and was not promised. */
+  readonly unpromised: {
+    readonly input: { readonly maxRuns: number };
+    readonly event: never;
+    readonly output: readonly (readonly number[])[];
+  };
+  readonly make: { readonly input: undefined; readonly event: never; readonly output: MadeFiles & FileStep };
   readonly ledgerDirectories: {
     readonly input: undefined;
     readonly event: never;
@@ -63,7 +80,7 @@ export type ReplicaTasks = {
   readonly reuse: {
     readonly input: { readonly maxRuns: number };
     readonly event: FileStep;
-    readonly output: { readonly ranges: readonly (readonly number[])[]; readonly bytes: number };
+    readonly output: Left;
   };
   /**
    * The pack's memory goes back with the result: this thread's heap is large, and outside memory that is left to it to
@@ -86,7 +103,7 @@ export type ReplicaTasks = {
   readonly left: {
     readonly input: { readonly maxRuns: number };
     readonly event: never;
-    readonly output: { readonly ranges: readonly (readonly number[])[]; readonly bytes: number };
+    readonly output: Left;
   };
   readonly prepare: { readonly input: undefined; readonly event: never; readonly output: undefined };
   readonly switch: { readonly input: undefined; readonly event: never; readonly output: undefined };
@@ -114,6 +131,7 @@ const handlers: TaskHandlers<ReplicaTasks> = {
   open: (options) => {
     const before = remembered;
     remembered = undefined;
+    advance?.end();
     current = new Session(options, before, advance);
     advance = undefined;
     return { output: { knowsManifest: current.knowsManifest, root: current.root } };
@@ -130,6 +148,16 @@ const handlers: TaskHandlers<ReplicaTasks> = {
       transfer: pack.buffer instanceof ArrayBuffer ? [pack.buffer] : [],
     };
   },
+  makePromised: () => {
+    assert(advance !== undefined, 'files before they were wanted');
+    return { output: { ...advance.makePromised(), files: advance.count } };
+  },
+  promise: (frame) => {
+    session().supply.fromGit.promise(asBuffer(frame));
+    return nothing;
+  },
+  unpromised: ({ maxRuns }) => ({ output: session().supply.fromGit.unpromised(maxRuns) }),
+  make: () => ({ output: session().supply.make() }),
   look: (doubtful) => {
     const output = session().look(doubtful);
     remembered = session().remember();
@@ -148,16 +176,16 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     output: session().reuse(maxRuns, (bytes, finishedFiles) => emit({ bytes, finishedFiles })),
   }),
   pack: (pack) => {
-    const output = { ...session().pack(asBuffer(pack)), pack };
+    const output = { ...session().supply.pack(asBuffer(pack)), pack };
     return { output, transfer: pack.buffer instanceof ArrayBuffer ? [pack.buffer] : [] };
   },
-  catalogued: () => ({ output: session().catalogued() }),
+  catalogued: () => ({ output: session().supply.catalogued() }),
   block: (block) => {
     const { body } = block;
-    const output = { ...session().block({ ...block, body: asBuffer(body) }), body };
+    const output = { ...session().supply.block({ ...block, body: asBuffer(body) }), body };
     return { output, transfer: body.buffer instanceof ArrayBuffer ? [body.buffer] : [] };
   },
-  left: ({ maxRuns }) => ({ output: session().left(maxRuns) }),
+  left: ({ maxRuns }) => ({ output: session().supply.left(maxRuns) }),
   prepare: () => {
     session().prepare();
     return nothing;

@@ -13,13 +13,16 @@ import type { CarriedPack, Carry } from './tasks.ts';
  * than another does without the rest.
  */
 const batches = { packed: 6, plain: 3 };
-/** How long a scan waits for the first answer of a replica; and how long it is held up in all. The rest goes without. In ms. */
+/** How long a scan waits for the first answer of a replica; and how long nothing may get through to one. The rest goes without. In ms. */
 export interface Patience {
   readonly answerMs: number;
   readonly holdMs: number;
 }
 const usualPatience: Patience = { answerMs: 2000, holdMs: 60_000 };
 const queued = { packed: 3, plain: 2 };
+/** Headers that wait for one replica: of packs without a body, which name files that it has to make. Some 32 KiB each at most. */
+const queuedHeaders = 256;
+const noBody = new Uint8Array(0);
 
 /**
  * What shrinks keeps the processors busy, what does not fills a slow link. They go best together: what shrinks first, and
@@ -40,6 +43,8 @@ interface Batch {
 type Waiting = (granted: boolean) => void;
 
 class Receiver {
+  /** Of packs without a body: they cost the link next to nothing, and the replica can begin to make what they name. */
+  readonly headers: Uint8Array[] = [];
   readonly queues = { packed: [] as Batch[], plain: [] as Batch[] };
   /** Called when there is something to send, or nothing will be. */
   wake: () => void = () => undefined;
@@ -63,6 +68,7 @@ export class Advance {
   readonly #underWay = { packed: 0, plain: 0 };
   /** Batches that were given room and have not come yet. */
   readonly #coming = { packed: 0, plain: 0 };
+  #fromGit = false;
   #choice: CompressionChoice | CompressionBeside | undefined;
   /** Batches sent. */
   #sentCount = 0;
@@ -72,14 +78,19 @@ export class Advance {
   /** Whether the scan was held up for long enough. */
   #over = false;
   readonly #timers: NodeJS.Timeout[] = [];
+  #hold: NodeJS.Timeout | undefined;
   readonly #patience: Patience;
 
   constructor(patience = usualPatience) {
     this.#patience = patience;
   }
 
-  /** From now on files are wanted; `invite` is called when the first of them are about to be read. Called once. */
-  open(first: FirstLevel | undefined, invite: () => void): void {
+  /**
+   * From now on files are wanted; `invite` is called when the first of them are about to be read. `fromGit` is whether
+   * the replicas can make files from git packs. Called once.
+   */
+  open(first: FirstLevel | undefined, invite: () => void, fromGit = false): void {
+    this.#fromGit = fromGit;
     this.#choice = first === 'far' ? new CompressionBeside() : new CompressionChoice(first);
     this.#invite = invite;
   }
@@ -111,6 +122,11 @@ export class Advance {
         }
       },
     };
+  }
+
+  /** Whether what git has packed is left to the replicas to make: on a slow link, where it costs less time than to send it again. */
+  get fromGit(): boolean {
+    return this.#fromGit && this.#choice instanceof CompressionBeside;
   }
 
   /** Bytes to read together; undefined when nobody wants files. */
@@ -147,12 +163,16 @@ export class Advance {
     const invite = this.#invite;
     if (invite === undefined) return;
     this.#invite = undefined;
-    const after = (ms: number, then: () => void): void => void this.#timers.push(setTimeout(then, ms).unref());
+    const after = (ms: number, then: () => void): NodeJS.Timeout => {
+      const timer = setTimeout(then, ms).unref();
+      this.#timers.push(timer);
+      return timer;
+    };
     after(this.#patience.answerMs, () => {
       this.#patient = false;
       this.#next();
     });
-    after(this.#patience.holdMs, () => {
+    this.#hold = after(this.#patience.holdMs, () => {
       this.#over = true;
       this.#next();
     });
@@ -187,13 +207,16 @@ export class Advance {
     const lane = this.#granted.get(carry.into) ?? 'packed';
     this.#granted.delete(carry.into);
     this.#coming[lane] -= 1;
-    const batch = { carry, packs, lane, left: 1 };
+    const bodies = packs.filter(({ length }) => length > 0);
+    const headers = packs.filter(({ length }) => length === 0).map(({ header }) => header);
+    const batch = { carry, packs: bodies, lane, left: 1 };
     for (const receiver of this.#receivers) {
       const queue = receiver.queues[lane];
-      if (packs.length === 0 || queue.length >= queued[lane]) continue;
+      receiver.headers.push(...headers.slice(0, queuedHeaders - receiver.headers.length));
+      receiver.wake();
+      if (bodies.length === 0 || queue.length >= queued[lane]) continue;
       batch.left += 1;
       queue.push(batch);
-      receiver.wake();
     }
     this.#sent(batch);
   }
@@ -213,6 +236,11 @@ export class Advance {
 
   async #sendAll(receiver: Receiver, send: SendFrame, signal: AbortSignal): Promise<void> {
     for (;;) {
+      const header = receiver.headers.shift();
+      if (header !== undefined) {
+        await send(header, noBody);
+        continue;
+      }
       const { packed, plain } = receiver.queues;
       const queue = packed.length > 0 ? packed : plain;
       const batch = queue[0];
@@ -224,6 +252,7 @@ export class Advance {
       for (const { header, from, length } of batch.packs)
         await send(header, new Uint8Array(batch.carry.into, from, length));
       queue.shift();
+      this.#hold?.refresh();
       this.#sent(batch);
     }
   }

@@ -33,6 +33,8 @@ export interface PackPlan {
   readonly rawBytes: number;
 }
 
+const filesTogetherBytes = 4 << 20;
+
 export class ChunkLocator {
   readonly #groups: readonly Group[];
   readonly #count: number;
@@ -60,6 +62,15 @@ export class ChunkLocator {
   /** Chunks of the whole manifest. */
   get count(): number {
     return this.#count;
+  }
+
+  /** The files that chunks of `ranges` (first, count, …) are in. Throws as `plan`. */
+  *files(ranges: readonly number[]): Generator<RootPath, void, void> {
+    let before: RootPath | undefined;
+    for (const { parts } of this.plan(ranges, () => filesTogetherBytes)) {
+      for (const { path } of parts) if (path !== before) yield path;
+      before = parts.at(-1)?.path;
+    }
   }
 
   /**

@@ -1,10 +1,12 @@
 /** Packs files, or parts of large ones, as they are read, so that nobody reads them again. Runs in a worker thread; blocking. */
+import type { Hash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import type { RootPath } from '../../base/root-path.ts';
 import { splitNs } from '../../base/split-ns.ts';
-import { encodeFilePackHeader, type PackedFile } from '../../chunk/file-pack.ts';
+import { encodeFilePackHeader, encodeObjectPack, type ObjectFile, type PackedFile } from '../../chunk/file-pack.ts';
 import type { PackCodec } from '../../chunk/pack.ts';
 import { compress } from './compress.ts';
+import type { PackedContents } from './packed-contents.ts';
 import type { CarriedPack, Carry } from './tasks.ts';
 
 /** Of one frame beside its body, at most about this much. */
@@ -18,26 +20,41 @@ interface Group {
   headerBytes: number;
 }
 
+/** Files that are objects of a git pack. */
+interface Named {
+  readonly files: ObjectFile[];
+  headerBytes: number;
+}
+
 export class FileCarrier {
   readonly #carry: Carry;
   readonly #into: Buffer;
   readonly #groups: Group[] = [];
+  readonly #packed: PackedContents | undefined;
+  readonly #named = new Map<RootPath, Named>();
+  readonly #frames: Buffer[] = [];
+  /** Of the file that is being read. */
+  #name: Hash | undefined;
   #filled = 0;
   /** Where the file that is being read ends so far; undefined if it is not carried. */
   #end: number | undefined;
 
-  constructor(carry: Carry) {
+  /** What `packed` has is named and not carried. */
+  constructor(carry: Carry, packed?: PackedContents) {
     this.#carry = carry;
     this.#into = Buffer.from(carry.into);
+    this.#packed = packed;
   }
 
-  /** A file begins, or begins anew; what came of one that did not end is forgotten. */
-  begin(): void {
+  /** A file begins, or begins anew; what came of one that did not end is forgotten. `size` is that of one which is read as a whole. */
+  begin(size?: number): void {
     this.#end = this.#filled;
+    this.#name = size === undefined ? undefined : this.#packed?.nameOf(size);
   }
 
   /** The next bytes of the file. They are copied. */
   add(bytes: Buffer): void {
+    this.#name?.update(bytes);
     if (this.#end === undefined) return;
     const end = this.#end + bytes.length;
     this.#end = end > this.#into.length ? undefined : end;
@@ -47,16 +64,17 @@ export class FileCarrier {
   /** The file cannot be carried: it has holes. */
   drop(): void {
     this.#end = undefined;
+    this.#name = undefined;
   }
 
   /** The file, or the part of it from `offset` on, was read to its end and did not change meanwhile. */
   end(path: RootPath, stats: BigIntStats, offset: number, lengths: readonly number[]): void {
-    if (this.#end === undefined) return;
-    const bytes = this.#end - this.#filled;
+    const found = this.#name === undefined ? undefined : this.#packed?.find(this.#name);
+    if (this.#end === undefined && found === undefined) return;
+    const bytes = sum(lengths);
     const { sec, nsec } = splitNs(stats.mtimeNs);
     const costs = path.length + 4 * (lengths.length + 6);
-    const group = this.#groupFor(bytes, costs);
-    group.files.push({
+    const file = {
       path,
       mode: Number(stats.mode) & 0o7777,
       mtimeSec: sec,
@@ -64,11 +82,28 @@ export class FileCarrier {
       offset,
       rest: Number(stats.size) - offset - bytes,
       lengths,
-    });
-    group.bytes += bytes;
-    group.headerBytes += costs;
-    this.#filled = this.#end;
+    };
+    if (found !== undefined) this.#nameAs(found.pack, { ...file, object: found.object }, costs);
+    else if (this.#end !== undefined) {
+      const group = this.#groupFor(bytes, costs);
+      group.files.push(file);
+      group.bytes += bytes;
+      group.headerBytes += costs;
+      this.#filled = this.#end;
+    }
     this.#end = undefined;
+    this.#name = undefined;
+  }
+
+  #nameAs(pack: RootPath, file: ObjectFile, costs: number): void {
+    const named = this.#named.get(pack) ?? { files: [], headerBytes: 0 };
+    this.#named.set(pack, named);
+    if (named.files.length > 0 && named.headerBytes + costs > headerBytes) {
+      this.#frames.push(encodeObjectPack({ pack, files: named.files.splice(0) }));
+      named.headerBytes = 0;
+    }
+    named.files.push(file);
+    named.headerBytes += costs;
   }
 
   #groupFor(bytes: number, costs: number): Group {
@@ -87,7 +122,9 @@ export class FileCarrier {
 
   /** The packs, whose bodies lie in the carry's memory. */
   packs(): CarriedPack[] {
-    return this.#groups.flatMap((group) => this.#pack(group));
+    for (const [pack, { files }] of this.#named) this.#frames.push(encodeObjectPack({ pack, files }));
+    const named = this.#frames.map((frame) => ({ header: new Uint8Array(frame), from: 0, length: 0, rawBytes: 0 }));
+    return [...named, ...this.#groups.flatMap((group) => this.#pack(group))];
   }
 
   #pack({ from, files, bytes }: Group): CarriedPack[] {

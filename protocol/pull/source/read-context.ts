@@ -1,5 +1,6 @@
 import { FileCarrier } from './file-carrier.ts';
 import { Grain } from './grain.ts';
+import { packedContents } from './packed-contents.ts';
 import type { HashInput } from './tasks.ts';
 
 /** Bytes between two reports of progress. */
@@ -17,7 +18,7 @@ export interface ReadContext {
 
 /** What reading files goes on with. `emit` is told of bytes read, a good many at a time. */
 export function readContext(
-  { cancel, carry }: Pick<HashInput, 'cancel' | 'carry'>,
+  { cancel, carry, root, packs = [] }: Pick<HashInput, 'cancel' | 'carry'> & Partial<Pick<HashInput, 'root' | 'packs'>>,
   emit: (bytes: number) => void,
 ): ReadContext {
   let unreported = 0;
@@ -29,6 +30,7 @@ export function readContext(
     unreported += count;
     if (unreported >= reportBytes) end();
   };
-  const carrier = carry === undefined ? undefined : new FileCarrier(carry);
+  const packed = root === undefined || packs.length === 0 ? undefined : packedContents(root, packs);
+  const carrier = carry === undefined ? undefined : new FileCarrier(carry, packed);
   return { grain: new Grain(), cancel, carrier, onBytes, end };
 }

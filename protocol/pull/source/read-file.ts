@@ -68,7 +68,7 @@ export function readFile(path: Buffer, lists: ListWriter, context: ReadContext, 
   const start = lists.length;
   return readStable(path, context.grain, (fd, stats) => {
     lists.length = start;
-    context.carrier?.begin();
+    context.carrier?.begin(Number(stats.size));
     return readChunks(fd, stats, lists, context, known);
   });
 }

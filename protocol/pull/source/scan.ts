@@ -9,13 +9,15 @@ import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
+import { maxObjectBytes } from '../../chunk/file-pack.ts';
 import type { Advance } from './advance.ts';
+import { GitPacks } from './git-packs.ts';
 import { hashInParts, inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
 import { KnownFiles } from './known-files.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
-import type { HashOutput, SourceTasks, WalkInput, WalkOutput, WalkPart } from './tasks.ts';
+import type { HashInput, HashOutput, SourceTasks, WalkInput, WalkOutput, WalkPart } from './tasks.ts';
 import { walkInParts } from './walk-in-parts.ts';
 
 export interface ScanOptions {
@@ -109,12 +111,15 @@ class Scan {
   #files = 0;
   #bytes = 0;
   #previous: Scanned = new Map();
+  /** Where git keeps what it has, as far as that is listed. */
+  readonly #gitPacks: GitPacks;
   /** Once there is a directory that the last scan did not know. */
   #knownFiles: KnownFiles | undefined;
   readonly #inParts: boolean;
 
   constructor(options: ScanOptions, inParts: boolean) {
     this.#options = options;
+    this.#gitPacks = new GitPacks(options.where.root);
     this.#inParts = inParts;
   }
 
@@ -181,6 +186,7 @@ class Scan {
     for (const { path, listing } of unframeListings(bytes)) {
       if (this.#turns.over) await this.#turns.next();
       const seen = new Listing(listing);
+      if (this.#options.advance?.fromGit === true) await this.#gitPacks.add(path, seen);
       const isNew = this.#previous.size > 0 && !this.#previous.has(path) && !this.#options.verify;
       if (isNew) this.#knownFiles ??= await (this.#options.knownFiles?.() ?? KnownFiles.of(this.#previous));
       this.#directory(path, seen, one, group);
@@ -270,19 +276,32 @@ class Scan {
     const [job] = jobs;
     const size = job?.directory.listing.size(job.at) ?? 0;
     const sent = advance?.batchBytes === undefined || job?.path === '' ? undefined : advance;
-    if (
-      job !== undefined &&
-      jobs.length === 1 &&
-      size >= this.#inPartsFromBytes &&
-      (sent !== undefined || pool.size > 1)
-    ) {
-      const file = { root: where.root, path: job.path, known: known.get(0), cancel };
-      const output = await hashInParts(pool, file, size, onEvent, signal, sent);
+    const packs = sent?.fromGit === true ? this.#gitPacks.paths : [];
+    const input = { root: where.root, paths: jobs.map(({ path }) => path), known, packs, cancel };
+    const inParts =
+      jobs.length === 1 && size >= this.#inPartsFromBytes && (sent !== undefined || pool.size > 1) ? job : undefined;
+    const mayBeNamed = packs.length > 0 && size <= maxObjectBytes;
+    if (inParts !== undefined && mayBeNamed) {
+      const output = await this.#hashCarried(input, 0, sent, onEvent, signal);
+      if (output.carried.length > 0 || output.statuses[0] !== 'settled') return output;
+    }
+    if (inParts !== undefined) {
+      const file = { root: where.root, path: inParts.path, known: known.get(0), cancel };
+      const output = await hashInParts(pool, file, size, mayBeNamed ? () => undefined : onEvent, signal, sent);
       if (output !== undefined) return output;
     }
-    const paths = jobs.map(({ path }) => path);
-    const input = { root: where.root, paths, known, cancel };
-    const carry = bytes > (sent?.batchBytes ?? 0) ? undefined : await sent?.room(bytes, 'packed', signal);
+    return await this.#hashCarried(input, bytes, bytes > (sent?.batchBytes ?? 0) ? undefined : sent, onEvent, signal);
+  }
+
+  async #hashCarried(
+    input: HashInput,
+    bytes: number,
+    sent: Advance | undefined,
+    onEvent: (bytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<HashOutput> {
+    const { pool } = this.#options;
+    const carry = await sent?.room(bytes, 'packed', signal);
     if (carry === undefined) return await pool.run('hash', input, signal, { onEvent });
     let output: HashOutput | undefined;
     try {

@@ -5,10 +5,12 @@ import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import type { FirstLevel } from './compression.ts';
 import type { PackSender } from './pack-sender.ts';
 
-/** How chunks are compressed on their way. */
+/** How chunks go on their way. */
 export interface ServeOptions {
-  /** Undefined to send all of them raw. */
+  /** How they are compressed; undefined to send all of them raw. */
   readonly compression: FirstLevel | undefined;
+  /** Whether the replica can make files from git packs. */
+  readonly fromGit?: boolean;
   /** Chunk bytes that go along with a delta, at most; as many as there is room for if undefined. */
   readonly pushBytes?: number;
   /** What makes the packs, if some are to be made before they are asked for. Of the same snapshot. */
@@ -46,6 +48,16 @@ export interface Snapshot {
     options: ServeOptions,
     signal: AbortSignal,
   ): Promise<void>;
+
+  /** Sends packs of objects (chunk/file-pack.ts) for what chunks of `ranges` are in, as far as git has it in packs that are in the snapshot. */
+  sendObjects(
+    ranges: readonly number[],
+    send: (frame: Uint8Array) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /** Whether the snapshot has git packs, and a replica that is far can make files from them. */
+  hasObjectsFor(options: ServeOptions): boolean;
 
   /**
    * What leads a replica that has `base` here in one step (chunk/manifest-delta.ts): the directories that differ and, if

@@ -80,6 +80,8 @@ export interface HashInput {
   readonly root: string;
   readonly paths: readonly RootPath[];
   readonly carry?: Carry;
+  /** With a `carry`: git packs of this root that are sent as well; what they have is not carried but named. */
+  readonly packs?: readonly RootPath[];
   /** The chunk lists that large ones of them had, by their index. */
   readonly known: ReadonlyMap<number, ChunkList>;
   readonly cancel: Int32Array;
@@ -153,6 +155,13 @@ export type PackOutput =
   /** The file does not have these bytes any more. */
   | { readonly type: 'changed'; readonly path: RootPath; readonly reason: string };
 
+export interface FindObjectsInput {
+  readonly root: string;
+  /** Git packs, by their paths in the root. */
+  readonly packs: readonly RootPath[];
+  readonly paths: readonly RootPath[];
+}
+
 /** How a path stands at the source now. */
 export interface PathStanding {
   /** `unsent`: there, but never sent (a socket, or `.git` where that is switched off). */
@@ -180,6 +189,12 @@ export type SourceTasks = {
     readonly output: HashedPart | undefined;
   };
   readonly pack: { readonly input: PackInput; readonly event: never; readonly output: PackOutput };
+  readonly findObjects: {
+    readonly input: FindObjectsInput;
+    readonly event: never;
+    /** Packs of objects (chunk/file-pack.ts). */
+    readonly output: readonly Uint8Array[];
+  };
   readonly stand: {
     readonly input: WalkInput & { readonly paths: readonly RootPath[] };
     readonly event: never;

@@ -11,6 +11,7 @@ import { encodeManifest } from '../../chunk/manifest-codec.ts';
 import { deltaBetween } from '../../chunk/manifest-delta.ts';
 import { ChunkLocator } from './chunk-locator.ts';
 import { foresee } from './foresee.ts';
+import { gitPacksOf } from './git-packs.ts';
 import { newRanges } from './new-ranges.ts';
 import { PackSender } from './pack-sender.ts';
 import type { ServeOptions, Snapshot } from './snapshot.ts';
@@ -72,6 +73,28 @@ export class TreeSnapshot implements Snapshot {
     await (options.packs ?? this.packs(options)).send(await this.#locator, ranges, send, signal);
   }
 
+  async sendObjects(
+    ranges: readonly number[],
+    send: (frame: Uint8Array) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { pool, where } = this.#options;
+    const packs = gitPacksOf(this.manifest);
+    if (packs.length === 0) return;
+    this.#locator ??= ChunkLocator.of(this.manifest);
+    const turns = new Turns();
+    const paths: RootPath[] = [];
+    for (const path of (await this.#locator).files(ranges)) {
+      paths.push(path);
+      if (turns.over) await turns.next();
+    }
+    for (const frame of await pool.run('findObjects', { root: where.root, packs, paths }, signal)) await send(frame);
+  }
+
+  hasObjectsFor({ fromGit, compression }: ServeOptions): boolean {
+    return fromGit === true && compression === 'far' && gitPacksOf(this.manifest).length > 0;
+  }
+
   async deltaFrom(
     base: Manifest,
     maxBytes: number,
@@ -95,7 +118,8 @@ export class TreeSnapshot implements Snapshot {
     if (ranges !== undefined && ranges.length > 0) {
       const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));
       await this.packs(options).send(await ChunkLocator.of(delta.part), ranges, send, signal);
-    } else if (ranges === undefined) options.packs?.begin(() => foresee(base, delta), signal);
+    } else if (ranges === undefined && !this.hasObjectsFor(options))
+      options.packs?.begin(() => foresee(base, delta), signal);
     const bytes = await encodeDelta(base, delta, blocks, packs);
     return bytes === undefined || bytes.length > maxBytes ? undefined : bytes;
   }

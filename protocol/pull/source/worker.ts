@@ -1,4 +1,5 @@
 import { serveWorker } from '../../base/worker-server.ts';
+import { findObjects } from './find-objects-task.ts';
 import { hashPart } from './hash-part-task.ts';
 import { hashFiles } from './hash-task.ts';
 import { renewRules } from './ignore/rule-state.ts';
@@ -27,6 +28,7 @@ export function serveSourceWorker(): void {
     hash: hashFiles,
     hashPart,
     pack: (input) => makePack(input),
+    findObjects: (input) => ({ output: findObjects(input) }),
     stand: (input) => ({ output: standings(input, input.paths, openRules) }),
   });
 }

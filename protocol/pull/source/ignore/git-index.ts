@@ -41,8 +41,8 @@ export function parseGitIndex(bytes: Buffer, hashBytes: 20 | 32): GitIndex {
   return { entries, split };
 }
 
-/** Takes the path of an entry, which lies in `names` from `from` to `to` until it returns. */
-export type TakeEntry = (names: Buffer, from: number, to: number, gitlink: boolean) => void;
+/** Takes the path of an entry, which lies in `names` from `from` to `to` until it returns; `id` is where its object's name begins in the index. */
+export type TakeEntry = (names: Buffer, from: number, to: number, gitlink: boolean, id: number) => void;
 
 /** As `parseGitIndex`, without a string for each path: there may be a million. */
 export function readGitIndex(bytes: Buffer, hashBytes: 20 | 32, take: TakeEntry): SplitIndex | undefined {
@@ -57,7 +57,8 @@ export function readGitIndex(bytes: Buffer, hashBytes: 20 | 32, take: TakeEntry)
   for (let index = 0; index < count; index += 1) {
     const start = reader.skip(statBytes);
     const mode = reader.u32() & modeType;
-    reader.skip(12 + hashBytes);
+    reader.skip(12);
+    const id = reader.skip(hashBytes);
     if ((reader.u16() & extendedFlag) !== 0 && version >= 3) reader.skip(2);
     const gitlink = mode === 0o160000;
     if (version === 4) {
@@ -66,12 +67,12 @@ export function readGitIndex(bytes: Buffer, hashBytes: 20 | 32, take: TakeEntry)
       const [from, to] = reader.toNul();
       length = checkLength(length - cut + to - from, index);
       bytes.copy(whole, length - (to - from), from, to);
-      if (mode !== directoryMode) take(whole, 0, length, gitlink);
+      if (mode !== directoryMode) take(whole, 0, length, gitlink, id);
     } else {
       const [from, to] = reader.toNul();
       reader.skip((8 - ((reader.at - start) % 8)) % 8);
       checkLength(to - from, index);
-      if (mode !== directoryMode) take(bytes, from, to, gitlink);
+      if (mode !== directoryMode) take(bytes, from, to, gitlink, id);
     }
   }
   return readExtensions(bytes, reader, hashBytes);
