@@ -67,6 +67,7 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
             params.base === undefined || context.payload === undefined
               ? undefined
               : { base: params.base, bytes: context.payload },
+          foreseen: params.foreseen,
           objects: params.objects,
           store:
             params.via === undefined

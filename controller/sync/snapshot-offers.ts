@@ -4,16 +4,15 @@ import type { Handlers } from '../../protocol/link/link.ts';
 import type { SendFrame } from '../../protocol/pull/source/pack-sender.ts';
 import type { ServeOptions, Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { ControllerMethods } from '../../protocol/wire/methods.ts';
+import type { ForeseenPacks } from './foreseen-packs.ts';
 
 interface Offer {
   readonly snapshot: Snapshot;
   readonly serve: ServeOptions;
+  readonly foreseen: ForeseenPacks | undefined;
 }
 
-type PullHandlers = Pick<
-  Handlers<ControllerMethods>,
-  'pull.files' | 'pull.manifest' | 'pull.chunks' | 'pull.objects' | 'pull.classify'
->;
+type PullHandlers = Pick<Handlers<ControllerMethods>, Extract<keyof ControllerMethods, `pull.${string}`>>;
 /** Sends the files of a scan that goes on, until it is over. */
 type SendFiles = (send: SendFrame, signal: AbortSignal) => Promise<void>;
 
@@ -30,9 +29,9 @@ export class SnapshotOffers {
   #scans = 0;
 
   /** Offers a snapshot to a node until the returned function is called. */
-  offer(keyId: string, snapshot: Snapshot, serve: ServeOptions): () => void {
+  offer(keyId: string, snapshot: Snapshot, serve: ServeOptions, foreseen?: ForeseenPacks): () => void {
     const key = `${keyId} ${snapshot.id}`;
-    this.#offers.set(key, { snapshot, serve });
+    this.#offers.set(key, { snapshot, serve, foreseen });
     return () => this.#offers.delete(key);
   }
 
@@ -74,6 +73,10 @@ export class SnapshotOffers {
       'pull.chunks': async ({ snapshot, ranges }, { send, signal }) => {
         const offer = find(snapshot);
         await offer.snapshot.sendChunks(ranges, (...parts) => send(...parts), offer.serve, signal);
+        return {};
+      },
+      'pull.foreseen': async ({ snapshot }, { send }) => {
+        await find(snapshot).foreseen?.sendTo((...parts) => send(...parts));
         return {};
       },
       'pull.objects': async ({ snapshot, ranges }, { send, signal }) => {

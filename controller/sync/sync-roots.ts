@@ -15,6 +15,7 @@ import type { PullResult } from '../../protocol/wire/pull.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { SyncSummary } from '../api/event.ts';
 import { copyToNodes } from './copy-to-nodes.ts';
+import { ForeseenPacks } from './foreseen-packs.ts';
 import { partialSource } from './partial-source.ts';
 import { publishRoot, reportVia } from './publish-root.ts';
 import { onNode, problemsShown, reportNode } from './report-node.ts';
@@ -260,18 +261,17 @@ async function pullOnNode(
   const { via } = options;
   // What is published goes along only where that spares a node the asking.
   const how = node.serve();
-  // Packs that the node will ask for are begun while it works that out.
-  await using packs = snapshot.packs(how);
-  const serve = via === undefined ? { ...how, packs } : { ...how, pushBytes: viaPushBytes };
-  const withdraw = options.offers.offer(node.keyId, snapshot, serve);
+  const serve = via === undefined ? how : { ...how, pushBytes: viaPushBytes };
+  const held = options.held.get(node.keyId, root.dest);
+  const delta =
+    held === undefined || held.digest === snapshot.digest
+      ? undefined
+      : await snapshot.deltaFrom(held.manifest, limits.callPayloadBytes, serve, signal);
+  options.held.delete(node.keyId, root.dest);
+  await using foreseen = delta?.sendForeseen === undefined ? undefined : new ForeseenPacks(delta.sendForeseen, signal);
+  const withdraw = options.offers.offer(node.keyId, snapshot, serve, foreseen);
   const offered = via === undefined ? undefined : options.buckets.offer(node.keyId, () => via.nodeAccess());
   try {
-    const held = options.held.get(node.keyId, root.dest);
-    const delta =
-      held === undefined || held.digest === snapshot.digest
-        ? undefined
-        : await snapshot.deltaFrom(held.manifest, limits.callPayloadBytes, serve, signal);
-    options.held.delete(node.keyId, root.dest);
     for (let resumes = 0; ; resumes += 1) {
       throwIfAborted(signal);
       const link = await node.link(signal);
@@ -287,6 +287,7 @@ async function pullOnNode(
             allowDelete: options.allowDelete,
             allowPartial: options.allowPartial,
             verify: options.verify,
+            foreseen: foreseen !== undefined && resumes === 0,
             objects: via === undefined && snapshot.hasObjectsFor(how),
             ...(held === undefined || delta === undefined ? {} : { base: wireBytes(held.digest) }),
             ...(via === undefined || offered === undefined || catalogue === undefined
@@ -295,7 +296,7 @@ async function pullOnNode(
           },
           {
             onEvent: (event) => options.emit({ type: 'progress', node: node.name, root: root.name, ...event }),
-            ...(delta === undefined ? {} : { payload: delta }),
+            ...(delta === undefined ? {} : { payload: delta.bytes }),
           },
           signal,
         );

@@ -3,7 +3,16 @@ import { copyServe } from './copied.ts';
 import { bucketAccess, copyRun } from './copy.ts';
 import { jobCancel, jobExpect, jobList, jobLog, jobStart, jobState } from './job.ts';
 import { nodeInfo, nodeStop } from './node.ts';
-import { pullAdvance, pullChunks, pullClassify, pullFiles, pullManifest, pullObjects, pullRun } from './pull.ts';
+import {
+  pullAdvance,
+  pullChunks,
+  pullClassify,
+  pullFiles,
+  pullForeseen,
+  pullManifest,
+  pullObjects,
+  pullRun,
+} from './pull.ts';
 import {
   storeAbort,
   storeComplete,
@@ -42,6 +51,7 @@ export const controllerMethods = {
   'pull.files': pullFiles,
   'pull.manifest': pullManifest,
   'pull.chunks': pullChunks,
+  'pull.foreseen': pullForeseen,
   'pull.objects': pullObjects,
   'pull.classify': pullClassify,
   'bucket.access': bucketAccess,

@@ -108,6 +108,8 @@ export const pullRun = method(
      * only what it does not find there by `pull.chunks`.
      */
     via: v.optional(viaPlaceSchema),
+    /** Whether `pull.foreseen` has chunks that an agent whose root is `base` will want. */
+    foreseen: v.optional(v.boolean(), false),
     /** Whether bytes on the way are dear and the root has git packs: what much is wanted of is asked about by `pull.objects` first. */
     objects: v.optional(v.boolean(), false),
   }),
@@ -154,6 +156,13 @@ export const pullChunks = method(
   v.object({}),
   true,
 );
+
+/**
+ * Agent to controller: what a replica at `base` is likely to lack, sent without being asked for chunk by chunk while that
+ * works out what it does lack: packs as of `pull.chunks`, whose ordinals count the data chunks of the delta's own manifest
+ * alone. Once, while the `pull.run` that announced them lasts; after that nothing comes. Fails as `pull.chunks`.
+ */
+export const pullForeseen = method(v.object({ snapshot: idSchema }), v.never(), v.object({}), true);
 
 /**
  * Agent to controller: which files, of those with chunks in `ranges` (as of `pull.chunks`), are objects of git packs of the

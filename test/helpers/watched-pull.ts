@@ -9,6 +9,7 @@ import { deltaBetween } from '../../protocol/chunk/manifest-delta.ts';
 import { RootWatch } from '../../protocol/pull/replica/root-watch.ts';
 import { Session } from '../../protocol/pull/replica/session.ts';
 import type { Remembered } from '../../protocol/pull/replica/session-options.ts';
+import { foresee } from '../../protocol/pull/source/foresee.ts';
 import { newRanges } from '../../protocol/pull/source/new-ranges.ts';
 import { manifestBlocks, type PlainSnapshot, packsOf } from './plain-source.ts';
 import { type PullSetup, sessionOptions } from './pull.ts';
@@ -21,6 +22,9 @@ export class WatchedNode implements Disposable {
   /** How many pulls were made upon a delta, and looked at a part of the tree. */
   deltas = 0;
   partial = 0;
+  /** Packs that came without being asked for, and bytes that had to be asked for after them. */
+  foreseen = 0;
+  asked = 0;
 
   [Symbol.dispose](): void {
     this.watch[Symbol.dispose]();
@@ -37,7 +41,7 @@ export async function watchedPull(
   node.remembered = undefined;
   try {
     if (!node.watch.begun) await node.watch.begin(session.root, session.ledgerDirectories);
-    const delta = await deltaFor(node.held, snapshot);
+    const { bytes: delta, foreseen } = await deltaFor(node.held, snapshot);
     const took =
       !session.knowsManifest && delta !== undefined && node.held !== undefined
         ? session.takeDelta(node.held.digest, delta)
@@ -50,8 +54,12 @@ export async function watchedPull(
     const staged = session.stage([]);
     if (staged.settled) session.settle();
     else {
-      for (const ranges of session.reuse(1000, () => undefined).ranges)
-        for (const pack of packsOf(snapshot, ranges)) session.supply.pack(pack);
+      session.reuse(1000, () => undefined);
+      if (took) for (const pack of foreseen) session.supply.foreseen(pack);
+      if (took) node.foreseen += foreseen.length;
+      const left = session.supply.left(1000);
+      if (took && foreseen.length > 0) node.asked += left.bytes;
+      for (const ranges of left.ranges) for (const pack of packsOf(snapshot, ranges)) session.supply.pack(pack);
       session.prepare();
       beforeSwitch();
       session.switch();
@@ -67,15 +75,19 @@ export async function watchedPull(
   }
 }
 
-async function deltaFor(held: PlainSnapshot | undefined, snapshot: PlainSnapshot): Promise<Buffer | undefined> {
-  if (held === undefined) return undefined;
-  const delta = deltaBetween(held.manifest, snapshot.manifest);
-  if (delta === undefined) return undefined;
+/** A delta, and the packs that come behind it where much is new. */
+async function deltaFor(
+  held: PlainSnapshot | undefined,
+  snapshot: PlainSnapshot,
+): Promise<{ readonly bytes: Buffer | undefined; readonly foreseen: readonly Buffer[] }> {
+  const delta = held === undefined ? undefined : deltaBetween(held.manifest, snapshot.manifest);
+  if (held === undefined || delta === undefined) return { bytes: undefined, foreseen: [] };
   const blocks = [...encodeManifest(delta.part)].map((block) => Buffer.from(block));
   // Only some, so that both ways are gone.
-  const ranges = newRanges(held.manifest, delta.part, 20_000) ?? [];
-  const chunks = chunksOf(delta.part, snapshot);
-  return await encodeDelta(held.manifest, delta, blocks, packsOf({ ...snapshot, chunks }, ranges));
+  const ranges = newRanges(held.manifest, delta.part, 20_000);
+  const part = { ...snapshot, chunks: chunksOf(delta.part, snapshot) };
+  const foreseen = ranges === undefined ? packsOf(part, await foresee(held.manifest, delta.part)) : [];
+  return { bytes: await encodeDelta(held.manifest, delta, blocks, packsOf(part, ranges ?? [])), foreseen };
 }
 
 /** The data chunks of a part in the order of its ordinals. */

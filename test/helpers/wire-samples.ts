@@ -197,6 +197,7 @@ export const controllerSamples: MethodSamples<ControllerMethods> = {
   'pull.files': { params: { offer: 'f-1f' }, result: {} },
   'pull.manifest': { params: { snapshot: 's-1f' }, result: {} },
   'pull.chunks': { params: { snapshot: 's-1f', ranges: [0, 5, 100_000, 1] }, result: {} },
+  'pull.foreseen': { params: { snapshot: 's-1f' }, result: {} },
   'pull.objects': { params: { snapshot: 's-1f', ranges: [0, 5] }, result: {} },
   'pull.classify': { params: { snapshot: 's-1f', paths: [path] }, result: { ignored: [0] } },
   'store.list': {

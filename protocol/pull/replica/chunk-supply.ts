@@ -5,7 +5,7 @@ import type { CataloguedBlock } from './chunk-store.ts';
 import { explainDiskFull } from './disk-full.ts';
 import { FromGit, type GitSources } from './from-git.ts';
 import { StoredChunks, type StoredStep } from './stored-chunks.ts';
-import { unpack } from './unpack.ts';
+import { chunksOf, type PartChunk, unpack, unpackForeseen } from './unpack.ts';
 import type { FileStep } from './worker.ts';
 
 /** What is wanted still: as `Wants.ranges` has it, and its bytes. */
@@ -17,19 +17,33 @@ export interface Left {
 export class ChunkSupply {
   readonly #sources: GitSources;
   readonly #wire: Manifest;
+  readonly #part: Manifest | undefined;
+  #partChunks: readonly PartChunk[] | undefined;
   #stored: StoredChunks | undefined;
   #fromGit: FromGit | undefined;
   #madeBytes = 0;
 
-  /** `wire` is the manifest as the source numbers its chunks. */
-  constructor(sources: GitSources, wire: Manifest) {
+  /** `wire` is the manifest as the source numbers its chunks, `part` that of the delta that the pull is made by. */
+  constructor(sources: GitSources, wire: Manifest, part: Manifest | undefined) {
     this.#sources = sources;
     this.#wire = wire;
+    this.#part = part;
   }
 
   /** Takes one pack: every chunk is checked against its digest before it is written anywhere. Blocking. */
   pack(pack: Buffer): FileStep {
     return this.#diskFull(() => unpack(pack, this.#sources.wants));
+  }
+
+  /** Takes a pack that was not asked for: what of it is wanted. Checked as any other. Blocking. */
+  foreseen(pack: Buffer): FileStep {
+    assert(this.#part !== undefined, 'foreseen packs without a delta');
+    this.#partChunks ??= chunksOf(this.#part);
+    const { wants } = this.#sources;
+    const before = wants.bytes;
+    const chunks = this.#partChunks;
+    const { finishedFiles } = this.#diskFull(() => unpackForeseen(pack, chunks, wants));
+    return { bytes: before - wants.bytes, finishedFiles };
   }
 
   /** Which chunks to ask an object store for: first, count, …, as its catalogue numbers them. */

@@ -10,6 +10,7 @@ import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullEvent, PullResult } from '../../wire/pull.ts';
 import { wireBytes } from '../../wire/schema.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import { ForeseenPacks } from './foreseen-packs.ts';
 import { Making } from './making.ts';
 import { ownMemory } from './own-memory.ts';
 import type { RootGate } from './root-gate.ts';
@@ -23,6 +24,8 @@ export interface PullOptions {
   readonly snapshot: string;
   /** What came with the call: a delta from `base`. */
   readonly delta: { readonly base: Digest; readonly bytes: Buffer } | undefined;
+  /** Whether packs come without being asked for, if the root is what `delta` leads from. */
+  readonly foreseen: boolean;
   /** Whether to ask what can be made from git packs, if much is wanted. */
   readonly objects: boolean;
   /** Where to look for chunks before the source is asked. */
@@ -42,6 +45,9 @@ const maxRuns = 50_000;
 
 /** Manifest paths asked about in one `pull.classify` call, in bytes. */
 const classifyBytes = 256 << 10;
+
+/** Bytes that may come before it is known what lacks. */
+const foreseenBytes = 16 << 20;
 
 /** From this many bytes wanted on it is worth asking what git packs have of them: that is a round trip, and the source reads git's index. */
 const objectsFromBytes = 4 << 20;
@@ -85,7 +91,16 @@ export class Pull {
     const { gate, watch } = this.#tools;
     this.#phase('plan');
     const { knowsManifest } = await openSession(this.#tools, this.#options.session, this.#signal);
-    if (!knowsManifest && !(await this.#takeDelta())) await this.#fetchManifest();
+    // Called for at once: they are on their way while it is found out what lacks.
+    await using foreseen =
+      this.#options.foreseen && !knowsManifest
+        ? new ForeseenPacks(async (onData, stop) => {
+            const { snapshot } = this.#options;
+            await this.#link.call('pull.foreseen', { snapshot }, { onData, windowBytes: foreseenBytes }, stop);
+          }, this.#signal)
+        : undefined;
+    const byDelta = !knowsManifest && (await this.#takeDelta());
+    if (!knowsManifest && !byDelta) await this.#fetchManifest();
     const absent = await this.#task('observe', watch.doubtful);
     const staged = await this.#task('stage', await this.#classify(absent));
     if (staged.settled) {
@@ -96,7 +111,7 @@ export class Pull {
     this.#progress.files = staged.finishedFiles;
     this.#progress.totalBytes = staged.wantedBytes;
     this.#phase('fetch');
-    await this.#fetchChunks();
+    await this.#fetchChunks(byDelta ? foreseen : undefined);
     this.#phase('stage');
     await gate.hold(() => this.#switch());
     return await this.#result();
@@ -168,14 +183,27 @@ export class Pull {
     return absent.flatMap((path, at) => (isWithin(path, ignored) ? [at] : []));
   }
 
-  async #fetchChunks(): Promise<void> {
-    const reused = await this.#thread.run('reuse', { maxRuns }, this.#signal, {
+  async #fetchChunks(foreseen: ForeseenPacks | undefined): Promise<void> {
+    let reused = await this.#thread.run('reuse', { maxRuns }, this.#signal, {
       onEvent: (step) => this.#advance(step.bytes, step.finishedFiles),
     });
     // What is in several places came at once.
     this.#progress.totalBytes = this.#progress.bytes + reused.bytes;
+    if (foreseen !== undefined && reused.bytes > 0) {
+      await foreseen.takeAll(async (pack) => await this.#takeForeseen(pack));
+      reused = await this.#task('left', { maxRuns });
+    }
     const fromGit = this.#options.objects && reused.bytes >= objectsFromBytes;
     await this.#fetch(fromGit ? await this.#fromGit(reused.ranges) : await this.#fromStore(reused), this.#signal);
+  }
+
+  async #takeForeseen(pack: Buffer): Promise<void> {
+    this.#sentBytes += pack.length;
+    const { bytes, finishedFiles } = await this.#thread.run('foreseen', pack, this.#signal, {
+      transfer: ownMemory(pack),
+    });
+    this.#fetchedBytes += bytes;
+    this.#advance(bytes, finishedFiles);
   }
 
   /** Asks the source for chunks; `onPack` is called once what came is written. */

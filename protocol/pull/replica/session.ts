@@ -208,7 +208,11 @@ export class Session {
     const { wants, large, finishedFiles } = this.#diskFull(() => stagePlan(stage, manifest, plan, wire, this.#advance));
     this.#wants = wants;
     this.#large = large;
-    this.#supply = new ChunkSupply({ root: this.#root, manifest, placements, stage, wants }, wire.manifest);
+    this.#supply = new ChunkSupply(
+      { root: this.#root, manifest, placements, stage, wants },
+      wire.manifest,
+      this.#delta?.part,
+    );
     const wantedBytes = large.reduce((sum, { bytes }) => sum + bytes, wants.bytes);
     return { settled: false, files, finishedFiles: finishedFiles + moved, wantedBytes };
   }

@@ -2,6 +2,7 @@ import { TowError } from '../../base/errors.ts';
 import type { DecodedDelta } from '../../chunk/delta-codec.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, isHole } from '../../chunk/entry.ts';
+import type { Manifest } from '../../chunk/manifest.ts';
 import { decodePackHeader, unpackBody } from '../../chunk/pack.ts';
 import { limits } from '../../wire/limits.ts';
 import type { Wants } from './wants.ts';
@@ -21,31 +22,42 @@ export function unpack(pack: Buffer, wants: Wants): Unpacked {
 
 /** Writes the chunks that came with a delta; those that are not wanted are there already. Blocking. */
 export function takePushed(delta: DecodedDelta | undefined, wants: Wants): Unpacked {
-  const chunks: { readonly digest: Digest; readonly length: number }[] = [];
   if (delta === undefined || delta.packs.length === 0) return { bytes: 0, finishedFiles: 0 };
-  for (const path of [...delta.part.directories.keys()].sort()) {
-    for (const { kind, content } of delta.part.directories.get(path)?.entries ?? []) {
-      if (kind !== 'file') continue;
-      for (let at = 0; at < chunkCount(content); at += 1) {
-        if (!isHole(content, at)) chunks.push({ digest: chunkDigest(content, at), length: chunkLength(content, at) });
-      }
-    }
-  }
+  const chunks = chunksOf(delta.part);
   let bytes = 0;
   let finishedFiles = 0;
   for (const pack of delta.packs) {
-    const unpacked = unpackAll(pack, (ordinal) => chunks[ordinal], wants);
+    const unpacked = unpackForeseen(pack, chunks, wants);
     bytes += unpacked.bytes;
     finishedFiles += unpacked.finishedFiles;
   }
   return { bytes, finishedFiles };
 }
 
-function unpackAll(
-  pack: Buffer,
-  chunkAt: (ordinal: number) => { readonly digest: Digest; readonly length: number } | undefined,
-  wants: Wants,
-): Unpacked {
+export interface PartChunk {
+  readonly digest: Digest;
+  readonly length: number;
+}
+
+/** The data chunks of a delta's part, by the ordinals that its packs count. */
+export function chunksOf({ directories }: Manifest): PartChunk[] {
+  const chunks: PartChunk[] = [];
+  for (const path of [...directories.keys()].sort()) {
+    for (const { kind, content } of directories.get(path)?.entries ?? []) {
+      if (kind !== 'file') continue;
+      for (let at = 0; at < chunkCount(content); at += 1)
+        if (!isHole(content, at)) chunks.push({ digest: chunkDigest(content, at), length: chunkLength(content, at) });
+    }
+  }
+  return chunks;
+}
+
+/** As `unpack`, of a pack that counts the chunks of a delta's part; those that are not wanted are there already. Blocking. */
+export function unpackForeseen(pack: Buffer, chunks: readonly PartChunk[], wants: Wants): Unpacked {
+  return unpackAll(pack, (ordinal) => chunks[ordinal], wants);
+}
+
+function unpackAll(pack: Buffer, chunkAt: (ordinal: number) => PartChunk | undefined, wants: Wants): Unpacked {
   const header = decodePackHeader(pack, limits.packBytes);
   const raw = unpackBody(header);
   let offset = 0;

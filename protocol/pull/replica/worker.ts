@@ -46,6 +46,12 @@ export type ReplicaTasks = {
     readonly event: never;
     readonly output: MadeFiles & { readonly files: number };
   };
+  /** A pack that was not asked for; of its bytes, those that were wanted. Its memory goes back. */
+  readonly foreseen: {
+    readonly input: Uint8Array;
+    readonly event: never;
+    readonly output: FileStep & { readonly pack: Uint8Array };
+  };
   /** Takes a pack of objects, of which wanted files may be made. */
   readonly promise: { readonly input: Uint8Array; readonly event: never; readonly output: undefined };
   /** What is wanted and was not promised. */
@@ -151,6 +157,10 @@ const handlers: TaskHandlers<ReplicaTasks> = {
   makePromised: () => {
     assert(advance !== undefined, 'files before they were wanted');
     return { output: { ...advance.makePromised(), files: advance.count } };
+  },
+  foreseen: (pack) => {
+    const output = { ...session().supply.foreseen(asBuffer(pack)), pack };
+    return { output, transfer: pack.buffer instanceof ArrayBuffer ? [pack.buffer] : [] };
   },
   promise: (frame) => {
     session().supply.fromGit.promise(asBuffer(frame));

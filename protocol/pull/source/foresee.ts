@@ -1,50 +1,47 @@
-import { parentOf } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
 import type { Digest } from '../../chunk/digest.ts';
-import { chunkCount, chunkDigest, isHole } from '../../chunk/entry.ts';
-import { type Directory, dataChunks, type Manifest } from '../../chunk/manifest.ts';
-import type { ManifestDelta } from '../../chunk/manifest-delta.ts';
+import { type ChunkList, chunkCount, chunkDigest, isHole, recordBytes } from '../../chunk/entry.ts';
+import type { Manifest } from '../../chunk/manifest.ts';
 import { addOrdinal } from '../../chunk/new-chunks.ts';
-import { ChunkLocator } from './chunk-locator.ts';
-import type { Foreseen } from './pack-sender.ts';
-
-/** Of more chunks than this it takes as long to tell which are new as the replica takes: large files, renamed directories. */
-const maxChunks = 1 << 13;
 
 /**
- * What a replica with `base` is likely to ask for, in the order that it does, as ordinals of the delta's part: the chunks
- * that no file had in a directory that something changed in, each once. It looks through its whole root, so it may ask for
- * fewer. Undefined where that is not worth finding out. Some milliseconds at a time.
+ * What a replica that is at `base` lacks of `part`, each chunk once, as ordinals of `part` (first, count, …), in the order
+ * that it would ask for it: it looks for chunks in all of its root, and so does this. Some milliseconds at a time; a
+ * million chunks take some ten.
  */
-export async function foresee(base: Manifest, { part, removed }: ManifestDelta): Promise<Foreseen | undefined> {
-  const directories = [...part.directories.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  if (directories.reduce((sum, directory) => sum + dataChunks(directory), 0) > maxChunks) return undefined;
+export async function foresee(base: Manifest, part: Manifest): Promise<number[]> {
   const turns = new Turns();
   const lacking = new Map<Digest, number>();
+  /** Whether any digest that is looked for begins with these two bytes: most need no closer look. */
+  const beginnings = new Uint8Array(1 << 16);
   let ordinal = 0;
-  for (const directory of directories) {
-    for (const digest of digestsOf(directory)) {
-      if (!lacking.has(digest)) lacking.set(digest, ordinal);
-      ordinal += 1;
+  for (const path of [...part.directories.keys()].sort()) {
+    for (const list of fileLists(part, path)) {
+      for (let at = 0; at < chunkCount(list); at += 1) {
+        if (isHole(list, at)) continue;
+        const digest = chunkDigest(list, at);
+        if (!lacking.has(digest)) lacking.set(digest, ordinal);
+        beginnings[beginning(list, at)] = 1;
+        ordinal += 1;
+      }
       if (turns.over) await turns.next();
     }
   }
-  for (const path of new Set([...part.directories.keys(), ...removed, ...removed.map(parentOf)])) {
-    const directory = base.directories.get(path);
-    for (const digest of directory === undefined ? [] : digestsOf(directory)) {
-      lacking.delete(digest);
-      if (turns.over) await turns.next();
-    }
+  for (const path of base.directories.keys()) {
+    for (const list of fileLists(base, path))
+      for (let at = 0; at < chunkCount(list); at += 1)
+        if (beginnings[beginning(list, at)] === 1) lacking.delete(chunkDigest(list, at));
+    if (turns.over) await turns.next();
   }
   const ranges: number[] = [];
   for (const at of lacking.values()) addOrdinal(ranges, at);
-  return { locator: await ChunkLocator.of(part), ranges };
+  return ranges;
 }
 
-/** Of its data chunks, in the order that ordinals count. */
-function* digestsOf({ entries }: Directory): Generator<Digest, void, void> {
-  for (const { kind, content } of entries) {
-    if (kind !== 'file') continue;
-    for (let at = 0; at < chunkCount(content); at += 1) if (!isHole(content, at)) yield chunkDigest(content, at);
-  }
+function* fileLists({ directories }: Manifest, path: string): Generator<ChunkList, void, void> {
+  for (const { kind, content } of directories.get(path)?.entries ?? []) if (kind === 'file') yield content;
+}
+
+function beginning(list: ChunkList, at: number): number {
+  return (list.charCodeAt(at * recordBytes) << 8) | list.charCodeAt(at * recordBytes + 1);
 }

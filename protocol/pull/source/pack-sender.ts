@@ -1,4 +1,4 @@
-import { cancelled, throwIfAborted } from '../../base/abort.ts';
+import { throwIfAborted } from '../../base/abort.ts';
 import type { TowError } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
@@ -22,12 +22,6 @@ export interface PackSenderOptions {
   readonly onChanged: (path: RootPath, reason: string) => TowError;
 }
 
-/** Chunks of a snapshot, first, count, …, as `locator` counts them. */
-export interface Foreseen {
-  readonly locator: ChunkLocator;
-  readonly ranges: readonly number[];
-}
-
 interface UnderWay {
   readonly plan: PackPlan;
   readonly quality: number | undefined;
@@ -35,14 +29,9 @@ interface UnderWay {
   readonly output: Promise<PackOutput>;
 }
 
-/** Has packs made in worker threads, a few at a time, and sends them in order. To be disposed of after `begin`. */
-export class PackSender implements AsyncDisposable {
+/** Has packs made in worker threads, a few at a time, and sends them in order. */
+export class PackSender {
   readonly #options: PackSenderOptions;
-  /** What was begun before it was asked for. */
-  #ahead: UnderWay[] = [];
-  #making: TaskGroup | undefined;
-  #asked = false;
-  readonly #stop = new AbortController();
   readonly #choice: CompressionChoice;
   /** Used again and again: a megabyte of new memory a pack costs more than reading what goes into it. */
   readonly #free: SharedArrayBuffer[] = [];
@@ -50,30 +39,6 @@ export class PackSender implements AsyncDisposable {
   constructor(options: PackSenderOptions) {
     this.#options = options;
     this.#choice = new CompressionChoice(options.compression);
-  }
-
-  /**
-   * Begins the first packs of what is likely to be asked for, while the replica works out what it lacks; `foresee` says
-   * what that is, perhaps after some work, counted as it likes. Whatever is asked for before then is not waited for.
-   */
-  begin(foresee: () => Promise<Foreseen | undefined>, signal: AbortSignal): void {
-    const group = new TaskGroup(AbortSignal.any([signal, this.#stop.signal]));
-    this.#making = group;
-    group.run(async (stop) => {
-      const foreseen = await foresee();
-      if (foreseen === undefined) return;
-      for (const plan of foreseen.locator.plan(foreseen.ranges, () => this.#choice.packBytes)) {
-        if (stop.aborted || this.#asked || this.#ahead.length >= this.#windowPacks) return;
-        this.#ahead.push(this.#begin(plan, stop, group));
-      }
-    });
-  }
-
-  /** Ends what was begun and not sent. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#ahead = [];
-    this.#stop.abort(cancelled());
-    await this.#making?.wait().catch(() => undefined);
   }
 
   get #windowPacks(): number {
@@ -85,7 +50,6 @@ export class PackSender implements AsyncDisposable {
    * makes, and `cancelled`.
    */
   async send(locator: ChunkLocator, ranges: readonly number[], send: SendFrame, signal: AbortSignal): Promise<void> {
-    this.#asked = true;
     const group = new TaskGroup(signal);
     group.run((stop) => this.#sendAll(locator, ranges, send, stop, group));
     await group.wait();
@@ -113,18 +77,10 @@ export class PackSender implements AsyncDisposable {
     };
     for (const plan of locator.plan(ranges, () => this.#choice.packBytes)) {
       throwIfAborted(signal);
-      window.push(this.#takeAhead(plan) ?? this.#begin(plan, signal, group));
+      window.push(this.#begin(plan, signal, group));
       if (window.length >= this.#windowPacks) await sendFirst();
     }
     while (window.length > 0) await sendFirst();
-  }
-
-  /** The pack that was begun for this, if what is asked for is what was foreseen. */
-  #takeAhead(plan: PackPlan): UnderWay | undefined {
-    const made = this.#ahead.shift();
-    if (made !== undefined && isSamePack(made.plan, plan)) return { ...made, plan };
-    this.#ahead = [];
-    return undefined;
   }
 
   #begin(plan: PackPlan, signal: AbortSignal, group: TaskGroup): UnderWay {
@@ -159,15 +115,4 @@ export class PackSender implements AsyncDisposable {
       ? buffer
       : new SharedArrayBuffer(Math.max(bytes, packTargetBytes));
   }
-}
-
-/** Chunks of the same files; what they are counted as may differ. */
-function isSamePack(a: PackPlan, b: PackPlan): boolean {
-  return (
-    a.parts.length === b.parts.length &&
-    a.parts.every(({ path, offset, list }, at) => {
-      const other = b.parts[at];
-      return other?.path === path && other.offset === offset && other.list === list;
-    })
-  );
 }

@@ -3,7 +3,7 @@ import type { RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import type { FirstLevel } from './compression.ts';
-import type { PackSender } from './pack-sender.ts';
+import type { SendFrame } from './pack-sender.ts';
 
 /** How chunks go on their way. */
 export interface ServeOptions {
@@ -13,8 +13,14 @@ export interface ServeOptions {
   readonly fromGit?: boolean;
   /** Chunk bytes that go along with a delta, at most; as many as there is room for if undefined. */
   readonly pushBytes?: number;
-  /** What makes the packs, if some are to be made before they are asked for. Of the same snapshot. */
-  readonly packs?: PackSender;
+}
+
+/** What leads a replica from one manifest to another. */
+export interface Delta {
+  /** As it travels (chunk/delta-codec.ts). */
+  readonly bytes: Buffer;
+  /** Sends what the replica will lack and is too much to go along, as `sendChunks` does; ordinals count the chunks of the delta's part. Called once. */
+  readonly sendForeseen: ((send: SendFrame, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 /** A root at one moment, with what it takes to serve it. Immutable; holds no open files. */
@@ -33,9 +39,6 @@ export interface Snapshot {
 
   /** Sends the manifest as blocks (chunk/manifest-codec.ts), one `send` each, waiting for each. */
   sendManifest(send: (block: Buffer) => Promise<void>, signal: AbortSignal): Promise<void>;
-
-  /** For one replica: begins packs by `deltaFrom`, which `sendChunks` sends if they are what is asked for. To be disposed of. */
-  packs(options: ServeOptions): PackSender;
 
   /**
    * Sends the chunks with the given ordinals (first, count, …, ascending) as packs (chunk/pack.ts). Reads, checks every
@@ -64,7 +67,7 @@ export interface Snapshot {
    * they are few, the chunks that no earlier version of their files had. Undefined when that is more than `maxBytes`.
    * Throws as `sendChunks` does.
    */
-  deltaFrom(base: Manifest, maxBytes: number, options: ServeOptions, signal: AbortSignal): Promise<Buffer | undefined>;
+  deltaFrom(base: Manifest, maxBytes: number, options: ServeOptions, signal: AbortSignal): Promise<Delta | undefined>;
 
   /** Of `paths`, not in the manifest: indexes of those that are at the source now, but ignored. Asynchronous, reads the disk. */
   classify(paths: readonly RootPath[], signal: AbortSignal): Promise<number[]>;

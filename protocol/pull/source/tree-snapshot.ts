@@ -14,7 +14,7 @@ import { foresee } from './foresee.ts';
 import { gitPacksOf } from './git-packs.ts';
 import { newRanges } from './new-ranges.ts';
 import { PackSender } from './pack-sender.ts';
-import type { ServeOptions, Snapshot } from './snapshot.ts';
+import type { Delta, ServeOptions, Snapshot } from './snapshot.ts';
 import type { SourceTasks, WalkInput } from './tasks.ts';
 
 export interface TreeSnapshotOptions {
@@ -70,7 +70,7 @@ export class TreeSnapshot implements Snapshot {
     signal: AbortSignal,
   ): Promise<void> {
     this.#locator ??= ChunkLocator.of(this.manifest);
-    await (options.packs ?? this.packs(options)).send(await this.#locator, ranges, send, signal);
+    await this.#packs(options).send(await this.#locator, ranges, send, signal);
   }
 
   async sendObjects(
@@ -100,7 +100,7 @@ export class TreeSnapshot implements Snapshot {
     maxBytes: number,
     options: ServeOptions,
     signal: AbortSignal,
-  ): Promise<Buffer | undefined> {
+  ): Promise<Delta | undefined> {
     const delta = deltaBetween(base, this.manifest);
     if (delta === undefined) return undefined;
     const blocks: Buffer[] = [];
@@ -117,14 +117,22 @@ export class TreeSnapshot implements Snapshot {
     const packs: Buffer[] = [];
     if (ranges !== undefined && ranges.length > 0) {
       const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));
-      await this.packs(options).send(await ChunkLocator.of(delta.part), ranges, send, signal);
-    } else if (ranges === undefined && !this.hasObjectsFor(options))
-      options.packs?.begin(() => foresee(base, delta), signal);
+      await this.#packs(options).send(await ChunkLocator.of(delta.part), ranges, send, signal);
+    }
     const bytes = await encodeDelta(base, delta, blocks, packs);
-    return bytes === undefined || bytes.length > maxBytes ? undefined : bytes;
+    if (bytes === undefined || bytes.length > maxBytes) return undefined;
+    const foreseen = ranges === undefined && options.pushBytes === undefined && !this.hasObjectsFor(options);
+    return { bytes, sendForeseen: foreseen ? this.#senderOf(base, delta.part, options) : undefined };
   }
 
-  packs({ compression }: ServeOptions): PackSender {
+  #senderOf(base: Manifest, part: Manifest, options: ServeOptions): Delta['sendForeseen'] {
+    return async (send, signal) => {
+      const ranges = await foresee(base, part);
+      if (ranges.length > 0) await this.#packs(options).send(await ChunkLocator.of(part), ranges, send, signal);
+    };
+  }
+
+  #packs({ compression }: ServeOptions): PackSender {
     const { pool, where } = this.#options;
     const onChanged = (path: RootPath, reason: string): TowError => this.#changed(path, reason);
     return new PackSender({ pool, root: where.root, compression, onChanged });
