@@ -10,7 +10,6 @@ export class ForeseenPacks implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #call: Promise<unknown>;
   #open: (take: TakePack) => void = () => undefined;
-  #failure: unknown;
 
   /** `call` asks for them and hands them over one after the other. */
   constructor(call: (onPack: TakePack, signal: AbortSignal) => Promise<unknown>, signal: AbortSignal) {
@@ -25,20 +24,19 @@ export class ForeseenPacks implements AsyncDisposable {
       throwIfAborted(stop);
       await take(pack);
     };
-    this.#call = call(onPack, stop).catch((error: unknown) => {
-      this.#failure = error;
-    });
+    this.#call = call(onPack, stop);
+    // Told to whoever takes them, if anybody does.
+    this.#call.catch(() => undefined);
   }
 
   /** Has them taken, those that came and those that will; resolves when there are no more. Rejects as the call, and as `take`. */
   async takeAll(take: TakePack): Promise<void> {
     this.#open(take);
     await this.#call;
-    if (this.#failure !== undefined) throw this.#failure;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(cancelled());
-    await this.#call;
+    await this.#call.catch(() => undefined);
   }
 }
