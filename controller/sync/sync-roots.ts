@@ -288,7 +288,7 @@ async function pullOnNode(
             allowPartial: options.allowPartial,
             verify: options.verify,
             foreseen: foreseen !== undefined && resumes === 0,
-            objects: via === undefined && snapshot.hasObjectsFor(how),
+            objects: via === undefined && (delta?.objects ?? snapshot.hasObjectsFor(how)),
             ...(held === undefined || delta === undefined ? {} : { base: wireBytes(held.digest) }),
             ...(via === undefined || offered === undefined || catalogue === undefined
               ? {}

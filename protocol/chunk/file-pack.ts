@@ -61,6 +61,9 @@ export const packMaxFiles = 4096;
 /** Bytes of a file that is named as an object, at most: it is made in memory. */
 export const maxObjectBytes = 32 << 20;
 
+/** From this many bytes wanted on it is worth asking what git packs have of them: that is a round trip, and the source reads git's index. */
+export const objectsFromBytes = 4 << 20;
+
 /** On the wire, where another pack has its codec. */
 const gitCodec = packCodecs.length;
 
@@ -125,7 +128,10 @@ export function decodeFilePack(frame: Buffer, limits: FilePackLimits): FilePack 
     throw new TowError('limit-exceeded', `a file pack of ${rawLength} bytes, at most ${limits.packBytes} are allowed`);
   const count = reader.number();
   if (count > packMaxFiles) throw new TowError('limit-exceeded', `a file pack of ${count} files`);
-  if (codec === 'git') return decodeObjectPack(reader, count, limits);
+  if (codec === 'git') {
+    checked(rawLength, 0, 'raw length');
+    return decodeObjectPack(reader, count, limits);
+  }
   const files = [...readFiles(reader, count, limits)];
   const total = files.reduce((sum, { lengths }) => sum + bytesOf(lengths), 0);
   const body = reader.bytes(reader.left);

@@ -28,21 +28,20 @@ export class PackIdx {
 
   /** Undefined for what is not there, or no index of SHA-1 names in this version. Blocking. */
   static open(path: Buffer): PackIdx | undefined {
-    let fd: number;
-    try {
-      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      return undefined;
-    }
-    const fanout = readFanout(fd);
+    const fd = orUndefined(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK));
+    if (fd === undefined) return undefined;
+    const fanout = orUndefined(() => readFanout(fd));
     if (fanout !== undefined) return new PackIdx(fd, fanout);
     closeSync(fd);
     return undefined;
   }
 
-  /** The offset in the pack of the object of this name, 20 bytes; undefined if the pack has none. Blocking. */
+  /** The offset in the pack of the object of this name, 20 bytes; undefined if the pack has none, or the index cannot be read. Blocking. */
   find(id: Uint8Array): number | undefined {
+    return orUndefined(() => this.#find(id));
+  }
+
+  #find(id: Uint8Array): number | undefined {
     const [first = 0, second = 0, third = 0, fourth = 0] = id;
     let low = first === 0 ? 0 : (this.#fanout[first - 1] ?? 0);
     let high = this.#fanout[first] ?? 0;
@@ -76,6 +75,16 @@ export class PackIdx {
 
   close(): void {
     closeSync(this.#fd);
+  }
+}
+
+/** Whoever asks does without what a disk or a server does not give. */
+function orUndefined<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 

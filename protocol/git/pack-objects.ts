@@ -1,11 +1,13 @@
 /** Reads objects out of a git pack (gitformat-pack(5)), of which the end may still be missing. */
 import { readSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
+import { errnoOf } from '../base/errors.ts';
 import { applyGitDelta } from './git-delta.ts';
 
-/** Bytes of an object that others are made from, at most; and how many objects one may hang on. git's own limits are 50 by default, or 250. */
+/** Bytes of an object that others are made from, at most; how many objects one may hang on (git's own limit is 50 unless it is told another), and bytes of their deltas. */
 const maxBaseBytes = 32 << 20;
 const maxDepth = 256;
+const maxDeltaBytes = 32 << 20;
 /** Bytes of objects that are kept, for those that are made from them mostly come soon after. */
 const keptBytes = 16 << 20;
 /** A header, with an offset. */
@@ -29,7 +31,7 @@ export class PackObjects {
   readonly #kept = new Map<number, Buffer>();
   #keptBytes = 0;
   readonly #header = Buffer.allocUnsafe(headerBytes);
-  #packed = Buffer.allocUnsafe(64 << 10);
+  #packed = Buffer.alloc(0);
 
   /** The file stays the caller's. */
   constructor(fd: number) {
@@ -38,17 +40,35 @@ export class PackObjects {
 
   /**
    * The object at an offset; 'later' if it may end behind `available`, the bytes of the pack that are there (undefined: all).
-   * Undefined for one of more than `maxBytes`, for one that names its base, and for what is no object. Blocking.
+   * Undefined for one of more than `maxBytes`, for one that names its base, for what is no object or cannot be read. Blocking.
    */
   read(offset: number, available: number | undefined, maxBytes: number): Buffer | 'later' | undefined {
+    try {
+      return this.#read(offset, available, maxBytes);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  /** Lets go of what is kept for objects that come. */
+  forget(): void {
+    this.#kept.clear();
+    this.#keptBytes = 0;
+    this.#packed = Buffer.alloc(0);
+  }
+
+  #read(offset: number, available: number | undefined, maxBytes: number): Buffer | 'later' | undefined {
     const deltas: { readonly offset: number; readonly bytes: Buffer }[] = [];
+    let deltaBytes = 0;
     let at = offset;
     let made = this.#kept.get(at);
     while (made === undefined) {
       const header = this.#readHeader(at, available);
       if (header === 'later' || header === undefined) return header;
       const most = deltas.length === 0 && header.base === undefined ? maxBytes : maxBaseBytes;
-      if (header.size > most || deltas.length > maxDepth) return undefined;
+      if (header.base !== undefined) deltaBytes += header.size;
+      if (header.size > most || deltas.length > maxDepth || deltaBytes > maxDeltaBytes) return undefined;
       const bytes = this.#unpack(header, available);
       if (bytes === 'later' || bytes === undefined) return bytes;
       if (header.base === undefined) {
@@ -70,8 +90,9 @@ export class PackObjects {
   #keep(offset: number, bytes: Buffer): Buffer {
     this.#kept.set(offset, bytes);
     this.#keptBytes += bytes.length;
+    // The last stays, however large: it may be a base of bases.
     for (const [first, { length }] of this.#kept) {
-      if (this.#keptBytes <= keptBytes) break;
+      if (this.#keptBytes <= keptBytes || first === offset) break;
       this.#kept.delete(first);
       this.#keptBytes -= length;
     }

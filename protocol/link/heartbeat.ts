@@ -22,11 +22,17 @@ export class Heartbeat {
   readonly #stop = new AbortController();
   #heardAt: number;
   readonly #roundTripsMs: number[] = [];
+  /** Resolves with the first round trip, or when it is stopped. */
+  readonly measured: Promise<void>;
+  #measured: () => void = () => undefined;
 
   constructor(ports: HeartbeatPorts, clock: Clock) {
     this.#ports = ports;
     this.#clock = clock;
     this.#heardAt = clock.now();
+    this.measured = new Promise((resolve) => {
+      this.#measured = resolve;
+    });
     // Sleep rejects when the heartbeat is stopped, and in no other case.
     this.#run().catch(() => undefined);
   }
@@ -45,10 +51,12 @@ export class Heartbeat {
     if (took < 0 || took >= deadAfterMs) return;
     this.#roundTripsMs.push(took);
     if (this.#roundTripsMs.length > kept) this.#roundTripsMs.shift();
+    this.#measured();
   }
 
   stop(): void {
     this.#stop.abort();
+    this.#measured();
   }
 
   async #run(): Promise<void> {

@@ -72,6 +72,10 @@ export class LinkSession<L extends MethodTable, R extends MethodTable> implement
     return this.#heartbeat.roundTripMs;
   }
 
+  get measured(): Promise<void> {
+    return this.#heartbeat.measured;
+  }
+
   get bytesSent(): number {
     return this.#bytesSent;
   }

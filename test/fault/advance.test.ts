@@ -1,7 +1,7 @@
 /** The files of a scan, sent as they are read: to whoever wants them, as fast as each takes them, and never in the scan's way. */
 import { linkSync, mkdirSync, rmSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { cancelled } from '../../protocol/base/abort.ts';
 import { bytesOf, joinPath } from '../../protocol/base/root-path.ts';
 import { digestOf } from '../../protocol/chunk/digest.ts';
@@ -281,6 +281,72 @@ test('a scan goes on without a replica that does not answer, or takes nothing fo
   const second = await anew.snapshot({ verify: false, advance: stuck }, signal);
   stuck.end();
   expect([first.totals.files, second.digest === first.digest, frames]).toEqual([40, true, 1]);
+});
+
+test('a scan waits for a slow replica as long as something gets through, unless somebody waits for the scan', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const advance = new Advance({ answerMs: 1e6, holdMs: 500 });
+  const through: (() => void)[] = [];
+  advance.open(undefined, () => {
+    const send: SendFrame = async () => await new Promise<void>((resolve) => through.push(resolve));
+    advance
+      .expect()
+      .receive(send, signal)
+      .catch(() => undefined);
+  });
+  const batch = async (): Promise<void> => {
+    const carry = await advance.room(1000, 'plain', signal);
+    if (carry === undefined) throw new Error('nobody wants files');
+    advance.take(carry, [{ header: Buffer.alloc(10), from: 0, length: 1000, rawBytes: 1000 }]);
+  };
+  const turn = async (): Promise<void> => await new Promise((resolve) => void setImmediate(resolve));
+  await batch();
+  await turn();
+  for (let n = 0; n < 5; n += 1) {
+    vi.advanceTimersByTime(400);
+    through.shift()?.();
+    await turn();
+    await batch();
+    await turn();
+    expect(advance.batchBytes).toBeDefined();
+  }
+  advance.hurry();
+  vi.advanceTimersByTime(400);
+  through.shift()?.();
+  await turn();
+  expect(advance.batchBytes).toBeDefined();
+  vi.advanceTimersByTime(100);
+  expect(advance.batchBytes).toBeUndefined();
+  advance.end();
+  vi.useRealTimers();
+});
+
+test('what is only named waits for nobody, and is not sent without bound', async () => {
+  const advance = new Advance();
+  const got: Buffer[] = [];
+  const slow: { go: () => void } = { go: () => undefined };
+  const held = new Promise<void>((resolve) => {
+    slow.go = resolve;
+  });
+  const receiving: Promise<void>[] = [];
+  advance.open('far', () => {
+    const fast: SendFrame = async (...parts) => void got.push(Buffer.concat(parts));
+    receiving.push(advance.expect().receive(fast, signal));
+    const stuck: SendFrame = async () => await held;
+    receiving.push(advance.expect().receive(stuck, signal));
+  });
+  for (let n = 0; n < 400; n += 1) {
+    const carry = await advance.room(1000, 'packed', signal);
+    if (carry === undefined) throw new Error('nobody wants files');
+    expect(carry.quality).toBe(5);
+    advance.take(carry, [{ header: Buffer.from(`${n}`), from: 0, length: 0, rawBytes: 0 }]);
+  }
+  advance.end();
+  await receiving[0];
+  // All of them, in order: it took each at once. The other one has done without some.
+  expect(got.map(String)).toEqual(Array.from({ length: 400 }, (_, n) => `${n}`));
+  slow.go();
+  await receiving[1];
 });
 
 test('what changed while it was sent is put in place as it is in the end', async () => {

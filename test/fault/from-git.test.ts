@@ -1,5 +1,5 @@
 /** A pull that makes files from git packs which it has, or which come meanwhile: as they are to be, or fetched after all. */
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
@@ -127,6 +127,32 @@ test('an object of the right size with other bytes is not taken', () => {
   expect(fetched).toBeGreaterThan(sizeOf((path) => path.includes('noise')));
 });
 
+test('what is said of many long paths comes in frames that a link takes', () => {
+  for (let n = 0; n < 3000; n += 1) write(`${String(n).padStart(200, 'x')}/${'y'.repeat(200)}`, `${n}`);
+  repository.pack();
+  const snapshot = plainSnapshot(source);
+  const frames = framesOf(snapshot);
+  const files = frames.map((frame) => decodeFilePack(Buffer.from(frame), limits).files.length);
+  expect([frames.length > 5, files.reduce((a, b) => a + b, 0)]).toEqual([true, 3121]);
+  for (const frame of frames) expect(frame.length).toBeLessThan(limits.dataFrameBytes / 4);
+});
+
+test('a pack that cannot be read, or is no file, is as good as none', () => {
+  const at = join(source, '.git/objects/pack/dir.pack');
+  writeFileSync(at, 'to be a directory on the node');
+  pulled();
+  rmSync(join(node, 'home/work/.git/objects/pack/dir.pack'));
+  mkdirSync(join(node, 'home/work/.git/objects/pack/dir.pack'));
+  write('d1/text1', 'new');
+  const nothing = { mode: 0, mtimeSec: 0, mtimeNsec: 0, offset: 0, rest: 0, lengths: [] };
+  const snapshot = plainSnapshot(source);
+  const frames = [
+    encodeObjectPack({ pack: '.git/objects/pack/dir.pack', files: [{ ...nothing, path: 'd1/text1', object: 1 }] }),
+  ];
+  pull(snapshot, { node, fromGit: { frames, makes: () => true } });
+  expect(missingOrDifferent(readTree(source), readTree(join(node, 'home/work')))).toEqual([]);
+});
+
 test('a crash at any step of it leaves a root that the next pull makes right', () => {
   for (let crash = 0; crash < 12; crash += 1) {
     rmSync(node, { recursive: true, force: true });
@@ -157,11 +183,28 @@ test('files instead of objects are refused', () => {
   pulled();
 });
 
-test('an index that is damaged, or of a version to come, finds what can be read of it', () => {
+test('an index that is damaged, cut off or of a version to come finds what can be read of it', () => {
   const snapshot = plainSnapshot(source);
   const packs = gitPacksOf(snapshot.manifest);
   const paths = [...readTree(source).keys()];
+  const found = (): number => {
+    let files = 0;
+    for (const frame of findObjects({ root: source, packs, paths })) {
+      expect(frame.length).toBeLessThan(limits.dataFrameBytes);
+      files += decodeFilePack(Buffer.from(frame), limits).files.length;
+    }
+    return files;
+  };
   expect(findObjects({ root: source, packs: ['.git/objects/pack/none.pack'], paths })).toEqual([]);
+  const whole = readFileSync(join(source, '.git/index'));
+  const all = found();
+  writeFileSync(join(source, '.git/index'), whole.subarray(0, whole.length / 2));
+  const half = found();
+  expect([all, half > 40, half < 80]).toEqual([121, true, true]);
+  const later = Buffer.from(whole);
+  later.writeUInt32BE(9, 4);
+  writeFileSync(join(source, '.git/index'), later);
+  expect(found()).toBe(0);
   writeFileSync(join(source, '.git/index'), noise(1, 1000));
   expect(findObjects({ root: source, packs, paths })).toEqual([]);
   rmSync(join(source, '.git/index'));

@@ -197,6 +197,16 @@ test('a file that comes after all is what came, and one that is promised again c
   expect(expectPulled(advance)).toBe(rawBytes(objects) - rawBytes([first, second]));
 });
 
+test('promises that do not count any more do not stand in the way of those that do', () => {
+  const advance = begin();
+  for (let round = 0; round < 30; round += 1) advance.take(encodeObjectPack({ pack, files: objects }));
+  for (const frame of others()) advance.take(frame);
+  const came = advance.count;
+  makeAll(advance);
+  expect(advance.count - came).toBe(objects.length);
+  expect(expectPulled(advance)).toBe(0);
+});
+
 test('the agent ends amid it: what was made is looked at again, and used', () => {
   const advance = begin();
   for (const frame of [...others(), ...promises(objects)]) advance.take(frame);

@@ -1,4 +1,6 @@
 /** What launch, exec and push have in common: sync a cluster's roots, submit a job, follow it. */
+
+import { raceSignal } from '../../../protocol/base/abort.ts';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { displayPath } from '../../../protocol/base/root-path.ts';
 import type { FirstLevel } from '../../../protocol/pull/source/compression.ts';
@@ -93,6 +95,9 @@ export async function syncCluster(
   via?: Via,
 ): Promise<SyncSummary | undefined> {
   if (roots.length === 0) return undefined;
+  // How far a node is decides what is sent to it; of one that was reached just now it is not known yet.
+  const links = cluster.nodes.flatMap((node) => node.session.current ?? []);
+  await raceSignal(Promise.all(links.map((link) => link.measured)), context.signal);
   const nodes = cluster.nodes.map(
     (node): SyncNode => ({
       name: node.name,

@@ -15,9 +15,10 @@ export interface AdvanceCall {
   readonly onProgress: (files: number, bytes: number) => void;
 }
 
-/** What came before a pull: bytes of files, and as they crossed the link. */
+/** What came before a pull: bytes of files, those made of what had come, and as they crossed the link. */
 export interface Advanced {
   fetchedBytes: number;
+  reusedBytes: number;
   sentBytes: number;
 }
 
@@ -34,7 +35,6 @@ export async function fetchInAdvance(
   let total = 0;
   let reported = 0;
   const came = ({ bytes, files }: { readonly bytes: number; readonly files: number }): void => {
-    advanced.fetchedBytes += bytes;
     count = files;
     total += bytes;
     const now = Date.now();
@@ -45,6 +45,7 @@ export async function fetchInAdvance(
   const group = new TaskGroup(signal);
   const making = new Making(group, async (stop) => {
     const made = await thread.run('makePromised', undefined, stop);
+    advanced.reusedBytes += made.bytes;
     came(made);
     return made;
   });
@@ -52,8 +53,10 @@ export async function fetchInAdvance(
     const onData = async (pack: Buffer): Promise<void> => {
       throwIfAborted(stop);
       const { length } = pack;
-      came(await thread.run('filePack', pack, stop, { transfer: ownMemory(pack) }));
+      const taken = await thread.run('filePack', pack, stop, { transfer: ownMemory(pack) });
+      advanced.fetchedBytes += taken.bytes;
       advanced.sentBytes += length;
+      came(taken);
       making.wake();
     };
     await link.call('pull.files', { offer }, { onData }, stop);

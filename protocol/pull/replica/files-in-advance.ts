@@ -16,7 +16,7 @@ import { claimRoot } from './claim-root.ts';
 import { resolveDestination } from './destination.ts';
 import { explainDiskFull } from './disk-full.ts';
 import { hasJournal } from './journal.ts';
-import { type MadeFiles, type PackPlace, PromisedFiles } from './promised-files.ts';
+import { type Made, type MadeFiles, type PackPlace, PromisedFiles } from './promised-files.ts';
 import { removeStaged } from './remove-staged.ts';
 import type { SessionOptions } from './session-options.ts';
 import { aheadName, stageDirectory } from './stage-directory.ts';
@@ -111,7 +111,7 @@ export class FilesInAdvance {
 
   #take(frame: Buffer): number {
     const pack = decodeFilePack(frame, limits);
-    if (this.#came.size + this.#promised.count + pack.files.length > limits.manifestEntries)
+    if (this.#came.size + pack.files.length > limits.manifestEntries)
       throw new TowError('limit-exceeded', `more than ${limits.manifestEntries} files came before their manifest`);
     if (pack.codec === 'git') {
       this.#promised.add(pack);
@@ -131,15 +131,14 @@ export class FilesInAdvance {
 
   #makePromised(): MadeFiles {
     let made = 0;
-    let more = false;
-    for (const { file, bytes } of this.#promised.take((pack) => this.#placeOf(pack))) {
-      more = true;
+    const onMade = ({ file, bytes }: Made): void => {
       // No object, or another one than the source took it for: the pull asks for the file.
-      if (bytes?.length !== bytesOf(file)) continue;
+      if (bytes?.length !== bytesOf(file)) return;
       this.#leaveRoom(bytes.length + fileCosts);
       this.#write(file, bytes);
       made += bytes.length;
-    }
+    };
+    const more = this.#promised.take((pack) => this.#placeOf(pack), onMade);
     return { bytes: made, more };
   }
 

@@ -8,7 +8,7 @@ import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import { limits } from '../../wire/limits.ts';
 import type { Placement } from './plan.ts';
-import { type MadeFiles, type PackPlace, PromisedFiles } from './promised-files.ts';
+import { type Made, type MadeFiles, type PackPlace, PromisedFiles } from './promised-files.ts';
 import type { Stage } from './stage.ts';
 import type { Wants } from './wants.ts';
 import type { FileStep } from './worker.ts';
@@ -73,12 +73,11 @@ export class FromGit {
     const { wants } = this.#sources;
     const before = wants.bytes;
     let finishedFiles = 0;
-    let more = false;
-    for (const { file, bytes } of this.#promised.take((pack) => this.#placeOf(pack))) {
-      more = true;
+    const onMade = ({ file, bytes }: Made): void => {
       const entry = this.#entryAt(file.path);
       if (bytes !== undefined && entry?.size === bytes.length) finishedFiles += this.#take(bytes, entry);
-    }
+    };
+    const more = this.#promised.take((pack) => this.#placeOf(pack), onMade);
     return { bytes: before - wants.bytes, finishedFiles, more };
   }
 

@@ -2,7 +2,7 @@
  * Files that a source does not send because they are objects of a git pack that it sends as well: made from that as soon as
  * it has come so far. One that cannot be made is simply not there, and asked for later like any other.
  */
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import type { RootPath } from '../../base/root-path.ts';
 import { maxObjectBytes, type ObjectFile, type ObjectPack } from '../../chunk/file-pack.ts';
 import { PackObjects } from '../../git/pack-objects.ts';
@@ -13,6 +13,11 @@ const sliceMs = 10;
 
 /** Each is an open file; a repository has some, a few for each clone and fetch. */
 const maxPacks = 64;
+
+/** Of what is remembered, about: what is promised beyond that is not made. A promise takes some, and each length. */
+const maxBytes = 512 << 20;
+const promiseBytes = 200;
+const lengthBytes = 8;
 
 /** Where a git pack is, and how many bytes of it are there; all of it if undefined. */
 export interface PackPlace {
@@ -35,38 +40,52 @@ export interface MadeFiles {
 }
 
 class PromisingPack {
-  /** By offset, but for those that came since. */
-  #files: ObjectFile[] = [];
+  /** By offset from the last to the first, but for those that came since. */
+  readonly #files: ObjectFile[] = [];
   #sorted = true;
   #fd: number | undefined;
   #objects: PackObjects | undefined;
 
-  add(files: readonly ObjectFile[]): void {
-    for (const file of files) this.#files.push(file);
+  add(file: ObjectFile): void {
+    this.#files.push(file);
     this.#sorted = false;
   }
 
-  get hasFiles(): boolean {
-    return this.#files.length > 0;
-  }
-
-  /** Takes out those that can be told now, with what they are. */
-  *take({ where, available }: PackPlace): Generator<Made, void, void> {
-    this.#fd ??= openForReading(where);
-    if (this.#fd === undefined) return;
-    this.#objects ??= new PackObjects(this.#fd);
-    // The last comes first off the end.
+  /** The next file by offset that still counts. */
+  next(counts: (file: ObjectFile) => boolean): ObjectFile | undefined {
     if (!this.#sorted) this.#files.sort((a, b) => b.object - a.object);
     this.#sorted = true;
-    const until = performance.now() + sliceMs;
-    while (performance.now() < until) {
+    for (;;) {
       const file = this.#files.at(-1);
-      if (file === undefined) return;
-      const bytes = this.#objects.read(file.object, available, maxObjectBytes);
-      if (bytes === 'later') return;
+      if (file === undefined || counts(file)) return file;
       this.#files.pop();
-      yield { file, bytes };
     }
+  }
+
+  /** What the next file is; 'later' if that cannot be told yet. Takes it out if it can. */
+  read(file: ObjectFile, { where, available }: PackPlace): Buffer | 'later' | undefined {
+    const objects = this.#open(where);
+    const bytes = objects === undefined ? 'later' : objects.read(file.object, available, maxObjectBytes);
+    if (bytes !== 'later') this.#files.pop();
+    return bytes;
+  }
+
+  #open(where: Buffer): PackObjects | undefined {
+    if (this.#objects !== undefined) return this.#objects;
+    const fd = openForReading(where);
+    if (fd === undefined) return undefined;
+    if (!fstatSync(fd).isFile()) {
+      closeSync(fd);
+      return undefined;
+    }
+    this.#fd = fd;
+    this.#objects = new PackObjects(fd);
+    return this.#objects;
+  }
+
+  /** Another pack is read now. */
+  rest(): void {
+    this.#objects?.forget();
   }
 
   close(): void {
@@ -80,17 +99,20 @@ export class PromisedFiles {
   readonly #packs = new Map<RootPath, PromisingPack>();
   /** What counts of a path that was promised more than once, or came as well. */
   readonly #promised = new Map<RootPath, ObjectFile>();
-
-  get count(): number {
-    return this.#promised.size;
-  }
+  /** The pack that was read last: the only one that keeps objects. */
+  #reading: PromisingPack | undefined;
+  #bytes = 0;
 
   add({ pack, files }: ObjectPack): void {
     const promising = this.#packs.get(pack) ?? new PromisingPack();
     if (this.#packs.size >= maxPacks && !this.#packs.has(pack)) return;
     this.#packs.set(pack, promising);
-    promising.add(files);
-    for (const file of files) this.#promised.set(file.path, file);
+    for (const file of files) {
+      this.#bytes += promiseBytes + file.path.length + lengthBytes * file.lengths.length;
+      if (this.#bytes > maxBytes) return;
+      promising.add(file);
+      this.#promised.set(file.path, file);
+    }
   }
 
   /** Something else came for a path. */
@@ -98,18 +120,28 @@ export class PromisedFiles {
     this.#promised.delete(path);
   }
 
-  /** Takes out some that can be told now, with what they are. `placeOf` is undefined for a pack that is not there at all. Blocking. */
-  *take(placeOf: (pack: RootPath) => PackPlace | undefined): Generator<Made, void, void> {
+  /**
+   * For some ms tells `onMade` what became of promises. `placeOf` is undefined for a pack that is not there at all. Returns
+   * whether there may be more to tell at once. Blocking.
+   */
+  take(placeOf: (pack: RootPath) => PackPlace | undefined, onMade: (made: Made) => void): boolean {
+    const until = performance.now() + sliceMs;
+    const counts = (file: ObjectFile): boolean => this.#promised.get(file.path) === file;
     for (const [pack, promising] of this.#packs) {
-      const place = promising.hasFiles ? placeOf(pack) : undefined;
+      let file = promising.next(counts);
+      const place = file === undefined ? undefined : placeOf(pack);
       if (place === undefined) continue;
-      for (const made of promising.take(place)) {
-        const { file } = made;
-        if (this.#promised.get(file.path) !== file) continue;
+      if (this.#reading !== promising) this.#reading?.rest();
+      this.#reading = promising;
+      for (; file !== undefined; file = promising.next(counts)) {
+        if (performance.now() >= until) return true;
+        const bytes = promising.read(file, place);
+        if (bytes === 'later') break;
         this.#promised.delete(file.path);
-        yield made;
+        onMade({ file, bytes });
       }
     }
+    return false;
   }
 
   /** Nothing is made any more. */
@@ -117,5 +149,6 @@ export class PromisedFiles {
     for (const pack of this.#packs.values()) pack.close();
     this.#packs.clear();
     this.#promised.clear();
+    this.#reading = undefined;
   }
 }

@@ -4,6 +4,7 @@ import { isWithin, parentOf, type RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { Digest } from '../../chunk/digest.ts';
+import { objectsFromBytes } from '../../chunk/file-pack.ts';
 import type { Link } from '../../link/link.ts';
 import { limits } from '../../wire/limits.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
@@ -48,9 +49,6 @@ const classifyBytes = 256 << 10;
 
 /** Bytes that may come before it is known what lacks. */
 const foreseenBytes = 16 << 20;
-
-/** From this many bytes wanted on it is worth asking what git packs have of them: that is a round trip, and the source reads git's index. */
-const objectsFromBytes = 4 << 20;
 
 /** Opens a session in a root's thread, and watches the root if it is not watched. */
 export async function openSession(

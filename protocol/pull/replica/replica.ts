@@ -26,6 +26,8 @@ interface Settled {
   readonly result: PullResult;
 }
 
+const nothingCame: Advanced = { fetchedBytes: 0, reusedBytes: 0, sentBytes: 0 };
+
 /** One root of a node: pulls one at a time, and knows in between, by watching, whether it is still what the last one left. */
 export class Replica implements AsyncDisposable {
   readonly #script: string;
@@ -34,7 +36,7 @@ export class Replica implements AsyncDisposable {
   /** What the last pull came to, if nothing was amiss. */
   #settled: Settled | undefined;
   /** What came before the next pull. */
-  #advanced: Advanced = { fetchedBytes: 0, sentBytes: 0 };
+  #advanced: Advanced = { ...nothingCame };
   #thread: WorkerPool<ReplicaTasks> | undefined;
   #cooling: NodeJS.Timeout | undefined;
   #resting: NodeJS.Timeout | undefined;
@@ -110,7 +112,7 @@ export class Replica implements AsyncDisposable {
     const pull = new Pull(link, options, this.#tools(), signal);
     // Of this command, whatever comes of it.
     const advanced = this.#advanced;
-    this.#advanced = { fetchedBytes: 0, sentBytes: 0 };
+    this.#advanced = { ...nothingCame };
     let result: PullResult;
     try {
       result = withAdvanced(await pull.run(), advanced);
@@ -169,6 +171,11 @@ export class Replica implements AsyncDisposable {
   }
 }
 
-function withAdvanced(result: PullResult, { fetchedBytes, sentBytes }: Advanced): PullResult {
-  return { ...result, fetchedBytes: result.fetchedBytes + fetchedBytes, sentBytes: result.sentBytes + sentBytes };
+function withAdvanced(result: PullResult, { fetchedBytes, reusedBytes, sentBytes }: Advanced): PullResult {
+  return {
+    ...result,
+    fetchedBytes: result.fetchedBytes + fetchedBytes,
+    reusedBytes: result.reusedBytes + reusedBytes,
+    sentBytes: result.sentBytes + sentBytes,
+  };
 }

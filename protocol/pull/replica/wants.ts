@@ -134,7 +134,8 @@ export class Wants {
   ranges(maxRuns: number, but?: ReadonlySet<Digest>): number[][] {
     const lists: number[][] = [];
     let list: number[] = [];
-    const wanted = [...this.#byOrdinal].filter(([, digest]) => but?.has(digest) !== true).map(([ordinal]) => ordinal);
+    const wanted: number[] = [];
+    for (const [ordinal, digest] of this.#byOrdinal) if (but?.has(digest) !== true) wanted.push(ordinal);
     for (const ordinal of wanted.sort((a, b) => a - b)) {
       const first = list.at(-2);
       const count = list.at(-1);

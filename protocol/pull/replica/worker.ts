@@ -143,6 +143,7 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     return { output: { knowsManifest: current.knowsManifest, root: current.root } };
   },
   advance: (options) => {
+    advance?.end();
     advance = FilesInAdvance.begin(options);
     return { output: advance !== undefined };
   },

@@ -13,7 +13,7 @@ import type { CarriedPack, Carry } from './tasks.ts';
  * than another does without the rest.
  */
 const batches = { packed: 6, plain: 3 };
-/** How long a scan waits for the first answer of a replica; and how long nothing may get through to one. The rest goes without. In ms. */
+/** How long a scan waits for the first answer of a replica; and how long it is held up while nothing gets through to one. The rest goes without. In ms. */
 export interface Patience {
   readonly answerMs: number;
   readonly holdMs: number;
@@ -59,8 +59,8 @@ export class Advance {
   /** Memory that is used again. */
   readonly #free = { packed: [] as SharedArrayBuffer[], plain: [] as SharedArrayBuffer[] };
   readonly #waiting = { packed: [] as Waiting[], plain: [] as Waiting[] };
-  /** What was given room, and in which lane. */
-  readonly #granted = new Map<SharedArrayBuffer, Lane>();
+  /** What was given room, in which lane, and how many batches waited for the link then. */
+  readonly #granted = new Map<SharedArrayBuffer, { readonly lane: Lane; readonly queue: number }>();
   /** Invites replicas when the scan turns out to have something for them. */
   #invite: (() => void) | undefined;
   /** Replicas that have not said yet whether they want anything. */
@@ -79,6 +79,8 @@ export class Advance {
   #over = false;
   readonly #timers: NodeJS.Timeout[] = [];
   #hold: NodeJS.Timeout | undefined;
+  /** Whether somebody waits for the scan to end. */
+  #hurried = false;
   readonly #patience: Patience;
 
   constructor(patience = usualPatience) {
@@ -139,6 +141,15 @@ export class Advance {
     return this.#invite !== undefined || this.#receivers.size > 0 || (this.#patient && this.#expected > 0);
   }
 
+  /** From now on the scan is not held up for much longer, even if what is sent gets through. */
+  hurry(): void {
+    this.#hurried = true;
+  }
+
+  #progressed(): void {
+    if (!this.#hurried) this.#hold?.refresh();
+  }
+
   /** Waits until the next batch, of `bytes`, can be taken; undefined when nobody wants it. Whoever gets room gives it back by `take`. */
   async room(bytes: number, lane: Lane, signal: AbortSignal): Promise<Carry | undefined> {
     this.#begin();
@@ -146,8 +157,7 @@ export class Advance {
     if (this.#hasRoom(lane) && this.#waiting[lane].length === 0) this.#grant(lane);
     else if (!(await raceSignal(new Promise<boolean>((resolve) => this.#waiting[lane].push(resolve)), signal)))
       return undefined;
-    if (this.#choice instanceof CompressionBeside && lane === 'packed' && this.#sentCount >= batches.packed)
-      this.#choice.begun(Math.min(...[...this.#receivers].map(({ length }) => length)));
+    const queue = Math.min(...[...this.#receivers].map(({ length }) => length));
     const { quality, packBytes } = this.#choice;
     const room = Math.max(bytes, packBytes);
     const free = this.#free[lane];
@@ -155,7 +165,7 @@ export class Advance {
     // What is too short goes, so that there is never more than is in use at one time.
     if (fits < 0) free.shift();
     const [into = new SharedArrayBuffer(room)] = fits < 0 ? [] : free.splice(fits, 1);
-    this.#granted.set(into, lane);
+    this.#granted.set(into, { lane, queue });
     return { into, quality, maxBytes: packTargetBytes };
   }
 
@@ -204,11 +214,15 @@ export class Advance {
 
   /** Gives a batch to the replicas. No packs: nothing came of it. */
   take(carry: Carry, packs: readonly CarriedPack[]): void {
-    const lane = this.#granted.get(carry.into) ?? 'packed';
+    const { lane, queue: waited } = this.#granted.get(carry.into) ?? { lane: 'packed', queue: 0 };
     this.#granted.delete(carry.into);
+    this.#progressed();
     this.#coming[lane] -= 1;
     const bodies = packs.filter(({ length }) => length > 0);
     const headers = packs.filter(({ length }) => length === 0).map(({ header }) => header);
+    // What is only named costs the link nothing, and says nothing of it.
+    const tells = bodies.length > 0 && lane === 'packed' && this.#sentCount >= batches.packed;
+    if (tells && this.#choice instanceof CompressionBeside) this.#choice.begun(waited);
     const batch = { carry, packs: bodies, lane, left: 1 };
     for (const receiver of this.#receivers) {
       const queue = receiver.queues[lane];
@@ -229,7 +243,7 @@ export class Advance {
     if (!this.#ended) this.#free[batch.lane].push(batch.carry.into);
     const rawBytes = batch.packs.reduce((sum, pack) => sum + pack.rawBytes, 0);
     const bytes = batch.packs.reduce((sum, pack) => sum + pack.length, 0);
-    this.#sentCount += 1;
+    if (batch.packs.length > 0) this.#sentCount += 1;
     if (this.#choice instanceof CompressionChoice) this.#choice.sent(rawBytes, batch.carry.quality, bytes < rawBytes);
     this.#next();
   }
@@ -239,6 +253,7 @@ export class Advance {
       const header = receiver.headers.shift();
       if (header !== undefined) {
         await send(header, noBody);
+        this.#progressed();
         continue;
       }
       const { packed, plain } = receiver.queues;
@@ -249,10 +264,11 @@ export class Advance {
         await raceSignal(new Promise<void>((resolve) => void (receiver.wake = resolve)), signal);
         continue;
       }
-      for (const { header, from, length } of batch.packs)
+      for (const { header, from, length } of batch.packs) {
         await send(header, new Uint8Array(batch.carry.into, from, length));
+        this.#progressed();
+      }
       queue.shift();
-      this.#hold?.refresh();
       this.#sent(batch);
     }
   }

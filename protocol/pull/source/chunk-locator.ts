@@ -33,7 +33,7 @@ export interface PackPlan {
   readonly rawBytes: number;
 }
 
-const filesTogetherBytes = 4 << 20;
+const filesTogetherBytes = 256 << 10;
 
 export class ChunkLocator {
   readonly #groups: readonly Group[];

@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { absolutePath, type RootPath } from '../../base/root-path.ts';
-import { encodeObjectPack, type ObjectFile, packMaxFiles } from '../../chunk/file-pack.ts';
+import { encodeObjectPack, type ObjectFile } from '../../chunk/file-pack.ts';
 import { readGitIndex } from './ignore/git-index.ts';
-import { packedContents } from './packed-contents.ts';
+import { PackedContents } from './packed-contents.ts';
 import type { FindObjectsInput } from './tasks.ts';
+
+/** Of one frame, at most about this much; and what a file takes beside its path. */
+const frameBytes = 64 << 10;
+const fileBytes = 24;
 
 const nothingMore = { mode: 0, mtimeSec: 0, mtimeNsec: 0, offset: 0, rest: 0, lengths: [] };
 
@@ -16,11 +20,11 @@ export function findObjects({ root, packs, paths }: FindObjectsInput): Uint8Arra
   const index = readIndex(root);
   if (index === undefined) return [];
   const wanted = new Set(paths);
-  const contents = packedContents(root, packs);
-  const found = new Map<RootPath, ObjectFile[]>();
+  const contents = new PackedContents(root, packs);
+  const found = new Map<RootPath, { files: ObjectFile[]; bytes: number }>();
   const frames: Uint8Array[] = [];
-  const frame = (pack: RootPath, files: ObjectFile[]): void => {
-    if (files.length > 0) frames.push(new Uint8Array(encodeObjectPack({ pack, files: files.splice(0) })));
+  const frame = (pack: RootPath, files: readonly ObjectFile[]): void => {
+    if (files.length > 0) frames.push(new Uint8Array(encodeObjectPack({ pack, files })));
   };
   try {
     readGitIndex(index, 20, (names, from, to, gitlink, id) => {
@@ -28,16 +32,20 @@ export function findObjects({ root, packs, paths }: FindObjectsInput): Uint8Arra
       if (gitlink || !wanted.has(path)) return;
       const content = contents.findObject(index.subarray(id, id + 20));
       if (content === undefined) return;
-      const files = found.get(content.pack) ?? [];
-      found.set(content.pack, files);
-      files.push({ ...nothingMore, path, object: content.object });
-      if (files.length === packMaxFiles) frame(content.pack, files);
+      const next = found.get(content.pack) ?? { files: [], bytes: 0 };
+      found.set(content.pack, next);
+      next.files.push({ ...nothingMore, path, object: content.object });
+      next.bytes += path.length + fileBytes;
+      if (next.bytes < frameBytes) return;
+      frame(content.pack, next.files);
+      found.delete(content.pack);
     });
   } catch (error) {
     if (!(error instanceof TowError)) throw error;
     // No index that can be read; what was read of it so far is as good as any.
   }
-  for (const [pack, files] of found) frame(pack, files);
+  contents.close();
+  for (const [pack, { files }] of found) frame(pack, files);
   return frames;
 }
 

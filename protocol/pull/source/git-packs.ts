@@ -1,6 +1,6 @@
-import { readdir, stat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { errnoOf } from '../../base/errors.ts';
-import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import type { Listing } from './listing.ts';
 
@@ -11,15 +11,10 @@ const maxPacks = 16;
 const packDirectory = /(^|\/)\.git\/(modules\/.+\/)?objects\/pack$/;
 const ownPacks: RootPath = '.git/objects/pack';
 
-interface GitPack {
-  readonly path: RootPath;
-  readonly size: number;
-}
-
 /** The git packs of a tree that is being listed; the largest, if there are many. */
 export class GitPacks {
   readonly #root: string;
-  #packs: readonly GitPack[] = [];
+  readonly #sizes = new Map<RootPath, number>();
 
   /** Absolute, latin1. */
   constructor(root: string) {
@@ -27,24 +22,19 @@ export class GitPacks {
   }
 
   get paths(): readonly RootPath[] {
-    return this.#packs.map(({ path }) => path);
+    return [...this.#sizes]
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, maxPacks)
+      .map(([path]) => path);
   }
 
   /** A directory was listed. Those of the tree's own repository are looked for at once: it may be long until they are listed. */
   async add(directory: RootPath, listing: Listing): Promise<void> {
-    if (directory === '' && hasRepository(listing)) this.#add(await packsIn(this.#root));
-    if (directory !== ownPacks && packDirectory.test(directory))
-      this.#add(
-        [...listing.texts()].flatMap(({ name }, at) =>
-          isPack(name) && listing.kind(at) === 'file'
-            ? [{ path: joinPath(directory, name), size: listing.size(at) }]
-            : [],
-        ),
-      );
-  }
-
-  #add(packs: readonly GitPack[]): void {
-    this.#packs = [...this.#packs, ...packs].sort((a, b) => b.size - a.size).slice(0, maxPacks);
+    if (directory === '' && hasRepository(listing))
+      for (const { path, size } of await packsIn(this.#root)) this.#sizes.set(path, size);
+    if (!packDirectory.test(directory)) return;
+    for (const [at, { name }] of [...listing.texts()].entries())
+      if (isPack(name) && listing.kind(at) === 'file') this.#sizes.set(joinPath(directory, name), listing.size(at));
   }
 }
 
@@ -66,15 +56,20 @@ function isPack(name: string): boolean {
   return name.endsWith('.pack');
 }
 
-async function packsIn(root: string): Promise<GitPack[]> {
+/** None where they lie behind a symlink: that is all that is sent of them. */
+async function packsIn(root: string): Promise<{ readonly path: RootPath; readonly size: number }[]> {
   try {
+    for (const path of [parentOf(ownPacks), ownPacks])
+      if (!(await lstat(absolutePath(root, path))).isDirectory()) return [];
     const names = await readdir(absolutePath(root, ownPacks), 'latin1');
-    return await Promise.all(
+    const packs = await Promise.all(
       names.filter(isPack).map(async (name) => {
         const path = joinPath(ownPacks, name);
-        return { path, size: (await stat(absolutePath(root, path))).size };
+        const stats = await lstat(absolutePath(root, path));
+        return stats.isFile() ? [{ path, size: stats.size }] : [];
       }),
     );
+    return packs.flat();
   } catch (error) {
     // None, or they changed at this moment.
     if (errnoOf(error) === undefined) throw error;

@@ -10,7 +10,7 @@ export interface PackedContent {
   readonly object: number;
 }
 
-/** Says whether the git packs of a tree have some contents already, whatever the files that have them are called. */
+/** Says whether the git packs of a tree have some contents already, whatever the files that have them are called. Opens their indexes: to be closed. */
 export class PackedContents {
   readonly #indexes: readonly (readonly [RootPath, PackIdx])[];
 
@@ -45,16 +45,4 @@ export class PackedContents {
   close(): void {
     for (const [, idx] of this.#indexes) idx.close();
   }
-}
-
-let current: { readonly key: string; readonly contents: PackedContents } | undefined;
-
-/** Those of a tree; a thread keeps the last ones open, for batches of one tree come one after the other. Blocking. */
-export function packedContents(root: string, packs: readonly RootPath[]): PackedContents {
-  const key = [root, ...packs].join('\0');
-  if (current?.key !== key) {
-    current?.contents.close();
-    current = { key, contents: new PackedContents(root, packs) };
-  }
-  return current.contents;
 }

@@ -1,6 +1,6 @@
 import { FileCarrier } from './file-carrier.ts';
 import { Grain } from './grain.ts';
-import { packedContents } from './packed-contents.ts';
+import { PackedContents } from './packed-contents.ts';
 import type { HashInput } from './tasks.ts';
 
 /** Bytes between two reports of progress. */
@@ -12,7 +12,7 @@ export interface ReadContext {
   /** Who takes what is read, if anybody. */
   readonly carrier: FileCarrier | undefined;
   readonly onBytes: (count: number) => void;
-  /** Reports what is left to report. */
+  /** Reports what is left to report, and lets go of what was opened. */
   readonly end: () => void;
 }
 
@@ -22,15 +22,20 @@ export function readContext(
   emit: (bytes: number) => void,
 ): ReadContext {
   let unreported = 0;
-  const end = (): void => {
+  const report = (): void => {
     emit(unreported);
     unreported = 0;
   };
   const onBytes = (count: number): void => {
     unreported += count;
-    if (unreported >= reportBytes) end();
+    if (unreported >= reportBytes) report();
   };
-  const packed = root === undefined || packs.length === 0 ? undefined : packedContents(root, packs);
+  const named = carry !== undefined && root !== undefined && packs.length > 0;
+  const packed = named ? new PackedContents(root, packs) : undefined;
   const carrier = carry === undefined ? undefined : new FileCarrier(carry, packed);
+  const end = (): void => {
+    report();
+    packed?.close();
+  };
   return { grain: new Grain(), cancel, carrier, onBytes, end };
 }

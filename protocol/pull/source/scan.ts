@@ -186,7 +186,8 @@ class Scan {
     for (const { path, listing } of unframeListings(bytes)) {
       if (this.#turns.over) await this.#turns.next();
       const seen = new Listing(listing);
-      if (this.#options.advance?.fromGit === true) await this.#gitPacks.add(path, seen);
+      // Replicas may be asked later than this.
+      if (this.#options.advance !== undefined) await this.#gitPacks.add(path, seen);
       const isNew = this.#previous.size > 0 && !this.#previous.has(path) && !this.#options.verify;
       if (isNew) this.#knownFiles ??= await (this.#options.knownFiles?.() ?? KnownFiles.of(this.#previous));
       this.#directory(path, seen, one, group);
@@ -280,10 +281,12 @@ class Scan {
     const input = { root: where.root, paths: jobs.map(({ path }) => path), known, packs, cancel };
     const inParts =
       jobs.length === 1 && size >= this.#inPartsFromBytes && (sent !== undefined || pool.size > 1) ? job : undefined;
-    const mayBeNamed = packs.length > 0 && size <= maxObjectBytes;
+    const mayBeNamed = packs.length > 0 && size <= maxObjectBytes && !isInGit(input.paths[0] ?? '');
     if (inParts !== undefined && mayBeNamed) {
       const output = await this.#hashCarried(input, 0, sent, onEvent, signal);
-      if (output.carried.length > 0 || output.statuses[0] !== 'settled') return output;
+      const read = output.statuses[0] === 'settled' || output.statuses[0] === 'fresh';
+      // If nobody takes files any more there is nothing to be gained by reading it once more.
+      if (!read || output.carried.length > 0 || sent?.batchBytes === undefined) return output;
     }
     if (inParts !== undefined) {
       const file = { root: where.root, path: inParts.path, known: known.get(0), cancel };
@@ -362,6 +365,11 @@ class Scan {
     this.#directories.set(closed.path, closed);
     this.#renewed.push(closed);
   }
+}
+
+/** What git keeps of its own is in no pack. */
+function isInGit(path: RootPath): boolean {
+  return path.startsWith('.git/') || path.includes('/.git/');
 }
 
 /** Files from this many bytes on are told what they were: finding their cuts again is what takes long. */

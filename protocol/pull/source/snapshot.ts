@@ -17,6 +17,8 @@ export interface ServeOptions {
 
 /** What leads a replica from one manifest to another. */
 export interface Delta {
+  /** Whether it lacks so much that it should ask what git packs have of it, as `hasObjectsFor` has it. */
+  readonly objects: boolean;
   /** As it travels (chunk/delta-codec.ts). */
   readonly bytes: Buffer;
   /** Sends what the replica will lack and is too much to go along, as `sendChunks` does; ordinals count the chunks of the delta's part. Called once. */

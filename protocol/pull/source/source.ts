@@ -59,7 +59,7 @@ const nothingNew = { renewed: [], same: true, problems: [] } as const;
 export class Source implements AsyncDisposable {
   readonly #options: SourceOptions;
   readonly #index: ScanIndex;
-  #directories: ReadonlyMap<RootPath, ScannedDirectory>;
+  #directories: ReadonlyMap<RootPath, ScannedDirectory> = new Map();
   #tree: SourceTree | undefined;
   /** Set while the tree is watched: what the last look at all of it said. */
   #watched: Watched | undefined;
@@ -71,6 +71,8 @@ export class Source implements AsyncDisposable {
   #rules = '';
   #rest: NodeJS.Timeout | undefined;
   #retryMs = firstRetryMs;
+  /** Of the snapshot that is being taken. */
+  #advance: Advance | undefined;
   /** Snapshots that wait for their turn. */
   #waiting = 0;
   /** Grows with each file that is not to be trusted. */
@@ -89,7 +91,6 @@ export class Source implements AsyncDisposable {
   private constructor(options: SourceOptions, index: ScanIndex) {
     this.#options = options;
     this.#index = index;
-    this.#directories = new Map();
   }
 
   /** Begins to read the index; a damaged one is as good as none. Does not look at the root. */
@@ -118,11 +119,14 @@ export class Source implements AsyncDisposable {
   async snapshot(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
     // Nobody waits for a look at what is watched, and of a million files it takes seconds.
     this.#look?.abort(cancelled());
+    this.#advance?.hurry();
     this.#waiting += 1;
     const before = this.#taking;
     const taken = this.#inTurn(async () => {
       this.#waiting -= 1;
       throwIfAborted(signal);
+      this.#advance = options.advance;
+      if (this.#waiting > 0) this.#advance?.hurry();
       return await this.#take(options, signal);
     });
     // Whoever does not wait any more does not want it either.
@@ -163,8 +167,7 @@ export class Source implements AsyncDisposable {
 
   #watchAfter(ms: number, yields: boolean): void {
     clearTimeout(this.#rest);
-    const watch = (): void => void this.#inTurn(() => this.#beginWatch(yields)).catch(() => undefined);
-    this.#rest = setTimeout(watch, ms).unref();
+    this.#rest = setTimeout(() => void this.#inTurn(() => this.#beginWatch(yields)).catch(() => undefined), ms).unref();
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -204,9 +207,9 @@ export class Source implements AsyncDisposable {
   }
 
   async #where(): Promise<WalkInput> {
-    const { home, xdgConfigHome, sendGit } = this.#options;
-    const root = await resolveRoot(this.#options.root);
-    return { root, home, xdgConfigHome, sendGit, cancel: new Int32Array(new SharedArrayBuffer(4)) };
+    const { root, home, xdgConfigHome, sendGit } = this.#options;
+    const cancel = new Int32Array(new SharedArrayBuffer(4));
+    return { root: await resolveRoot(root), home, xdgConfigHome, sendGit, cancel };
   }
 
   async #take(options: SnapshotOptions, signal: AbortSignal): Promise<Snapshot> {
@@ -391,10 +394,7 @@ export class Source implements AsyncDisposable {
     const scanned = this.#directories.get(path === '' ? rootItself : parentOf(path));
     if (scanned === undefined) return;
     const name = path === '' ? '' : nameOf(path);
-    let at = 0;
-    for (const listed of scanned.listing.texts()) {
+    for (const [at, listed] of [...scanned.listing.texts()].entries())
       if (listed.name === name) scanned.listing.distrust(at);
-      at += 1;
-    }
   }
 }

@@ -80,7 +80,7 @@ export interface HashInput {
   readonly root: string;
   readonly paths: readonly RootPath[];
   readonly carry?: Carry;
-  /** With a `carry`: git packs of this root that are sent as well; what they have is not carried but named. */
+  /** With a `carry`: git packs of this root; what they have is not carried but named. They are sent as well: in advance too, unless the last scan knew them. */
   readonly packs?: readonly RootPath[];
   /** The chunk lists that large ones of them had, by their index. */
   readonly known: ReadonlyMap<number, ChunkList>;

@@ -5,6 +5,7 @@ import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import { encodeDelta } from '../../chunk/delta-codec.ts';
 import type { Digest } from '../../chunk/digest.ts';
+import { objectsFromBytes } from '../../chunk/file-pack.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import { splitBlock } from '../../chunk/manifest-block.ts';
 import { encodeManifest } from '../../chunk/manifest-codec.ts';
@@ -30,6 +31,9 @@ export interface TreeSnapshotOptions {
   /** Called with the path of a file that has not the bytes the manifest says. */
   readonly onChanged: (path: RootPath) => void;
 }
+
+/** Paths that are looked for in git's index at once: it is read each time. */
+const pathsTogether = 20_000;
 
 /** A snapshot of a tree on this machine's disk. */
 export class TreeSnapshot implements Snapshot {
@@ -83,12 +87,17 @@ export class TreeSnapshot implements Snapshot {
     if (packs.length === 0) return;
     this.#locator ??= ChunkLocator.of(this.manifest);
     const turns = new Turns();
-    const paths: RootPath[] = [];
+    let paths: RootPath[] = [];
+    const find = async (): Promise<void> => {
+      for (const frame of await pool.run('findObjects', { root: where.root, packs, paths }, signal)) await send(frame);
+      paths = [];
+    };
     for (const path of (await this.#locator).files(ranges)) {
       paths.push(path);
+      if (paths.length === pathsTogether) await find();
       if (turns.over) await turns.next();
     }
-    for (const frame of await pool.run('findObjects', { root: where.root, packs, paths }, signal)) await send(frame);
+    if (paths.length > 0) await find();
   }
 
   hasObjectsFor({ fromGit, compression }: ServeOptions): boolean {
@@ -121,8 +130,9 @@ export class TreeSnapshot implements Snapshot {
     }
     const bytes = await encodeDelta(base, delta, blocks, packs);
     if (bytes === undefined || bytes.length > maxBytes) return undefined;
-    const foreseen = ranges === undefined && options.pushBytes === undefined && !this.hasObjectsFor(options);
-    return { bytes, sendForeseen: foreseen ? this.#senderOf(base, delta.part, options) : undefined };
+    const objects = this.hasObjectsFor(options) && newRanges(base, delta.part, objectsFromBytes) === undefined;
+    const foreseen = ranges === undefined && options.pushBytes === undefined && !objects;
+    return { bytes, objects, sendForeseen: foreseen ? this.#senderOf(base, delta.part, options) : undefined };
   }
 
   #senderOf(base: Manifest, part: Manifest, options: ServeOptions): Delta['sendForeseen'] {
