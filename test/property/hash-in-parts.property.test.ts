@@ -34,7 +34,7 @@ async function whole(known: ReadonlyMap<number, ChunkList>): Promise<HashOutput>
 }
 
 async function inParts(bytes: Buffer, known: ChunkList | undefined): Promise<HashOutput | undefined> {
-  const file = { root: bytesOf(bench.top), path: 'file', known, cancel };
+  const file = { root: bytesOf(bench.top), path: 'file', known, cancel, trusted: true };
   return await hashInParts(bench.pool, file, bytes.length, () => undefined, signal);
 }
 
@@ -47,9 +47,11 @@ test('whatever is in it, and whatever was known of it', async () => {
     fc.asyncProperty(fc.array(stretch, { minLength: 1, maxLength: 5 }), fc.nat(), async (stretches, at) => {
       let known: ChunkList | undefined;
       let bytes = Buffer.concat(stretches.map(fill));
-      for (const insert of [0, 1000]) {
-        const cut = at % bytes.length;
-        bytes = Buffer.concat([bytes.subarray(0, cut), noise(at, insert), bytes.subarray(cut)]);
+      // What was read before is told by its tags then, but for what changed.
+      for (const [round, insert] of [0, 1000, 1, 0].entries()) {
+        const cut = (at * (round + 1)) % bytes.length;
+        bytes = Buffer.concat([bytes.subarray(0, cut), noise(at + round, insert), bytes.subarray(cut)]);
+        if (round === 3) bytes[cut] = (bytes[cut] ?? 0) ^ 1;
         writeFileSync(join(bench.top, 'file'), bytes);
         const parts = await inParts(bytes, known);
         const right = await whole(known === undefined ? new Map() : new Map([[0, known]]));
@@ -68,10 +70,33 @@ test('whatever is in it, and whatever was known of it', async () => {
   expect(joined).toBeGreaterThan(cases / 2);
 });
 
+test('what is as it was is not hashed again, unless it is to be verified', async () => {
+  const run = bench.pool.run.bind(bench.pool);
+  const spans: number[] = [];
+  bench.pool.run = async (task, input, stop, options) => {
+    if (task === 'hashPart' && 'spans' in input) spans.push(input.spans?.starts.length ?? 0);
+    return await run(task, input, stop, options);
+  };
+  const bytes = noise(5, 6_000_000);
+  writeFileSync(join(bench.top, 'file'), bytes);
+  const first = await inParts(bytes, undefined);
+  if (first === undefined) throw new Error('the parts are not in step');
+  const list = listOf(first);
+  const file = { root: bytesOf(bench.top), path: 'file', known: list, cancel };
+  const again = await hashInParts(bench.pool, { ...file, trusted: true }, bytes.length, () => undefined, signal);
+  const verified = await hashInParts(bench.pool, { ...file, trusted: false }, bytes.length, () => undefined, signal);
+  const other = { ...file, known: list.slice(36), trusted: true };
+  await hashInParts(bench.pool, other, bytes.length, () => undefined, signal);
+  bench.pool.run = run;
+  expect([again, verified].map((output) => output && listOf(output) === list)).toEqual([true, true]);
+  const tags = spans[2] ?? 0;
+  expect([tags > 20, spans]).toEqual([true, [0, 0, tags, tags, 0, 0, 0, 0]]);
+});
+
 test('one that is not there, or of another length than is thought, is left to one thread', async () => {
   const bytes = noise(1, 2_000_000);
   writeFileSync(join(bench.top, 'file'), bytes);
   expect(await inParts(bytes.subarray(0, 1_000_000), undefined)).toBeUndefined();
-  const file = { root: bytesOf(bench.top), path: 'absent', known: undefined, cancel };
+  const file = { root: bytesOf(bench.top), path: 'absent', known: undefined, cancel, trusted: true };
   expect(await hashInParts(bench.pool, file, 1_000_000, () => undefined, signal)).toBeUndefined();
 });

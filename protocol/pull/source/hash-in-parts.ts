@@ -5,7 +5,22 @@ import type { WorkerPool } from '../../base/worker-pool.ts';
 import { longestChunkBytes } from '../../chunk/chunker.ts';
 import { packTargetBytes } from '../../chunk/pack.ts';
 import type { Advance, Lane } from './advance.ts';
+import { SpanBook } from './span-book.ts';
 import type { CarriedPack, HashedPart, HashOutput, HashPartInput, SourceTasks } from './tasks.ts';
+
+/** By the threads that hash them: what their files were. */
+const books = new WeakMap<WorkerPool<SourceTasks>, SpanBook>();
+
+function bookOf(pool: WorkerPool<SourceTasks>): SpanBook {
+  const book = books.get(pool) ?? new SpanBook();
+  books.set(pool, book);
+  return book;
+}
+
+export interface LargeFile extends Omit<HashPartInput, 'from' | 'to' | 'spans' | 'tagKey' | 'carry'> {
+  /** Whether tags may tell that a span is as it was; else all of it is hashed anew. */
+  readonly trusted: boolean;
+}
 
 /** Files from this many bytes on: each thread cuts half a mebibyte more than its part. */
 export const inPartsFromBytes = 32 << 20;
@@ -22,19 +37,24 @@ const sentPartBytes = 4 << 20;
  */
 export async function hashInParts(
   pool: WorkerPool<SourceTasks>,
-  file: Omit<HashPartInput, 'from' | 'to'>,
+  { trusted, ...whole }: LargeFile,
   size: number,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
   advance?: Advance,
 ): Promise<HashOutput | undefined> {
+  const path = `${whole.root}\0${whole.path}`;
+  // Smaller ones are read in parts only while they are sent.
+  const book = advance === undefined || size >= inPartsFromBytes ? bookOf(pool) : undefined;
+  const spans = trusted && whole.known !== undefined ? book?.of(path, whole.known) : undefined;
+  const file = { ...whole, spans, tagKey: book?.key };
   const count = advance === undefined ? pool.size : Math.ceil(size / sentPartBytes);
   const parts: (HashedPart | undefined)[] = [];
   let next = 0;
-  let whole = true;
+  let inStep = true;
   let lane: Lane = 'packed';
   const hashSome = async (): Promise<void> => {
-    while (next < count && whole) {
+    while (next < count && inStep) {
       const part = next++;
       const bound = (at: number): number => (at === count ? size : Math.floor((size / count) * at));
       const input = { ...file, from: bound(part), to: bound(part + 1) };
@@ -43,13 +63,20 @@ export async function hashInParts(
       // A file is alike from one end to the other, most often.
       if (hashed !== undefined) lane = shrank(hashed.carried) ? 'packed' : 'plain';
       // Parts that are not in step are for nothing, and so would be the others.
-      whole &&= hashed !== undefined && fits(parts[part - 1], hashed) && fits(hashed, parts[part + 1]);
+      inStep &&= hashed !== undefined && fits(parts[part - 1], hashed) && fits(hashed, parts[part + 1]);
     }
   };
   const group = new TaskGroup(signal);
   for (let at = 0; at <= pool.size; at += 1) group.run(hashSome);
   await group.wait();
-  return whole ? joined(parts, size) : undefined;
+  const output = inStep ? joined(parts, size) : undefined;
+  if (output !== undefined)
+    book?.read(
+      path,
+      output.lists,
+      parts.flatMap((part) => part ?? []),
+    );
+  return output;
 }
 
 async function hashOne(

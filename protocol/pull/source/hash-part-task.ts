@@ -8,7 +8,7 @@ import type { HashedPart, HashPartInput } from './tasks.ts';
 
 /** Chunks and hashes a part of a file. Throws `cancelled` and bugs. */
 export function hashPart(
-  { root, path, from, to, known, cancel, carry }: HashPartInput,
+  { root, path, from, to, cancel, carry, ...known }: HashPartInput,
   emit: (bytes: number) => void,
 ): TaskOutput<HashedPart | undefined> {
   const lists = new ListWriter();
@@ -16,13 +16,22 @@ export function hashPart(
   const part = quietly(() => readPart(absolutePath(root, path), { from, to }, lists, context, known));
   context.end();
   if (part === undefined) return { output: undefined };
-  const { begin, end, fresh, stats } = part;
+  const { begin, end, fresh, stats, tags } = part;
   const { mode, mtimeNs, ctimeNs, ino, size } = stats;
   const list = new Uint8Array(lists.bytes());
   if (end > begin) context.carrier?.end(path, stats, begin, lists.lengthsFrom(0));
   const carried = context.carrier?.packs() ?? [];
   return {
-    output: { begin, end, fresh, mode: Number(mode) & 0o7777, stamp: [mtimeNs, ctimeNs, ino, size], list, carried },
+    output: {
+      begin,
+      end,
+      fresh,
+      mode: Number(mode) & 0o7777,
+      stamp: [mtimeNs, ctimeNs, ino, size],
+      list,
+      tags,
+      carried,
+    },
     transfer: [list.buffer],
   };
 }

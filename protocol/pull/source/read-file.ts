@@ -11,6 +11,7 @@ import { dataExtents, type Extent } from '../../libc/libc.ts';
 import { type Grain, settleMs } from './grain.ts';
 import { KnownCuts } from './known-cuts.ts';
 import type { ReadContext } from './read-context.ts';
+import { type SpanTagger, tagOf } from './span-tags.ts';
 
 /** Chunk records of many files, one after the other. */
 export class ListWriter {
@@ -25,14 +26,23 @@ export class ListWriter {
     this.#at = value;
   }
 
+  #reserve(bytes: number): void {
+    if (this.#at + bytes <= this.#buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes));
+    this.#buffer.copy(grown, 0, 0, this.#at);
+    this.#buffer = grown;
+  }
+
   add(digest: string, length: number): void {
-    if (this.#at + digestBytes + 4 > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(this.#buffer.length * 2);
-      this.#buffer.copy(grown, 0, 0, this.#at);
-      this.#buffer = grown;
-    }
+    this.#reserve(digestBytes + 4);
     this.#at += this.#buffer.write(digest, this.#at, 'latin1');
     this.#at = this.#buffer.writeUInt32LE(length, this.#at);
+  }
+
+  /** Records as they are in a chunk list. */
+  addAll(records: ChunkList): void {
+    this.#reserve(records.length);
+    this.#at += this.#buffer.write(records, this.#at, 'latin1');
   }
 
   bytes(): Buffer {
@@ -57,6 +67,8 @@ export type ReadResult =
 export interface Cutter {
   readonly sizes: ChunkSizes;
   readonly cuts: KnownCuts | undefined;
+  /** Makes tags of what is read, and tells by them what is as it was. */
+  readonly tagger?: SpanTagger | undefined;
 }
 
 const attempts = 3;
@@ -189,10 +201,30 @@ export function readExtent(
 }
 
 /** Cuts and hashes what is in the buffer, all of it if it is the last, but not from `until` on; returns how far it came. */
-function cutAll(filled: number, last: boolean, { sizes, cuts }: Cutter, lists: ListWriter, until: number): number {
+function cutAll(
+  filled: number,
+  last: boolean,
+  { sizes, cuts, tagger }: Cutter,
+  lists: ListWriter,
+  until: number,
+): number {
   const stop = Math.min(last ? filled : filled - longestChunkBytes, until);
   let from = 0;
   while (from < stop) {
+    const known = tagger === undefined ? undefined : cuts?.nextSpan;
+    if (known !== undefined && tagger !== undefined && from + known.span.bytes <= until) {
+      const { span, tag } = known;
+      const to = from + span.bytes;
+      // With more in the buffer it can be told.
+      if (to > filled && !last && from > 0) return from;
+      if (to <= filled && tagOf(tagger.key, buffer.subarray(from, to)).equals(tag)) {
+        lists.addAll(span.records);
+        tagger.span(span, tag);
+        cuts?.passedSpan(span);
+        from = to;
+        continue;
+      }
+    }
     const guess = cuts?.next;
     let cut = guess === undefined ? filled + 1 : from + guess.length;
     let digest = cut > filled ? undefined : digestOf(buffer.subarray(from, cut));
@@ -201,6 +233,7 @@ function cutAll(filled: number, last: boolean, { sizes, cuts }: Cutter, lists: L
       digest = digestOf(buffer.subarray(from, cut));
     }
     lists.add(digest, cut - from);
+    tagger?.chunk(digest, buffer.subarray(from, cut));
     cuts?.passed(digest);
     from = cut;
   }

@@ -5,6 +5,7 @@ import type { ChunkList } from '../../chunk/entry.ts';
 import { KnownCuts } from './known-cuts.ts';
 import type { ReadContext } from './read-context.ts';
 import { isSparse, type ListWriter, readExtent, readStable } from './read-file.ts';
+import { SpanTagger, type SpanTags } from './span-tags.ts';
 
 /**
  * A cut depends on the cut before, but only as far as its distance goes: two that cut the same bytes from different places
@@ -19,6 +20,16 @@ export interface ReadPart {
   readonly end: number;
   readonly stats: BigIntStats;
   readonly fresh: boolean;
+  readonly tags: SpanTags;
+}
+
+/** What is known of a file that is read in parts. */
+export interface KnownPart {
+  /** The chunk list that the whole of it had, and tags of its spans. */
+  readonly known: ChunkList | undefined;
+  readonly spans: SpanTags | undefined;
+  /** Undefined where nobody wants tags. */
+  readonly tagKey: Uint8Array | undefined;
 }
 
 /**
@@ -30,11 +41,12 @@ export function readPart(
   { from, to }: { readonly from: number; readonly to: number },
   lists: ListWriter,
   context: ReadContext,
-  known: ChunkList | undefined,
+  { known, spans, tagKey }: KnownPart,
 ): ReadPart | undefined {
   const start = lists.length;
   let begin: number | undefined;
   let end: number | undefined;
+  let tagger: SpanTagger | undefined;
   const result = readStable(path, context.grain, (fd, stats) => {
     lists.length = start;
     begin = undefined;
@@ -45,14 +57,16 @@ export function readPart(
     begin = from === 0 ? 0 : firstCut(fd, from, size);
     if (begin === undefined) return false;
     const sizes = chunkSizes(size);
-    const cutter = { sizes, cuts: KnownCuts.from(begin, known, sizes) };
+    tagger = tagKey === undefined ? undefined : new SpanTagger(tagKey, begin === 0);
+    const cutter = { sizes, cuts: KnownCuts.from(begin, known, sizes, spans), tagger };
     const extent = { offset: begin, length: size - begin };
     end = begin >= to ? begin : readExtent(fd, extent, cutter, lists, context, to);
     return end !== undefined;
   });
   if (result.status !== 'settled' && result.status !== 'fresh') return undefined;
   if (begin === undefined || end === undefined) return undefined;
-  return { begin, end, stats: result.stats, fresh: result.status === 'fresh' };
+  const tags = tagger?.tags ?? { starts: new Uint32Array(0), tags: new Uint8Array(0) };
+  return { begin, end, tags, stats: result.stats, fresh: result.status === 'fresh' };
 }
 
 /** The first cut at `from` or behind, most likely; undefined when the file ends before it should. */

@@ -270,7 +270,7 @@ class Scan {
     onEvent: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<HashOutput> {
-    const { pool, where, advance } = this.#options;
+    const { pool, where, advance, verify } = this.#options;
     const known = knownLists(jobs);
     const cancel = this.#cancel;
     // A root that is one file has no path to send it by.
@@ -289,7 +289,7 @@ class Scan {
       if (!read || output.carried.length > 0 || sent?.batchBytes === undefined) return output;
     }
     if (inParts !== undefined) {
-      const file = { root: where.root, path: inParts.path, known: known.get(0), cancel };
+      const file = { root: where.root, path: inParts.path, known: known.get(0), cancel, trusted: !verify };
       const output = await hashInParts(pool, file, size, mayBeNamed ? () => undefined : onEvent, signal, sent);
       if (output !== undefined) return output;
     }

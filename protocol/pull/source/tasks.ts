@@ -2,6 +2,7 @@ import type { Problem } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
 import type { Renewal, RuleState } from './ignore/rule-state.ts';
+import type { SpanTags } from './span-tags.ts';
 
 /** A rule that ignores a path, as people are told of it. */
 export interface NamedRule {
@@ -93,8 +94,10 @@ export interface HashPartInput {
   /** Bytes. Chunks are cut from the first cut at `from` or behind up to that at `to` or behind. */
   readonly from: number;
   readonly to: number;
-  /** The chunk list that the whole file had. */
+  /** The chunk list that the whole file had, tags of its spans, and the key that tags are made with. */
   readonly known: ChunkList | undefined;
+  readonly spans: SpanTags | undefined;
+  readonly tagKey: Uint8Array | undefined;
   readonly carry?: Carry;
   readonly cancel: Int32Array;
 }
@@ -108,6 +111,7 @@ export interface HashedPart {
   /** mtime, ctime (ns), inode, size. */
   readonly stamp: readonly [bigint, bigint, bigint, bigint];
   readonly list: Uint8Array;
+  readonly tags: SpanTags;
   /** With a `carry`: its bytes. */
   readonly carried: readonly CarriedPack[];
 }
