@@ -19,15 +19,17 @@ export class ForeseenPacks implements AsyncDisposable {
       this.#attach = resolve;
     });
     this.#group.run(async (stop) => {
-      const send: SendFrame = async (...parts) => await (await raceSignal(attached, stop))(...parts);
+      // Whoever takes them may have stopped to: then nobody waits for that.
+      const send: SendFrame = async (...parts) => await raceSignal((await raceSignal(attached, stop))(...parts), stop);
       await work(send, stop);
     });
   }
 
-  /** Resolves when all is sent; rejects as what makes them, and as `send`. */
-  async sendTo(send: SendFrame): Promise<void> {
+  /** Resolves when all is sent; rejects as what makes them, and as `send`. Aborting `signal` ends all of it. */
+  async sendTo(send: SendFrame, signal: AbortSignal): Promise<void> {
     if (this.#taken) return;
     this.#taken = true;
+    signal.addEventListener('abort', () => this.#stop.abort(cancelled()), { once: true });
     this.#attach(send);
     await this.#group.wait();
   }

@@ -75,8 +75,8 @@ export class SnapshotOffers {
         await offer.snapshot.sendChunks(ranges, (...parts) => send(...parts), offer.serve, signal);
         return {};
       },
-      'pull.foreseen': async ({ snapshot }, { send }) => {
-        await find(snapshot).foreseen?.sendTo((...parts) => send(...parts));
+      'pull.foreseen': async ({ snapshot }, { send, signal }) => {
+        await find(snapshot).foreseen?.sendTo((...parts) => send(...parts), signal);
         return {};
       },
       'pull.objects': async ({ snapshot, ranges }, { send, signal }) => {

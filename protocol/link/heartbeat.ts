@@ -8,7 +8,9 @@ export interface HeartbeatPorts {
 
 export const pingEveryMs = 5000;
 /** The first pings: both ends are busy as a link begins, and one round trip would say so, not how far they are apart. */
-const firstGapsMs = [250, 250, pingEveryMs - 500];
+const firstGapsMs = [10, 10, 230, 250, pingEveryMs - 500];
+/** Of those that follow one another at once: what they say together is believed. */
+const firstPongs = 3;
 export const deadAfterMs = 20_000;
 /** Round trips kept: one taken while either end was busy says little of the link. */
 const kept = 8;
@@ -22,7 +24,7 @@ export class Heartbeat {
   readonly #stop = new AbortController();
   #heardAt: number;
   readonly #roundTripsMs: number[] = [];
-  /** Resolves with the first round trip, or when it is stopped. */
+  /** Resolves when some round trips were taken, or with `stop`. */
   readonly measured: Promise<void>;
   #measured: () => void = () => undefined;
 
@@ -51,7 +53,7 @@ export class Heartbeat {
     if (took < 0 || took >= deadAfterMs) return;
     this.#roundTripsMs.push(took);
     if (this.#roundTripsMs.length > kept) this.#roundTripsMs.shift();
-    this.#measured();
+    if (this.#roundTripsMs.length >= firstPongs) this.#measured();
   }
 
   stop(): void {

@@ -70,7 +70,7 @@ export interface Link<T extends MethodTable> {
   ): Promise<v.InferOutput<T[N]['result']>>;
   /** Round trip of the last heartbeat in milliseconds; undefined before the first. */
   readonly roundTripMs: number | undefined;
-  /** Resolves when the first round trip is known, or the link is closed. */
+  /** Resolves when `roundTripMs` can be relied on, some round trips after the link began, or the link is closed. */
   readonly measured: Promise<void>;
   /** Bytes that crossed the link since it was made, both ways, frame headers included. */
   readonly bytesSent: number;

@@ -32,7 +32,10 @@ beforeEach(async () => {
   mkdirSync(bench.root);
   source = await bench.open();
 });
-afterEach(() => bench[Symbol.asyncDispose]());
+afterEach(async () => {
+  vi.useRealTimers();
+  await bench[Symbol.asyncDispose]();
+});
 
 function write(path: string, bytes: Uint8Array | string): void {
   mkdirSync(join(bench.root, path, '..'), { recursive: true });
@@ -318,7 +321,21 @@ test('a scan waits for a slow replica as long as something gets through, unless 
   vi.advanceTimersByTime(100);
   expect(advance.batchBytes).toBeUndefined();
   advance.end();
-  vi.useRealTimers();
+});
+
+test('a snapshot that is asked for meanwhile hurries the scan', async () => {
+  for (let n = 0; n < 40; n += 1) write(`f${n}`, noise(n, 900_000));
+  const advance = new Advance({ answerMs: 1e6, holdMs: 300 });
+  const hurried = vi.spyOn(advance, 'hurry');
+  let second: Promise<Snapshot> | undefined;
+  const hang: SendFrame = async () => {
+    second ??= source.snapshot({ verify: false }, signal);
+    await new Promise<void>(() => undefined);
+  };
+  advance.open(undefined, () => void advance.expect().receive(hang, signal));
+  const first = await source.snapshot({ verify: false, advance }, signal);
+  advance.end();
+  expect([(await second)?.digest === first.digest, hurried.mock.calls.length > 0]).toEqual([true, true]);
 });
 
 test('what is only named waits for nobody, and is not sent without bound', async () => {

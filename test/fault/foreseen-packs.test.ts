@@ -173,8 +173,8 @@ describe('the packs of one pull', () => {
     }, signal);
     expect(begun).toBe(1);
     const got: number[] = [];
-    await packs.sendTo(async (...parts) => void got.push(parts[0]?.[0] ?? -1));
-    await packs.sendTo(async () => void got.push(-1));
+    await packs.sendTo(async (...parts) => void got.push(parts[0]?.[0] ?? -1), signal);
+    await packs.sendTo(async () => void got.push(-1), signal);
     expect(got).toEqual([0, 1, 2]);
   });
 
@@ -190,25 +190,36 @@ describe('the packs of one pull', () => {
     };
     await new OfferedPacks(work, signal)[Symbol.asyncDispose]();
     const broken = new OfferedPacks(work, signal);
-    expect(await codeOf(broken.sendTo(async () => await Promise.reject(new TowError('link-lost', 'gone'))))).toBe(
-      'link-lost',
-    );
+    expect(
+      await codeOf(broken.sendTo(async () => await Promise.reject(new TowError('link-lost', 'gone')), signal)),
+    ).toBe('link-lost');
     await broken[Symbol.asyncDispose]();
     const changed = new OfferedPacks(async () => await Promise.reject(new TowError('source-changed', 'x')), signal);
-    expect(await codeOf(changed.sendTo(async () => undefined))).toBe('source-changed');
+    expect(await codeOf(changed.sendTo(async () => undefined, signal))).toBe('source-changed');
     await changed[Symbol.asyncDispose]();
-    expect(ended).toEqual(['cancelled', 'link-lost']);
+    // One that takes nothing, and stops to want anything.
+    const stop = new AbortController();
+    const stuck = new OfferedPacks(work, signal);
+    const waits = codeOf(stuck.sendTo(async () => await new Promise<void>(() => undefined), stop.signal));
+    stop.abort();
+    expect(await waits).toBe('cancelled');
+    await stuck[Symbol.asyncDispose]();
+    // And one that takes nothing and says nothing.
+    const silent = new OfferedPacks(work, signal);
+    silent.sendTo(async () => await new Promise<void>(() => undefined), signal).catch(() => undefined);
+    await silent[Symbol.asyncDispose]();
+    expect(ended).toEqual(['cancelled', 'link-lost', 'cancelled', 'cancelled']);
   });
 
   test('wait on the node until it knows what it lacks; those that it does not want are given up', async () => {
     const taken: number[] = [];
     const packs = new ForeseenPacks(sends(3), signal);
-    await packs.takeAll(async (pack) => void taken.push(pack[0] ?? -1));
+    await packs.takeAll(async (pack) => taken.push(pack[0] ?? -1) < 9);
     await packs[Symbol.asyncDispose]();
     const unwanted = new ForeseenPacks(sends(3), signal);
     await unwanted[Symbol.asyncDispose]();
     const failing = new ForeseenPacks(sends(1, new TowError('source-changed', 'x')), signal);
-    expect(await codeOf(failing.takeAll(async () => undefined))).toBe('source-changed');
+    expect(await codeOf(failing.takeAll(async () => true))).toBe('source-changed');
     await failing[Symbol.asyncDispose]();
     const stop = new AbortController();
     const cut = new ForeseenPacks(sends(2), stop.signal);
@@ -216,11 +227,17 @@ describe('the packs of one pull', () => {
       await codeOf(
         cut.takeAll(async () => {
           stop.abort(new TowError('cancelled', 'stop'));
+          return true;
         }),
       ),
     ).toBe('cancelled');
     await cut[Symbol.asyncDispose]();
     expect(taken).toEqual([0, 1, 2]);
+    // Enough is enough, even if the call does not end.
+    const endless = new ForeseenPacks(sends(1000), signal);
+    await endless.takeAll(async (pack) => taken.push(pack[0] ?? -1) < 5);
+    expect(taken).toEqual([0, 1, 2, 0, 1]);
+    await endless[Symbol.asyncDispose]();
   });
 
   /** Hands over so many packs, one when the one before was taken. */

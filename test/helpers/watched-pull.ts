@@ -86,7 +86,8 @@ async function deltaFor(
   // Only some, so that both ways are gone.
   const ranges = newRanges(held.manifest, delta.part, 20_000);
   const part = { ...snapshot, chunks: chunksOf(delta.part, snapshot) };
-  const foreseen = ranges === undefined ? packsOf(part, await foresee(held.manifest, delta.part)) : [];
+  const foreseen =
+    ranges === undefined ? packsOf(part, await foresee(held.manifest, delta.part, new AbortController().signal)) : [];
   return { bytes: await encodeDelta(held.manifest, delta, blocks, packsOf(part, ranges ?? [])), foreseen };
 }
 

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bytesOf } from '../../protocol/base/root-path.ts';
-import type { ChunkList } from '../../protocol/chunk/entry.ts';
+import { type ChunkList, recordBytes } from '../../protocol/chunk/entry.ts';
 import { hashInParts } from '../../protocol/pull/source/hash-in-parts.ts';
-import type { HashOutput } from '../../protocol/pull/source/tasks.ts';
+import type { SpanTags } from '../../protocol/pull/source/span-tags.ts';
+import type { HashedPart, HashOutput } from '../../protocol/pull/source/tasks.ts';
 import { noise } from '../helpers/noise.ts';
 import { SourceBench } from '../helpers/source-bench.ts';
 
@@ -91,6 +92,33 @@ test('what is as it was is not hashed again, unless it is to be verified', async
   expect([again, verified].map((output) => output && listOf(output) === list)).toEqual([true, true]);
   const tags = spans[2] ?? 0;
   expect([tags > 20, spans]).toEqual([true, [0, 0, tags, tags, 0, 0, 0, 0]]);
+});
+
+test('what has its tag is taken at its word, digests and all', async () => {
+  const bytes = noise(6, 3_000_000);
+  writeFileSync(join(bench.top, 'file'), bytes);
+  const tagKey = noise(7, 32);
+  const part = { root: bytesOf(bench.top), path: 'file', from: 0, to: bytes.length, tagKey, cancel };
+  const run = async (known: ChunkList | undefined, spans: SpanTags | undefined): Promise<HashedPart> => {
+    const output = await bench.pool.run('hashPart', { ...part, known, spans }, signal, { onEvent: () => undefined });
+    if (output === undefined) throw new Error('it cannot be read in parts');
+    return output;
+  };
+  const { list, tags } = await run(undefined, undefined);
+  const right = Buffer.from(list).toString('latin1');
+  const [, start = 0] = tags.starts;
+  const at = (start + 1) * recordBytes;
+  const wrong = `${right.slice(0, at)}${'w'.repeat(32)}${right.slice(at + 32)}`;
+  // Nobody keeps such a list: it only shows which of them was hashed.
+  expect(Buffer.from((await run(wrong, tags)).list).toString('latin1') === wrong).toBe(true);
+  expect(Buffer.from((await run(wrong, undefined)).list).toString('latin1') === right).toBe(true);
+  bytes[1_500_000] = (bytes[1_500_000] ?? 0) ^ 1;
+  writeFileSync(join(bench.top, 'file'), bytes);
+  const changed = Buffer.from((await run(right, tags)).list).toString('latin1');
+  expect([
+    changed === right,
+    changed === Buffer.from((await run(undefined, undefined)).list).toString('latin1'),
+  ]).toEqual([false, true]);
 });
 
 test('one that is not there, or of another length than is thought, is left to one thread', async () => {

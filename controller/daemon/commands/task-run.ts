@@ -1,5 +1,6 @@
 /** What launch, exec and push have in common: sync a cluster's roots, submit a job, follow it. */
 
+import { setTimeout } from 'node:timers/promises';
 import { raceSignal } from '../../../protocol/base/abort.ts';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { displayPath } from '../../../protocol/base/root-path.ts';
@@ -24,6 +25,8 @@ import type { Controller } from '../controller.ts';
 
 /** A link whose round trip is longer than this (ms) is no LAN, and so is taken for a slow one. */
 const farMs = 5;
+/** How long that is waited for, at most. */
+const measureMs = 2000;
 
 export function homeOf(context: CommandContext, controller: Controller): string {
   return context.env['HOME'] ?? controller.home;
@@ -97,7 +100,8 @@ export async function syncCluster(
   if (roots.length === 0) return undefined;
   // How far a node is decides what is sent to it; of one that was reached just now it is not known yet.
   const links = cluster.nodes.flatMap((node) => node.session.current ?? []);
-  await raceSignal(Promise.all(links.map((link) => link.measured)), context.signal);
+  const measured = Promise.all(links.map((link) => link.measured));
+  await raceSignal(Promise.race([measured, setTimeout(measureMs)]), context.signal);
   const nodes = cluster.nodes.map(
     (node): SyncNode => ({
       name: node.name,

@@ -36,14 +36,14 @@ export class ChunkSupply {
   }
 
   /** Takes a pack that was not asked for: what of it is wanted. Checked as any other. Blocking. */
-  foreseen(pack: Buffer): FileStep {
+  foreseen(pack: Buffer): FileStep & { readonly left: number } {
     assert(this.#part !== undefined, 'foreseen packs without a delta');
     this.#partChunks ??= chunksOf(this.#part);
     const { wants } = this.#sources;
     const before = wants.bytes;
     const chunks = this.#partChunks;
     const { finishedFiles } = this.#diskFull(() => unpackForeseen(pack, chunks, wants));
-    return { bytes: before - wants.bytes, finishedFiles };
+    return { bytes: before - wants.bytes, finishedFiles, left: wants.bytes };
   }
 
   /** Which chunks to ask an object store for: first, count, …, as its catalogue numbers them. */

@@ -39,6 +39,10 @@ export interface MadeFiles {
   readonly more: boolean;
 }
 
+function costsOf({ path, lengths }: ObjectFile): number {
+  return promiseBytes + path.length + lengthBytes * lengths.length;
+}
+
 class PromisingPack {
   /** By offset from the last to the first, but for those that came since. */
   readonly #files: ObjectFile[] = [];
@@ -108,8 +112,8 @@ export class PromisedFiles {
     if (this.#packs.size >= maxPacks && !this.#packs.has(pack)) return;
     this.#packs.set(pack, promising);
     for (const file of files) {
-      this.#bytes += promiseBytes + file.path.length + lengthBytes * file.lengths.length;
       if (this.#bytes > maxBytes) return;
+      this.#bytes += costsOf(file);
       promising.add(file);
       this.#promised.set(file.path, file);
     }
@@ -126,7 +130,11 @@ export class PromisedFiles {
    */
   take(placeOf: (pack: RootPath) => PackPlace | undefined, onMade: (made: Made) => void): boolean {
     const until = performance.now() + sliceMs;
-    const counts = (file: ObjectFile): boolean => this.#promised.get(file.path) === file;
+    const counts = (file: ObjectFile): boolean => {
+      if (this.#promised.get(file.path) === file) return true;
+      this.#bytes -= costsOf(file);
+      return false;
+    };
     for (const [pack, promising] of this.#packs) {
       let file = promising.next(counts);
       const place = file === undefined ? undefined : placeOf(pack);
@@ -138,6 +146,7 @@ export class PromisedFiles {
         const bytes = promising.read(file, place);
         if (bytes === 'later') break;
         this.#promised.delete(file.path);
+        this.#bytes -= costsOf(file);
         onMade({ file, bytes });
       }
     }

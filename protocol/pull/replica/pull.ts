@@ -98,10 +98,12 @@ export class Pull {
           }, this.#signal)
         : undefined;
     const byDelta = !knowsManifest && (await this.#takeDelta());
+    if (!byDelta) foreseen?.giveUp();
     if (!knowsManifest && !byDelta) await this.#fetchManifest();
     const absent = await this.#task('observe', watch.doubtful);
     const staged = await this.#task('stage', await this.#classify(absent));
     if (staged.settled) {
+      foreseen?.giveUp();
       await this.#thread.run('settle', undefined, this.#signal);
       return await this.#result();
     }
@@ -187,7 +189,8 @@ export class Pull {
     });
     // What is in several places came at once.
     this.#progress.totalBytes = this.#progress.bytes + reused.bytes;
-    if (foreseen !== undefined && reused.bytes > 0) {
+    if (reused.bytes === 0) foreseen?.giveUp();
+    else if (foreseen !== undefined) {
       await foreseen.takeAll(async (pack) => await this.#takeForeseen(pack));
       reused = await this.#task('left', { maxRuns });
     }
@@ -195,13 +198,15 @@ export class Pull {
     await this.#fetch(fromGit ? await this.#fromGit(reused.ranges) : await this.#fromStore(reused), this.#signal);
   }
 
-  async #takeForeseen(pack: Buffer): Promise<void> {
+  /** Resolves with whether more of them are of use. */
+  async #takeForeseen(pack: Buffer): Promise<boolean> {
     this.#sentBytes += pack.length;
-    const { bytes, finishedFiles } = await this.#thread.run('foreseen', pack, this.#signal, {
+    const { bytes, finishedFiles, left } = await this.#thread.run('foreseen', pack, this.#signal, {
       transfer: ownMemory(pack),
     });
     this.#fetchedBytes += bytes;
     this.#advance(bytes, finishedFiles);
+    return bytes > 0 && left > 0;
   }
 
   /** Asks the source for chunks; `onPack` is called once what came is written. */

@@ -46,11 +46,11 @@ export type ReplicaTasks = {
     readonly event: never;
     readonly output: MadeFiles & { readonly files: number };
   };
-  /** A pack that was not asked for; of its bytes, those that were wanted. Its memory goes back. */
+  /** A pack that was not asked for; of its bytes, those that were wanted, and how many still are. Its memory goes back. */
   readonly foreseen: {
     readonly input: Uint8Array;
     readonly event: never;
-    readonly output: FileStep & { readonly pack: Uint8Array };
+    readonly output: FileStep & { readonly left: number; readonly pack: Uint8Array };
   };
   /** Takes a pack of objects, of which wanted files may be made. */
   readonly promise: { readonly input: Uint8Array; readonly event: never; readonly output: undefined };

@@ -276,6 +276,7 @@ export class Advance {
   /** Nothing more will come: replicas are done when they have what waits for them. */
   end(): void {
     this.#ended = true;
+    this.#invite = undefined;
     for (const timer of this.#timers) clearTimeout(timer);
     for (const lane of lanes) this.#free[lane].length = 0;
     for (const receiver of this.#receivers) receiver.wake();

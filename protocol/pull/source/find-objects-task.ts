@@ -43,8 +43,9 @@ export function findObjects({ root, packs, paths }: FindObjectsInput): Uint8Arra
   } catch (error) {
     if (!(error instanceof TowError)) throw error;
     // No index that can be read; what was read of it so far is as good as any.
+  } finally {
+    contents.close();
   }
-  contents.close();
   for (const [pack, { files }] of found) frame(pack, files);
   return frames;
 }

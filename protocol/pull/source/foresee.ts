@@ -1,45 +1,57 @@
+import { throwIfAborted } from '../../base/abort.ts';
 import { Turns } from '../../base/turns.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import { type ChunkList, chunkCount, chunkDigest, isHole, recordBytes } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import { addOrdinal } from '../../chunk/new-chunks.ts';
 
+/** Chunks that are looked at between two looks at the clock. */
+const chunksTogether = 1024;
+
 /**
  * What a replica that is at `base` lacks of `part`, each chunk once, as ordinals of `part` (first, count, …), in the order
- * that it would ask for it: it looks for chunks in all of its root, and so does this. Some milliseconds at a time; a
- * million chunks take some ten.
+ * that it would ask for it: it looks for chunks in all of its root, and so does this. Some milliseconds at a time: 0.6 µs a
+ * chunk of `part`, less than half of that one of `base`.
  */
-export async function foresee(base: Manifest, part: Manifest): Promise<number[]> {
+export async function foresee(base: Manifest, part: Manifest, signal: AbortSignal): Promise<number[]> {
   const turns = new Turns();
+  const pause = async (): Promise<void> => {
+    await turns.next();
+    throwIfAborted(signal);
+  };
   const lacking = new Map<Digest, number>();
   /** Whether any digest that is looked for begins with these two bytes: most need no closer look. */
   const beginnings = new Uint8Array(1 << 16);
   let ordinal = 0;
-  for (const path of [...part.directories.keys()].sort()) {
-    for (const list of fileLists(part, path)) {
-      for (let at = 0; at < chunkCount(list); at += 1) {
-        if (isHole(list, at)) continue;
-        const digest = chunkDigest(list, at);
-        if (!lacking.has(digest)) lacking.set(digest, ordinal);
-        beginnings[beginning(list, at)] = 1;
-        ordinal += 1;
-      }
-      if (turns.over) await turns.next();
+  for (const { list, from, to } of stretches(part)) {
+    for (let at = from; at < to; at += 1) {
+      if (isHole(list, at)) continue;
+      const digest = chunkDigest(list, at);
+      if (!lacking.has(digest)) lacking.set(digest, ordinal);
+      beginnings[beginning(list, at)] = 1;
+      ordinal += 1;
     }
+    if (turns.over) await pause();
   }
-  for (const path of base.directories.keys()) {
-    for (const list of fileLists(base, path))
-      for (let at = 0; at < chunkCount(list); at += 1)
-        if (beginnings[beginning(list, at)] === 1) lacking.delete(chunkDigest(list, at));
-    if (turns.over) await turns.next();
+  for (const { list, from, to } of stretches(base)) {
+    for (let at = from; at < to; at += 1)
+      if (beginnings[beginning(list, at)] === 1) lacking.delete(chunkDigest(list, at));
+    if (turns.over) await pause();
   }
   const ranges: number[] = [];
   for (const at of lacking.values()) addOrdinal(ranges, at);
   return ranges;
 }
 
-function* fileLists({ directories }: Manifest, path: string): Generator<ChunkList, void, void> {
-  for (const { kind, content } of directories.get(path)?.entries ?? []) if (kind === 'file') yield content;
+/** Chunks of the files of a manifest, in the order that ordinals count, some at a time. */
+function* stretches({ directories }: Manifest): Generator<{ list: ChunkList; from: number; to: number }, void, void> {
+  for (const path of [...directories.keys()].sort()) {
+    for (const { kind, content: list } of directories.get(path)?.entries ?? []) {
+      const count = kind === 'file' ? chunkCount(list) : 0;
+      for (let from = 0; from < count; from += chunksTogether)
+        yield { list, from, to: Math.min(count, from + chunksTogether) };
+    }
+  }
 }
 
 function beginning(list: ChunkList, at: number): number {

@@ -9,12 +9,12 @@ import { SpanBook } from './span-book.ts';
 import type { CarriedPack, HashedPart, HashOutput, HashPartInput, SourceTasks } from './tasks.ts';
 
 /** By the threads that hash them: what their files were. */
-const books = new WeakMap<WorkerPool<SourceTasks>, SpanBook>();
+const books = new WeakMap<WorkerPool<SourceTasks>, { readonly book: SpanBook | undefined }>();
 
-function bookOf(pool: WorkerPool<SourceTasks>): SpanBook {
-  const book = books.get(pool) ?? new SpanBook();
-  books.set(pool, book);
-  return book;
+function bookOf(pool: WorkerPool<SourceTasks>): SpanBook | undefined {
+  const known = books.get(pool) ?? { book: SpanBook.make() };
+  books.set(pool, known);
+  return known.book;
 }
 
 export interface LargeFile extends Omit<HashPartInput, 'from' | 'to' | 'spans' | 'tagKey' | 'carry'> {
@@ -46,7 +46,7 @@ export async function hashInParts(
   const path = `${whole.root}\0${whole.path}`;
   // Smaller ones are read in parts only while they are sent.
   const book = advance === undefined || size >= inPartsFromBytes ? bookOf(pool) : undefined;
-  const spans = trusted && whole.known !== undefined ? book?.of(path, whole.known) : undefined;
+  const spans = trusted && whole.known !== undefined ? await book?.of(path, whole.known) : undefined;
   const file = { ...whole, spans, tagKey: book?.key };
   const count = advance === undefined ? pool.size : Math.ceil(size / sentPartBytes);
   const parts: (HashedPart | undefined)[] = [];
@@ -71,7 +71,7 @@ export async function hashInParts(
   await group.wait();
   const output = inStep ? joined(parts, size) : undefined;
   if (output !== undefined)
-    book?.read(
+    await book?.read(
       path,
       output.lists,
       parts.flatMap((part) => part ?? []),

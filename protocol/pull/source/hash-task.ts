@@ -15,26 +15,29 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
   const stamps = new BigInt64Array(4 * input.paths.length);
   const context = readContext(input, emit);
   const { carrier } = context;
-  for (const [index, path] of input.paths.entries()) {
-    const start = lists.length;
-    const result = attempt(path, () =>
-      readFile(absolutePath(input.root, path), lists, context, input.known.get(index)),
-    );
-    if (result.status === 'settled' || result.status === 'fresh') {
-      const { mode, mtimeNs, ctimeNs, ino, size } = result.stats;
-      stamps.set([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), size], 4 * index);
-      modes.push(Number(mode) & 0o7777);
-      statuses.push(result.status);
-      carrier?.end(path, result.stats, 0, lists.lengthsFrom(start));
-    } else {
-      lists.length = start;
-      modes.push(0);
-      statuses.push(result.status === 'gone' ? 'gone' : 'failed');
-      if (result.status === 'failed') problems.push(result.problem);
+  try {
+    for (const [index, path] of input.paths.entries()) {
+      const start = lists.length;
+      const result = attempt(path, () =>
+        readFile(absolutePath(input.root, path), lists, context, input.known.get(index)),
+      );
+      if (result.status === 'settled' || result.status === 'fresh') {
+        const { mode, mtimeNs, ctimeNs, ino, size } = result.stats;
+        stamps.set([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), size], 4 * index);
+        modes.push(Number(mode) & 0o7777);
+        statuses.push(result.status);
+        carrier?.end(path, result.stats, 0, lists.lengthsFrom(start));
+      } else {
+        lists.length = start;
+        modes.push(0);
+        statuses.push(result.status === 'gone' ? 'gone' : 'failed');
+        if (result.status === 'failed') problems.push(result.problem);
+      }
+      listBytes.push(lists.length - start);
     }
-    listBytes.push(lists.length - start);
+  } finally {
+    context.end();
   }
-  context.end();
   const all = new Uint8Array(lists.bytes());
   const carried = carrier?.packs() ?? [];
   return {

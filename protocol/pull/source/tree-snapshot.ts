@@ -130,14 +130,15 @@ export class TreeSnapshot implements Snapshot {
     }
     const bytes = await encodeDelta(base, delta, blocks, packs);
     if (bytes === undefined || bytes.length > maxBytes) return undefined;
-    const objects = this.hasObjectsFor(options) && newRanges(base, delta.part, objectsFromBytes) === undefined;
+    const much = ranges === undefined && newRanges(base, delta.part, objectsFromBytes) === undefined;
+    const objects = much && this.hasObjectsFor(options);
     const foreseen = ranges === undefined && options.pushBytes === undefined && !objects;
     return { bytes, objects, sendForeseen: foreseen ? this.#senderOf(base, delta.part, options) : undefined };
   }
 
   #senderOf(base: Manifest, part: Manifest, options: ServeOptions): Delta['sendForeseen'] {
     return async (send, signal) => {
-      const ranges = await foresee(base, part);
+      const ranges = await foresee(base, part, signal);
       if (ranges.length > 0) await this.#packs(options).send(await ChunkLocator.of(part), ranges, send, signal);
     };
   }

@@ -13,14 +13,14 @@ function beating() {
   return { clock, pings, dead, heartbeat };
 }
 
-test('pings at once, twice soon after and every 5 s, and gives up after 20 s of silence, once', async () => {
+test('pings at once, some times soon after and every 5 s, and gives up after 20 s of silence, once', async () => {
   const { clock, pings, dead } = beating();
   await clock.advance(deadAfterMs - 1);
-  expect([pings.length, dead]).toEqual([6, []]);
+  expect([pings.length, dead]).toEqual([8, []]);
   await clock.advance(1);
   expect(dead).toEqual([20_000]);
   await clock.advance(60_000);
-  expect([pings.length, dead.length, clock.sleeping]).toEqual([6, 1, 0]);
+  expect([pings.length, dead.length, clock.sleeping]).toEqual([8, 1, 0]);
 });
 
 test('any message is a sign of life', async () => {
@@ -60,7 +60,7 @@ test('the round trip is the shortest of the last pongs; one that was never pinge
   const { clock, pings, heartbeat } = beating();
   expect(heartbeat.roundTripMs).toBeUndefined();
   await clock.advance(30);
-  heartbeat.pong(pings.at(-1) ?? 0);
+  heartbeat.pong(pings[0] ?? 0);
   expect(heartbeat.roundTripMs).toBe(30);
   heartbeat.pong(0);
   heartbeat.pong(clock.now() + 5);
@@ -71,6 +71,26 @@ test('the round trip is the shortest of the last pongs; one that was never pinge
   for (let n = 0; n < 8; n += 1) heartbeat.pong(clock.now() - 50);
   expect(heartbeat.roundTripMs).toBe(50);
   heartbeat.stop();
+});
+
+test('it is measured with the third round trip, which come soon, or when it ends', async () => {
+  const { clock, pings, heartbeat } = beating();
+  let measured = 0;
+  const wait = heartbeat.measured.then(() => {
+    measured += 1;
+  });
+  await clock.advance(20);
+  expect(pings.length).toBe(3);
+  for (const stamp of pings.slice(0, 2)) heartbeat.pong(stamp);
+  await clock.advance(1);
+  expect([measured, heartbeat.roundTripMs]).toEqual([0, 10]);
+  heartbeat.pong(pings[2] ?? 0);
+  await wait;
+  expect([measured, heartbeat.roundTripMs]).toEqual([1, 1]);
+  heartbeat.stop();
+  const other = beating().heartbeat;
+  other.stop();
+  await other.measured;
 });
 
 test('stop ends it', async () => {
