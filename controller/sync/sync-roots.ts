@@ -16,6 +16,7 @@ import { wireBytes } from '../../protocol/wire/schema.ts';
 import type { SyncSummary } from '../api/event.ts';
 import { copyToNodes } from './copy-to-nodes.ts';
 import { ForeseenPacks } from './foreseen-packs.ts';
+import { measured } from './measured.ts';
 import { partialSource } from './partial-source.ts';
 import { publishRoot, reportVia } from './publish-root.ts';
 import { onNode, problemsShown, reportNode } from './report-node.ts';
@@ -260,6 +261,8 @@ async function pullOnNode(
 ): Promise<PullResult> {
   const { via } = options;
   // What is published goes along only where that spares a node the asking.
+  // Of a link that was made anew, after one that broke while files went ahead, that is not known yet.
+  await measured(await node.link(signal), signal);
   const how = node.serve();
   const serve = via === undefined ? how : { ...how, pushBytes: viaPushBytes };
   const held = options.held.get(node.keyId, root.dest);

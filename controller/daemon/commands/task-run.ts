@@ -1,7 +1,5 @@
 /** What launch, exec and push have in common: sync a cluster's roots, submit a job, follow it. */
 
-import { setTimeout } from 'node:timers/promises';
-import { raceSignal } from '../../../protocol/base/abort.ts';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { displayPath } from '../../../protocol/base/root-path.ts';
 import type { FirstLevel } from '../../../protocol/pull/source/compression.ts';
@@ -13,6 +11,7 @@ import type { Turn } from '../../jobs/cluster-queue.ts';
 import { followJob } from '../../jobs/follow-job.ts';
 import type { Job } from '../../jobs/job.ts';
 import type { ReservedJob } from '../../jobs/jobs.ts';
+import { measured } from '../../sync/measured.ts';
 import { type RootsRequest, rootsOf } from '../../sync/sync-plan.ts';
 import type { SyncNode, SyncOptions, SyncRoot } from '../../sync/sync-root.ts';
 import { lookAhead, syncRoots, takeSnapshot } from '../../sync/sync-roots.ts';
@@ -25,8 +24,6 @@ import type { Controller } from '../controller.ts';
 
 /** A link whose round trip is longer than this (ms) is no LAN, and so is taken for a slow one. */
 const farMs = 5;
-/** How long that is waited for, at most. */
-const measureMs = 2000;
 
 export function homeOf(context: CommandContext, controller: Controller): string {
   return context.env['HOME'] ?? controller.home;
@@ -98,10 +95,8 @@ export async function syncCluster(
   via?: Via,
 ): Promise<SyncSummary | undefined> {
   if (roots.length === 0) return undefined;
-  // How far a node is decides what is sent to it; of one that was reached just now it is not known yet.
   const links = cluster.nodes.flatMap((node) => node.session.current ?? []);
-  const measured = Promise.all(links.map((link) => link.measured));
-  await raceSignal(Promise.race([measured, setTimeout(measureMs)]), context.signal);
+  await Promise.all(links.map(async (link) => await measured(link, context.signal)));
   const nodes = cluster.nodes.map(
     (node): SyncNode => ({
       name: node.name,
