@@ -57,7 +57,7 @@ export async function fetchInAdvance(
       advanced.fetchedBytes += taken.bytes;
       advanced.sentBytes += length;
       came(taken);
-      making.wake();
+      if (taken.promises) making.wake();
     };
     await link.call('pull.files', { offer }, { onData }, stop);
   });

@@ -69,6 +69,11 @@ export class FilesInAdvance {
     return this.#came.size;
   }
 
+  /** Whether files were promised that are not made yet. */
+  get promises(): boolean {
+    return this.#promised.any;
+  }
+
   /** Whether a file came as an entry says. */
   has(path: RootPath, entry: Entry): boolean {
     return this.#came.get(path) === textOf(entry, entry.content);

@@ -119,6 +119,11 @@ export class PromisedFiles {
     }
   }
 
+  /** Whether anything may be made, now or later. */
+  get any(): boolean {
+    return this.#promised.size > 0;
+  }
+
   /** Something else came for a path. */
   forget(path: RootPath): void {
     this.#promised.delete(path);

@@ -38,7 +38,12 @@ export type ReplicaTasks = {
   readonly filePack: {
     readonly input: Uint8Array;
     readonly event: never;
-    readonly output: { readonly bytes: number; readonly files: number; readonly pack: Uint8Array };
+    readonly output: {
+      readonly bytes: number;
+      readonly files: number;
+      readonly promises: boolean;
+      readonly pack: Uint8Array;
+    };
   };
   /** Makes some of the files that were promised in advance. */
   readonly makePromised: {
@@ -151,7 +156,7 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     assert(advance !== undefined, 'files before they were wanted');
     const bytes = advance.take(asBuffer(pack));
     return {
-      output: { bytes, files: advance.count, pack },
+      output: { bytes, files: advance.count, promises: advance.promises, pack },
       transfer: pack.buffer instanceof ArrayBuffer ? [pack.buffer] : [],
     };
   },
