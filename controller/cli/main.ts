@@ -10,6 +10,7 @@ import type { ApiEvent } from '../api/event.ts';
 import type { Output, OutputOptions } from '../ui/output.ts';
 import { connectDaemon, controllerDirectory, daemonAnswers } from './connect-daemon.ts';
 import { exitCodeOfError } from './exit-code.ts';
+import { restoreExtraCertificates } from './extra-certificates.ts';
 import { type ParsedLine, parseLine } from './parse-line.ts';
 import { requestEnv } from './request-env.ts';
 
@@ -104,6 +105,7 @@ async function login({ argv }: Extract<ApiEvent, { type: 'login' }>, output: Out
   });
 }
 
+restoreExtraCertificates(process.env);
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

@@ -50,7 +50,7 @@ export class Tow {
 
   run(...args) {
     const started = performance.now();
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(process.cwd(), 'dist/tow.js'), ...args], {
+    const { status, stdout, stderr } = spawnSync(join(process.cwd(), 'dist/tow.js'), args, {
       env: this.env,
       encoding: 'utf8',
       maxBuffer: 1 << 28,
