@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { bootId } from '../../protocol/base/boot-id.ts';
 import { errnoOf } from '../../protocol/base/errors.ts';
-import { bytesOf, type RootPath } from '../../protocol/base/root-path.ts';
+import { bytesOf, type NativePath, type RootPath } from '../../protocol/base/root-path.ts';
 import { digestHex, digestOf } from '../../protocol/chunk/digest.ts';
 import { removeStaged } from '../../protocol/pull/replica/remove-staged.ts';
 import type { ObjectStat } from '../../protocol/store/object-store.ts';
@@ -86,7 +86,7 @@ function isWhole(stats: { readonly size: number; readonly mode: number; isFile()
   return stats.isFile() && stats.size === size && (stats.mode & 0o777) !== unfinishedMode;
 }
 
-function readText(path: Buffer): string | undefined {
+function readText(path: NativePath): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

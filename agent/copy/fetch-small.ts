@@ -1,5 +1,6 @@
 import { closeSync, openSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { TowError } from '../../protocol/base/errors.ts';
+import { type NativePath } from '../../protocol/base/root-path.ts';
 import { setPathMtime } from '../../protocol/libc/libc.ts';
 import { writeAll } from '../../protocol/pull/replica/durable-file.ts';
 import { look } from '../../protocol/pull/replica/print.ts';
@@ -52,11 +53,11 @@ export async function fetchSmall(
 }
 
 /** What an earlier run staged under this name. `rmSync` asks what a symlink leads to and leaves one to nothing (Node 24). */
-function removeStaged(path: Buffer): void {
+function removeStaged(path: NativePath): void {
   if (look(path) !== undefined) unlinkSync(path);
 }
 
-async function intoFile(body: ObjectBody, object: ObjectStat, path: Buffer, posix: PosixMetadata): Promise<void> {
+async function intoFile(body: ObjectBody, object: ObjectStat, path: NativePath, posix: PosixMetadata): Promise<void> {
   let fd: number | undefined;
   try {
     await readThrough(body, object, Buffer.allocUnsafe(Math.min(object.size, heldBytes)), (bytes) => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
+import { type NativePath } from '../../protocol/base/root-path.ts';
 
 /** Whether a version may be the MD5 of its object's bytes, of a service whose versions are. */
 export function isMd5(version: string): boolean {
@@ -7,7 +8,7 @@ export function isMd5(version: string): boolean {
 }
 
 /** Lower-case hex. Blocking. */
-export function md5OfFile(path: Buffer): string {
+export function md5OfFile(path: NativePath): string {
   const hash = createHash('md5');
   const buffer = Buffer.allocUnsafe(1 << 20);
   const fd = openSync(path, 'r');

@@ -1,7 +1,7 @@
 /** Puts staged objects in place, in batches, and takes away what the bucket no longer has. All methods block. */
 import { chmodSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { errnoOf, type Problem, toTowError } from '../../protocol/base/errors.ts';
-import { absolutePath, bytesOf, parentOf, type RootPath } from '../../protocol/base/root-path.ts';
+import { absolutePath, bytesOf, type NativePath, parentOf, type RootPath } from '../../protocol/base/root-path.ts';
 import type { KeptVersions } from '../../protocol/pull/replica/kept-versions.ts';
 import { look, printOf } from '../../protocol/pull/replica/print.ts';
 import type { ConflictReason } from '../../protocol/wire/pull.ts';
@@ -210,7 +210,7 @@ export class Placer {
     this.conflicts.push({ id: version, path, reason });
   }
 
-  #at(path: RootPath): Buffer {
+  #at(path: RootPath): NativePath {
     return absolutePath(this.#options.root, path);
   }
 

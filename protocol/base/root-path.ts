@@ -57,9 +57,21 @@ export function nameOf(path: RootPath): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** An absolute file-system path as Node wants it, for bytes that need not be UTF-8. Both arguments are latin1. */
-export function absolutePath(root: string, path: RootPath): Buffer {
-  return Buffer.from(path === '' ? root : `${root}/${path}`, 'latin1');
+/** A file-system path as Node takes it: a string where its bytes are ASCII, which costs half as much as a buffer. */
+export type NativePath = string | Buffer;
+
+/** A latin1-held path as Node wants it, for bytes that need not be UTF-8. */
+export function nativePath(path: string): NativePath {
+  return isAscii(path) ? path : Buffer.from(path, 'latin1');
+}
+
+export function isAscii(text: string): boolean {
+  return /^[\0-\x7f]*$/.test(text);
+}
+
+/** An absolute file-system path as Node wants it. Both arguments are latin1-held. */
+export function absolutePath(root: string, path: RootPath): NativePath {
+  return nativePath(path === '' ? root : `${root}/${path}`);
 }
 
 /** Text (UTF-16) to the latin1-held bytes of its UTF-8 form, as the file system has it. */

@@ -2,8 +2,10 @@
  * Where a git pack has an object: asks `pack-*.idx` of version 2 (gitformat-pack(5)), some KiB a question however large it
  * is. Names are SHA-1, so spread evenly, and the place of one is guessed well.
  */
+
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../base/errors.ts';
+import { type NativePath } from '../base/root-path.ts';
 
 const magic = 0xff744f63;
 const idBytes = 20;
@@ -27,7 +29,7 @@ export class PackIdx {
   }
 
   /** Undefined for what is not there, or no index of SHA-1 names in this version. Blocking. */
-  static open(path: Buffer): PackIdx | undefined {
+  static open(path: NativePath): PackIdx | undefined {
     const fd = orUndefined(() => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK));
     if (fd === undefined) return undefined;
     const fanout = orUndefined(() => readFanout(fd));

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { type NativePath } from '../base/root-path.ts';
 import { cPath, libc, systemError } from './libc.ts';
 
 /** One thing that happened in, or to, a watched directory. */
@@ -75,7 +76,7 @@ export class Inotify implements Disposable {
    * Watches a directory, never through a symlink; the number it is known by, the same for each path of one directory.
    * 'absent' when no directory is there, 'refused' when it cannot be watched (no permission, or the user's limit is reached).
    */
-  add(path: Buffer): number | 'absent' | 'refused' {
+  add(path: NativePath): number | 'absent' | 'refused' {
     const c = libc();
     if (c === undefined) return 'refused';
     const watch = Number(c.inotifyAddWatch(this.#fd, cPath(path), watched));

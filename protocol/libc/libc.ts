@@ -3,10 +3,12 @@
  * bundle on a node, from its npm package on the user's machine. Where it cannot be loaded every function here has a
  * stated, weaker way, and `libcLoaded()` says so, so that callers can tell the user.
  */
+
 import { execFileSync } from 'node:child_process';
 import { existsSync, futimesSync, lutimesSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { type NativePath } from '../base/root-path.ts';
 
 type NativeFunction = (...args: readonly (number | bigint | Buffer | null)[]) => number | bigint;
 
@@ -115,12 +117,12 @@ function fillTimes(sec: number, nsec: number): Buffer {
   return times;
 }
 
-export function cPath(path: Buffer): Buffer {
-  return Buffer.concat([path, Buffer.of(0)]);
+export function cPath(path: NativePath): Buffer {
+  return typeof path === 'string' ? Buffer.from(`${path}\0`, 'latin1') : Buffer.concat([path, Buffer.of(0)]);
 }
 
 /** Sets a path's own mtime (a symlink's, not its target's) to the nanosecond; to the microsecond without libc. Blocking. */
-export function setPathMtime(path: Buffer, sec: number, nsec: number): void {
+export function setPathMtime(path: NativePath, sec: number, nsec: number): void {
   const c = libc();
   if (c === undefined) {
     lutimesSync(path, sec + nsec / 1e9, sec + nsec / 1e9);
@@ -161,7 +163,7 @@ const renameNoReplace = 1;
  * Renames `from` to `to` only if nothing is there. Returns 'exists' when something is, 'unsupported' where libc or the
  * file system cannot do it in one step; throws on any other failure. Blocking.
  */
-export function renameNoReplaceSync(from: Buffer, to: Buffer): 'renamed' | 'exists' | 'unsupported' {
+export function renameNoReplaceSync(from: NativePath, to: NativePath): 'renamed' | 'exists' | 'unsupported' {
   const c = libc();
   if (c === undefined) return 'unsupported';
   if (c.renameat2(atFdcwd, cPath(from), atFdcwd, cPath(to), renameNoReplace) === 0) return 'renamed';
@@ -249,7 +251,7 @@ const errnoNames: ReadonlyMap<number, string> = new Map([
   [122, 'EDQUOT'],
 ]);
 
-export function systemError(c: Libc, call: string, path?: Buffer): Error {
+export function systemError(c: Libc, call: string, path?: NativePath): Error {
   const errno = c.koffi.errno();
   const code = errnoNames.get(errno) ?? `E${errno}`;
   return Object.assign(new Error(`${code}: ${call}${path === undefined ? '' : ` '${path.toString()}'`}`), {

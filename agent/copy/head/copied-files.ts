@@ -1,7 +1,7 @@
 /** What a copy has put onto this node, served to other nodes as it was copied, or not at all. Blocking, for a thread. */
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { errnoOf, TowError } from '../../../protocol/base/errors.ts';
-import { absolutePath, displayPath, type RootPath } from '../../../protocol/base/root-path.ts';
+import { absolutePath, displayPath, type NativePath, type RootPath } from '../../../protocol/base/root-path.ts';
 import type { Handlers } from '../../../protocol/link/link.ts';
 import { look, printOf } from '../../../protocol/pull/replica/print.ts';
 import type { HeadMethods } from '../../../protocol/wire/copied.ts';
@@ -51,7 +51,7 @@ function headOf({ size, mode, mtimeNs }: BigIntStats) {
   return { size: Number(size), mode: Number(mode), mtimeSec, mtimeNsec };
 }
 
-function open(where: Buffer, path: RootPath): number {
+function open(where: NativePath, path: RootPath): number {
   try {
     return openSync(where, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {

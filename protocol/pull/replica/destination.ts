@@ -1,7 +1,7 @@
 import { realpathSync, statfsSync } from 'node:fs';
 import { posix } from 'node:path';
 import { errnoOf, TowError } from '../../base/errors.ts';
-import { displayPath, isSafeName } from '../../base/root-path.ts';
+import { displayPath, isSafeName, type NativePath } from '../../base/root-path.ts';
 import { isSharedDirectory, systemDirectoryOf } from '../../base/system-directory.ts';
 import { makeDirectory } from './make-directory.ts';
 import { mountPointOf } from './mount-table.ts';
@@ -64,7 +64,7 @@ export function resolveDestination(dest: string, { home, reach }: DestinationRul
       throw refuse(`${system} is the system's`, 'choose a destination such as /mnt/data or ~/data');
   }
 
-  function refuseBeyond(there: Buffer): void {
+  function refuseBeyond(there: NativePath): void {
     if (kernelFileSystems.has(statfsSync(there).type)) throw refuse('it lies in a file system of the kernel');
     if (reach === 'home')
       throw refuse(

@@ -1,12 +1,13 @@
 import { closeSync, constants, openSync, readlinkSync, readSync } from 'node:fs';
 import { errnoOf } from '../../base/errors.ts';
+import { type NativePath } from '../../base/root-path.ts';
 import { digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, type Entry, isHole, maxChunkBytes } from '../../chunk/entry.ts';
 
 const buffer = Buffer.allocUnsafe(maxChunkBytes);
 
 /** Opens a regular file to read what is there now, never through a symlink; undefined if that is not allowed. Blocking. */
-export function openForReading(path: Buffer): number | undefined {
+export function openForReading(path: NativePath): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
@@ -36,7 +37,7 @@ export function readRange(fd: number, offset: number, length: number): Buffer | 
 }
 
 /** Whether the file at `path`, known to have the entry's size, holds the entry's bytes. Reads all of it. Blocking. */
-export function fileHolds(path: Buffer, entry: Entry): boolean {
+export function fileHolds(path: NativePath, entry: Entry): boolean {
   const fd = openForReading(path);
   if (fd === undefined) return false;
   try {
@@ -72,7 +73,7 @@ export function rangeIsZero(fd: number, offset: number, length: number): boolean
 }
 
 /** A symlink's text, latin1-held; undefined if there is no symlink. Blocking. */
-export function linkText(path: Buffer): string | undefined {
+export function linkText(path: NativePath): string | undefined {
   try {
     return readlinkSync(path, { encoding: 'buffer' }).toString('latin1');
   } catch (error) {

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, statfsSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, TowError } from '../../base/errors.ts';
-import { absolutePath, parentOf, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, type NativePath, parentOf, type RootPath } from '../../base/root-path.ts';
 import { digestOf } from '../../chunk/digest.ts';
 import { type ChunkList, chunkRecord, type Entry } from '../../chunk/entry.ts';
 import { decodeFilePack, type PackedFile } from '../../chunk/file-pack.ts';
@@ -174,7 +174,7 @@ export class FilesInAdvance {
     }
   }
 
-  #writePiece(where: Buffer, file: PackedFile, bytes: Buffer, content: ChunkList): void {
+  #writePiece(where: NativePath, file: PackedFile, bytes: Buffer, content: ChunkList): void {
     const size = file.offset + bytes.length + file.rest;
     let unfinished = this.#unfinished.get(file.path);
     if (unfinished?.isOf(file, size) === false) {

@@ -2,7 +2,9 @@
  * Fills a large file from the one that it takes the place of, or was copied from: what both have is copied inside the
  * kernel, range by range, without a look at each of its chunks. What is left is wanted as of any file.
  */
+
 import { closeSync, fstatSync } from 'node:fs';
+import { type NativePath } from '../../base/root-path.ts';
 import { type ChunkList, chunkCount, chunkLength, isHole, recordBytes } from '../../chunk/entry.ts';
 import { RecordTable, sameRecord } from '../../chunk/record-table.ts';
 import { openForReading } from './file-content.ts';
@@ -12,7 +14,7 @@ import type { Wants } from './wants.ts';
 
 /** A file of the root that is as its print says. */
 export interface Former {
-  readonly where: Buffer;
+  readonly where: NativePath;
   readonly content: ChunkList;
   readonly print: Print;
 }

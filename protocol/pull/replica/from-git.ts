@@ -1,6 +1,6 @@
 /** Fills wanted chunks from objects of git packs, which the root has or is about to have. */
 import { TowError } from '../../base/errors.ts';
-import { absolutePath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, type NativePath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, type Entry, isHole } from '../../chunk/entry.ts';
 import { decodeFilePack } from '../../chunk/file-pack.ts';
@@ -24,7 +24,7 @@ export interface GitSources {
 
 /** A git pack that is being staged. */
 interface ComingPack {
-  readonly where: Buffer;
+  readonly where: NativePath;
   readonly entry: Entry;
   /** The first chunk that may not be there yet, and where it begins. */
   chunk: number;

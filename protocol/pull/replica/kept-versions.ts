@@ -3,6 +3,7 @@
  * `ID/meta.json`, written first, and `ID/data`, the object itself (for a repository's state: a directory that holds the
  * moved files under their paths in `.git`). Nothing here goes away but by `prune`.
  */
+
 import {
   lstatSync,
   mkdirSync,
@@ -17,6 +18,7 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf, TowError } from '../../base/errors.ts';
+import { type NativePath, nativePath } from '../../base/root-path.ts';
 import { conflictReasons } from '../../wire/pull.ts';
 import { syncStage } from './barrier.ts';
 import { copyTree } from './copy-tree.ts';
@@ -152,12 +154,12 @@ export class KeptVersions {
 }
 
 /** Moves a file, symlink or tree; across file systems by copy, then removal. Blocking. */
-export function moveObject(from: Buffer, to: Buffer): void {
+export function moveObject(from: NativePath, to: NativePath): void {
   try {
     renameSync(from, to);
   } catch (error) {
     if (errnoOf(error) !== 'EXDEV') throw error;
-    const temp = Buffer.concat([to, Buffer.from('.partial')]);
+    const temp = nativePath(`${to.toString('latin1')}.partial`);
     rmSync(temp, { recursive: true, force: true });
     copyTree(from, temp);
     renameSync(temp, to);
@@ -166,15 +168,15 @@ export function moveObject(from: Buffer, to: Buffer): void {
 }
 
 /** A symlink is removed, not what it leads to: `rmSync` without `recursive` asks the latter what it is (Node 24). */
-function removeTree(path: Buffer): void {
+function removeTree(path: NativePath): void {
   if (lstatSync(path).isDirectory()) rmSync(path, { recursive: true, force: true });
   else unlinkSync(path);
 }
 
 /** The path itself, or with a number behind it if something is there already. */
-function freeName(path: string): Buffer {
+function freeName(path: string): NativePath {
   for (let n = 0; ; n += 1) {
-    const candidate = Buffer.from(n === 0 ? path : `${path}~${n}`, 'latin1');
+    const candidate = nativePath(n === 0 ? path : `${path}~${n}`);
     if (look(candidate) === undefined) return candidate;
   }
 }

@@ -3,7 +3,7 @@
  * hashes any other of the right size. A directory is compared by kind, mode and mtime; its times never make a conflict.
  */
 import { type BigIntStats, chmodSync } from 'node:fs';
-import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, joinPath, type NativePath, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import { isOwn } from './claim-root.ts';
 import { fileHolds, linkText } from './file-content.ts';
@@ -128,7 +128,7 @@ class Observer {
     return now === print ? undefined : { state: 'touched', print: now };
   }
 
-  #holds(where: Buffer, stats: BigIntStats, entry: Entry): boolean {
+  #holds(where: NativePath, stats: BigIntStats, entry: Entry): boolean {
     switch (entry.kind) {
       case 'symlink':
         return linkText(where) === entry.content;

@@ -3,7 +3,15 @@
  * nothing. What is in the way and not ours needs no decision here: ops say what they may replace, and the switch keeps
  * anything else (see op.ts).
  */
-import { absolutePath, isWithin, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import {
+  absolutePath,
+  isWithin,
+  joinPath,
+  type NativePath,
+  nameOf,
+  parentOf,
+  type RootPath,
+} from '../../base/root-path.ts';
 import { type Entry, sameContent } from '../../chunk/entry.ts';
 import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
@@ -287,7 +295,7 @@ class Planner {
     }
   }
 
-  #sameBytes(where: Buffer, size: bigint, entry: Entry): boolean {
+  #sameBytes(where: NativePath, size: bigint, entry: Entry): boolean {
     return entry.kind === 'symlink'
       ? linkText(where) === entry.content
       : entry.kind === 'file' && size === BigInt(entry.size) && fileHolds(where, entry);

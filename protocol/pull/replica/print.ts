@@ -1,4 +1,5 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
+import { type NativePath } from '../../base/root-path.ts';
 import type { EntryKind } from '../../chunk/entry.ts';
 
 /**
@@ -47,7 +48,7 @@ export function printLinks(print: Print): number {
 }
 
 /** lstat with 64-bit fields; undefined when there is nothing, or a component of the path is no directory. Blocking. */
-export function look(path: Buffer): BigIntStats | undefined {
+export function look(path: NativePath): BigIntStats | undefined {
   try {
     return lstatSync(path, { bigint: true, throwIfNoEntry: false });
   } catch (error) {

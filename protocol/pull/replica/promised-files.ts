@@ -3,7 +3,7 @@
  * it has come so far. One that cannot be made is simply not there, and asked for later like any other.
  */
 import { closeSync, fstatSync } from 'node:fs';
-import type { RootPath } from '../../base/root-path.ts';
+import { type NativePath, type RootPath } from '../../base/root-path.ts';
 import { maxObjectBytes, type ObjectFile, type ObjectPack } from '../../chunk/file-pack.ts';
 import { PackObjects } from '../../git/pack-objects.ts';
 import { openForReading } from './file-content.ts';
@@ -21,7 +21,7 @@ const lengthBytes = 8;
 
 /** Where a git pack is, and how many bytes of it are there; all of it if undefined. */
 export interface PackPlace {
-  readonly where: Buffer;
+  readonly where: NativePath;
   readonly available: number | undefined;
 }
 
@@ -74,7 +74,7 @@ class PromisingPack {
     return bytes;
   }
 
-  #open(where: Buffer): PackObjects | undefined {
+  #open(where: NativePath): PackObjects | undefined {
     if (this.#objects !== undefined) return this.#objects;
     const fd = openForReading(where);
     if (fd === undefined) return undefined;

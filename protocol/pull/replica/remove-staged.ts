@@ -1,13 +1,13 @@
 import { chmodSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
 import { errnoOf } from '../../base/errors.ts';
-import { absolutePath } from '../../base/root-path.ts';
+import { absolutePath, type NativePath } from '../../base/root-path.ts';
 import { look } from './print.ts';
 
 /**
  * Deletes what was staged at a path, if anything was, directories too that have their modes already and forbid it.
  * Blocking.
  */
-export function removeStaged(where: Buffer): void {
+export function removeStaged(where: NativePath): void {
   const stats = look(where);
   if (stats === undefined) return;
   // Not by `rmSync`, which leaves a symlink to nothing where it is, and says nothing (Node 24).
@@ -15,7 +15,7 @@ export function removeStaged(where: Buffer): void {
   else removeDirectory(where);
 }
 
-function removeDirectory(where: Buffer): void {
+function removeDirectory(where: NativePath): void {
   try {
     rmSync(where, { recursive: true, force: true });
   } catch (error) {
@@ -25,7 +25,7 @@ function removeDirectory(where: Buffer): void {
   }
 }
 
-function openDirectories(where: Buffer): void {
+function openDirectories(where: NativePath): void {
   if (look(where)?.isDirectory() !== true) return;
   chmodSync(where, 0o700);
   for (const name of readdirSync(where, { encoding: 'latin1' }))

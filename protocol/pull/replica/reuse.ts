@@ -1,6 +1,6 @@
 /** Fills wanted chunks from what the root holds already: other versions, renamed and copied files. */
 import { closeSync, fstatSync } from 'node:fs';
-import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, joinPath, type NativePath, type RootPath } from '../../base/root-path.ts';
 import { type Digest, digestOf } from '../../chunk/digest.ts';
 import { type ChunkList, chunkCount, chunkDigest, chunkLength } from '../../chunk/entry.ts';
 import { openForReading, readRange } from './file-content.ts';
@@ -67,7 +67,7 @@ interface Run {
 }
 
 /** Undefined when the file is not, or does not stay, what its print says: then nothing of it was taken. */
-function copyFile(where: Buffer, content: ChunkList, print: Print, wants: Wants): Taken | undefined {
+function copyFile(where: NativePath, content: ChunkList, print: Print, wants: Wants): Taken | undefined {
   const fd = openForReading(where);
   if (fd === undefined) return undefined;
   try {
@@ -111,7 +111,7 @@ function runsOf(content: ChunkList, wants: Wants): { runs: Run[]; digests: Set<D
   return { runs, digests, bytes };
 }
 
-function readFile(where: Buffer, content: ChunkList, wants: Wants): Taken {
+function readFile(where: NativePath, content: ChunkList, wants: Wants): Taken {
   const fd = openForReading(where);
   if (fd === undefined) return { bytes: 0, finished: 0 };
   let bytes = 0;

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { bootId } from '../../base/boot-id.ts';
-import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, joinPath, type NativePath, nativePath, type RootPath } from '../../base/root-path.ts';
 import { type Digest, digestHex, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
@@ -74,7 +74,7 @@ export class Stage {
     removeStaged(Buffer.from(this.#ahead, 'latin1'));
   }
 
-  #takeUp(path: RootPath, to: Buffer): void {
+  #takeUp(path: RootPath, to: NativePath): void {
     if (this.#ahead === undefined || look(to) !== undefined) return;
     const from = absolutePath(this.#ahead, path);
     if (look(from) !== undefined) renameSync(from, to);
@@ -112,13 +112,13 @@ export class Stage {
     ).slice(0, 40);
   }
 
-  where({ path, entry, tree }: Placement): Buffer {
+  where({ path, entry, tree }: Placement): NativePath {
     if (this.appears) return absolutePath(`${this.directory}/tree`, path);
     if (tree !== undefined) return this.whereInTree(tree, path);
-    return Buffer.from(`${this.directory}/files/${this.name(path, entry)}`, 'latin1');
+    return nativePath(`${this.directory}/files/${this.name(path, entry)}`);
   }
 
-  whereInTree(tree: Tree, path: RootPath): Buffer {
+  whereInTree(tree: Tree, path: RootPath): NativePath {
     return absolutePath(this.whereTree(tree), tree.path === '' ? path : path.slice(tree.path.length + 1));
   }
 
@@ -175,7 +175,7 @@ export class Stage {
   }
 
   /** Makes a staged hard link to `target` (absolute). */
-  link(placement: Placement, target: Buffer): void {
+  link(placement: Placement, target: NativePath): void {
     const where = this.where(placement);
     if (!this.fresh) removeStaged(where);
     linkSync(target, where);
@@ -187,6 +187,6 @@ export class Stage {
   }
 }
 
-function readText(path: Buffer): string | undefined {
+function readText(path: NativePath): string | undefined {
   return look(path) === undefined ? undefined : readFileSync(path, 'utf8');
 }

@@ -1,4 +1,5 @@
 import { closeSync, constants, fchmodSync, ftruncateSync, openSync, symlinkSync, unlinkSync } from 'node:fs';
+import { type NativePath } from '../../base/root-path.ts';
 import { digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, type Entry, isHole } from '../../chunk/entry.ts';
 import { copyRange } from '../../libc/copy-range.ts';
@@ -15,13 +16,13 @@ import { removeStaged } from './remove-staged.ts';
  */
 export class StagedFile {
   readonly entry: Entry;
-  readonly where: Buffer;
+  readonly where: NativePath;
   #missing: number;
   #fd: number | undefined;
   /** Nothing was at its place. */
   #fresh = false;
 
-  constructor(where: Buffer, entry: Entry) {
+  constructor(where: NativePath, entry: Entry) {
     this.where = where;
     this.entry = entry;
     this.#missing = 0;
@@ -138,7 +139,7 @@ export class StagedFile {
 
 /** Makes a file that is finished at once, where there is nothing. Throws EEXIST. Blocking. */
 export function writeWholeFile(
-  where: Buffer,
+  where: NativePath,
   bytes: Uint8Array,
   { mode, mtimeSec, mtimeNsec }: Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'>,
 ): void {
@@ -159,7 +160,7 @@ function holds(fd: number | undefined, offset: number, length: number, digest: s
 }
 
 /** Makes a symlink with its mtime in the stage, replacing what an earlier pull left there unless it is `fresh`. Blocking. */
-export function stageSymlink(where: Buffer, entry: Entry, fresh: boolean): void {
+export function stageSymlink(where: NativePath, entry: Entry, fresh: boolean): void {
   if (!fresh) removeStaged(where);
   symlinkSync(Buffer.from(entry.content, 'latin1'), where);
   setPathMtime(where, entry.mtimeSec, entry.mtimeNsec);

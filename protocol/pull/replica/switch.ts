@@ -2,7 +2,15 @@
 import { type BigIntStats, chmodSync, mkdirSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { assertNever } from '../../base/assert.ts';
 import { errnoOf, type Problem, toTowError } from '../../base/errors.ts';
-import { absolutePath, displayPath, joinPath, parentOf, type RootPath } from '../../base/root-path.ts';
+import {
+  absolutePath,
+  displayPath,
+  joinPath,
+  type NativePath,
+  nativePath,
+  parentOf,
+  type RootPath,
+} from '../../base/root-path.ts';
 import { splitNs } from '../../base/split-ns.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
 import { renameNoReplaceSync, setPathMtime } from '../../libc/libc.ts';
@@ -107,7 +115,7 @@ class SwitchRun {
     }
   }
 
-  #abs(path: RootPath): Buffer {
+  #abs(path: RootPath): NativePath {
     return absolutePath(this.#journal.root, path);
   }
 
@@ -152,7 +160,7 @@ class SwitchRun {
   }
 
   #placeStaged(path: RootPath, staged: string, expect: Print): void {
-    const from = Buffer.from(`${this.#journal.stage}/files/${staged}`, 'latin1');
+    const from = nativePath(`${this.#journal.stage}/files/${staged}`);
     const stats = look(from);
     if (stats === undefined) this.#unproven.add(path);
     else if (stats.isDirectory()) this.#placeTree(from, path, stats, path);
@@ -160,7 +168,7 @@ class SwitchRun {
   }
 
   /** Places a staged directory of `tree`; goes into one that turned up at its path, for what is in that is not ours to move. */
-  #placeTree(from: Buffer, path: RootPath, staged: BigIntStats, tree: RootPath): void {
+  #placeTree(from: NativePath, path: RootPath, staged: BigIntStats, tree: RootPath): void {
     if (look(this.#abs(path))?.isDirectory() !== true || !this.#parentIsReal(path)) {
       if (path !== tree) chmodSync(from, 0o700);
       this.#place(from, path, noPrint);
@@ -185,7 +193,7 @@ class SwitchRun {
     if (path !== tree) applyStats(this.#abs(path), staged);
   }
 
-  #place(from: Buffer, path: RootPath, expect: Print): void {
+  #place(from: NativePath, path: RootPath, expect: Print): void {
     for (;;) {
       this.#clear(path, expect, expect === noPrint ? 'in-the-way' : 'changed');
       if (this.#writable(path, () => this.#rename(from, path, expect))) break;
@@ -269,7 +277,7 @@ class SwitchRun {
   }
 
   /** False if something turned up where nothing of ours was expected. */
-  #rename(from: Buffer, path: RootPath, expect: Print): boolean {
+  #rename(from: NativePath, path: RootPath, expect: Print): boolean {
     if (expect === noPrint) {
       const outcome = renameNoReplaceSync(from, this.#abs(path));
       if (outcome !== 'unsupported') return outcome === 'renamed';
@@ -347,7 +355,7 @@ export function applyMeta(root: string, op: MetaOp): void {
 }
 
 /** Gives a directory the mode and mtime of another one. */
-function applyStats(where: Buffer, { mode, mtimeNs }: BigIntStats): void {
+function applyStats(where: NativePath, { mode, mtimeNs }: BigIntStats): void {
   chmodSync(where, Number(mode) & 0o7777);
   const { sec, nsec } = splitNs(mtimeNs);
   setPathMtime(where, sec, nsec);

@@ -1,4 +1,5 @@
 import { closeSync, constants, fchmodSync, openSync } from 'node:fs';
+import { type NativePath } from '../../base/root-path.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
 import type { PackedFile } from '../../chunk/file-pack.ts';
 import { setFdMtime } from '../../libc/libc.ts';
@@ -39,7 +40,7 @@ export class UnfinishedFile {
   }
 
   /** Writes a piece. With the last of them the file gets its mode and mtime, and its chunk list is returned. Blocking. */
-  write(where: Buffer, offset: number, bytes: Uint8Array, list: ChunkList): ChunkList | undefined {
+  write(where: NativePath, offset: number, bytes: Uint8Array, list: ChunkList): ChunkList | undefined {
     const fd = openSync(where, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     try {
       writeAll(fd, bytes, offset);

@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs';
+import { type NativePath } from '../../base/root-path.ts';
 import { isOnNetwork } from '../watch/network.ts';
 
 /**
@@ -17,12 +18,12 @@ export class Grain {
   readonly #networkByDevice = new Map<bigint, boolean>();
 
   /** Nanoseconds that `stats` must have been old when the file at `path` was read. */
-  of(stats: BigIntStats, path: Buffer): bigint {
+  of(stats: BigIntStats, path: NativePath): bigint {
     if (this.#onNetwork(stats.dev, path)) return networkNs;
     return stats.ctimeNs % 1_000_000_000n === 0n ? wholeSecondsNs : tickNs;
   }
 
-  #onNetwork(device: bigint, path: Buffer): boolean {
+  #onNetwork(device: bigint, path: NativePath): boolean {
     const known = this.#networkByDevice.get(device);
     if (known !== undefined) return known;
     const network = isOnNetwork(path);

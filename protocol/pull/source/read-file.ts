@@ -1,9 +1,11 @@
 /**
  * Reads one file of a source into a chunk list. Runs in a worker thread; blocking. Memory does not depend on the size.
  */
+
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { errnoOf } from '../../base/errors.ts';
+import { type NativePath } from '../../base/root-path.ts';
 import { type ChunkSizes, chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
 import { digestBytes, digestOf, holeDigest } from '../../chunk/digest.ts';
 import { type ChunkList, maxHoleBytes } from '../../chunk/entry.ts';
@@ -76,7 +78,7 @@ const buffer = Buffer.allocUnsafeSlow(1 << 20);
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Appends the file's records to `lists`; `known` is the list that it had before, if that is known. Throws system errors (EACCES, EIO …) and `cancelled`. */
-export function readFile(path: Buffer, lists: ListWriter, context: ReadContext, known?: ChunkList): ReadResult {
+export function readFile(path: NativePath, lists: ListWriter, context: ReadContext, known?: ChunkList): ReadResult {
   const start = lists.length;
   return readStable(path, context.grain, (fd, stats) => {
     lists.length = start;
@@ -86,7 +88,11 @@ export function readFile(path: Buffer, lists: ListWriter, context: ReadContext, 
 }
 
 /** Runs `read`, which says whether all was there, until the file did not change meanwhile. Throws as `readFile`. */
-export function readStable(path: Buffer, grain: Grain, read: (fd: number, stats: BigIntStats) => boolean): ReadResult {
+export function readStable(
+  path: NativePath,
+  grain: Grain,
+  read: (fd: number, stats: BigIntStats) => boolean,
+): ReadResult {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const fd = open(path);
     if (fd === undefined) return { status: 'gone' };
@@ -102,7 +108,7 @@ export function readStable(path: Buffer, grain: Grain, read: (fd: number, stats:
 }
 
 /** Undefined when nothing is there; 'other' when it is no file that can be read. */
-function open(path: Buffer): number | 'other' | undefined {
+function open(path: NativePath): number | 'other' | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
@@ -116,7 +122,7 @@ function open(path: Buffer): number | 'other' | undefined {
 /** Undefined when the file changed meanwhile. */
 function readOnce(
   fd: number,
-  path: Buffer,
+  path: NativePath,
   grain: Grain,
   read: (fd: number, stats: BigIntStats) => boolean,
 ): ReadResult | undefined {

@@ -1,5 +1,7 @@
 /** Reads a part of a large file into a chunk list, while others read the rest of it. Runs in a worker thread; blocking. */
+
 import { type BigIntStats, readSync } from 'node:fs';
+import { type NativePath } from '../../base/root-path.ts';
 import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
 import { KnownCuts } from './known-cuts.ts';
@@ -37,7 +39,7 @@ export interface KnownPart {
  * gone, or changes. Throws as `readFile`.
  */
 export function readPart(
-  path: Buffer,
+  path: NativePath,
   { from, to }: { readonly from: number; readonly to: number },
   lists: ListWriter,
   context: ReadContext,

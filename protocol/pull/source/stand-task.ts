@@ -1,6 +1,6 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { errnoOf } from '../../base/errors.ts';
-import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, joinPath, type NativePath, type RootPath } from '../../base/root-path.ts';
 import type { Judgement, OpenIgnore } from './ignore-scope.ts';
 import type { PathStanding, WalkInput } from './tasks.ts';
 
@@ -43,7 +43,7 @@ export function standings(input: WalkInput, paths: readonly RootPath[], openIgno
   });
 }
 
-function look(path: Buffer): BigIntStats | 'hidden' | undefined {
+function look(path: NativePath): BigIntStats | 'hidden' | undefined {
   try {
     return lstatSync(path, { bigint: true });
   } catch (error) {

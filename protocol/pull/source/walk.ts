@@ -5,18 +5,19 @@
  * that is not sent for itself has something in it that is. A name that vanishes between being listed and being looked
  * at may have been renamed, so its directory is listed again.
  */
-import {
-  type BigIntStats,
-  type Dirent,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-} from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
-import { absolutePath, displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import {
+  absolutePath,
+  displayPath,
+  isAscii,
+  joinPath,
+  type NativePath,
+  nameOf,
+  parentOf,
+  type RootPath,
+} from '../../base/root-path.ts';
 import { gitDirOutside } from './git-file.ts';
 import type { RuleState } from './ignore/rule-state.ts';
 import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
@@ -40,10 +41,16 @@ export function walkSource(input: WalkTask, openIgnore: OpenIgnore, emit: (frame
   return new Walker(input, emit).run(openIgnore);
 }
 
+/** What a directory says of what is in it; the name is latin1-held. */
+interface Name {
+  readonly name: string;
+  isDirectory(): boolean;
+}
+
 /** Where a walk stands below the root: `scope` is undefined inside `.git`, where no rule counts. */
 interface Place {
   readonly path: RootPath;
-  readonly names: readonly Dirent<Buffer>[];
+  readonly names: readonly Name[];
   readonly scope: IgnoreScope | undefined;
 }
 
@@ -175,11 +182,11 @@ class Walker {
 
   #entries(place: Place): Listed[] {
     const entries = new Map<string, Listed | undefined>();
-    let names: readonly Dirent<Buffer>[] | string = place.names;
+    let names: readonly Name[] | string = place.names;
     for (let attempt = 0; attempt < 3 && typeof names !== 'string'; attempt += 1) {
       let vanished = false;
       for (const dirent of names) {
-        const name = dirent.name.toString('latin1');
+        const { name } = dirent;
         if (entries.has(name)) continue;
         const entry = this.#entry(place, name, dirent.isDirectory());
         if (entry === 'gone') vanished = true;
@@ -244,9 +251,9 @@ class Walker {
   }
 
   /** What is in a directory, or the errno of why it cannot be told. */
-  #names(path: RootPath): readonly Dirent<Buffer>[] | string {
+  #names(path: RootPath): readonly Name[] | string {
     try {
-      return readdirSync(absolutePath(this.#input.root, path), { withFileTypes: true, encoding: 'buffer' });
+      return namesIn(absolutePath(this.#input.root, path));
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === undefined) throw error;
@@ -263,7 +270,7 @@ class Walker {
     return { ...nothing, name, kind: 'unknown' };
   }
 
-  #gitFile(path: RootPath, where: Buffer): void {
+  #gitFile(path: RootPath, where: NativePath): void {
     const outside = gitDirOutside(readFileSync(where), path, this.#input.root);
     if (outside === undefined) return;
     this.#warnings.push(
@@ -304,19 +311,33 @@ function* unframeKnown(frames: Uint8Array | undefined): Generator<[RootPath, Lis
   for (const { path, listing } of unframeListings(bytes)) yield [path, new Listing(listing)];
 }
 
-function hasName(names: readonly Dirent<Buffer>[], wanted: string): boolean {
-  return names.some(({ name }) => name.length === wanted.length && name.toString('latin1') === wanted);
+function namesIn(directory: NativePath): Name[] {
+  if (typeof directory === 'string') {
+    try {
+      const names = readdirSync(directory, { withFileTypes: true, encoding: 'latin1' });
+      if (names.every(({ name }) => isAscii(name))) return names;
+    } catch {
+      // The other way says why, if it cannot be read.
+    }
+  }
+  // Where the file system does not say what a name is, Node asks: with these bytes, not with what they would be as text.
+  const names = readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
+  return names.map((dirent) => ({ name: dirent.name.toString('latin1'), isDirectory: () => dirent.isDirectory() }));
 }
 
-function isDirectory(path: Buffer): boolean {
+function hasName(names: readonly Name[], wanted: string): boolean {
+  return names.some(({ name }) => name === wanted);
+}
+
+function isDirectory(path: NativePath): boolean {
   return quietStats(path)?.isDirectory() === true;
 }
 
-function present(path: Buffer): boolean {
+function present(path: NativePath): boolean {
   return quietStats(path) !== undefined;
 }
 
-function quietStats(path: Buffer): BigIntStats | undefined {
+function quietStats(path: NativePath): BigIntStats | undefined {
   try {
     return lstatSync(path, { bigint: true, throwIfNoEntry: false });
   } catch (error) {

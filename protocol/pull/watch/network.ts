@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs';
+import { type NativePath } from '../../base/root-path.ts';
 
 /** NFS, SMB (three), FUSE (sshfs, virtiofs), 9p, AFS, Ceph, Lustre, GFS2, OCFS2, VirtualBox shares. */
 const networkTypes: ReadonlySet<number> = new Set([
@@ -7,7 +8,7 @@ const networkTypes: ReadonlySet<number> = new Set([
 ]);
 
 /** Whether a path lies where another machine, or another kernel, may change files unseen. Blocking. */
-export function isOnNetwork(path: Buffer): boolean {
+export function isOnNetwork(path: NativePath): boolean {
   try {
     return networkTypes.has(statfsSync(path).type);
   } catch {

@@ -1,5 +1,5 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
-import { absolutePath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import { absolutePath, type NativePath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { Inotify, type InotifyEvent } from '../../libc/inotify.ts';
 import { isOnNetwork } from './network.ts';
 
@@ -175,7 +175,7 @@ export class TreeWatch implements Disposable {
     }
   }
 
-  #onOtherDevice(where: Buffer): boolean {
+  #onOtherDevice(where: NativePath): boolean {
     return statsOf(where)?.dev !== this.#identity.dev;
   }
 
@@ -192,6 +192,6 @@ export class TreeWatch implements Disposable {
   }
 }
 
-function statsOf(path: Buffer): BigIntStats | undefined {
+function statsOf(path: NativePath): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }
