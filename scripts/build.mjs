@@ -1,4 +1,4 @@
-// Bundles the programs into dist/: tow.js (the CLI, which only talks to the daemon), controller.mjs (the daemon),
+// Bundles the programs into dist/: tow.js (the CLI, which only talks to the daemon), controller.mjs (the daemon), source-thread.mjs (its threads that read sources),
 // agent.mjs with koffi.node (what goes to nodes), sdk-aws.mjs and sdk-google.mjs (the clouds' own clients, which both load
 // when they need them), x509.mjs (what makes certificates, for the daemon). A build's identity is the digest of what it bundles.
 import { createHash } from 'node:crypto';
@@ -61,11 +61,12 @@ mkdirSync(stage, { recursive: true });
 for (const [entry, name] of Object.entries({ ...sdks, ...certificates })) await bundle(entry, name, {}, requireBanner);
 const sdkDigest = digest(...Object.values(sdks));
 await bundle('agent/main.ts', 'agent.mjs', {}, `/* ${sdkDigest} */${requireBanner}`);
+await bundle('controller/daemon/source-thread.ts', 'source-thread.mjs', {}, requireBanner);
 await bundle(
   'controller/daemon/main.ts',
   'controller.mjs',
   { TOWLINE_AGENT_BUILD: JSON.stringify(digest('agent.mjs')) },
-  `/* ${digest(...Object.values(certificates))} */${requireBanner}`,
+  `/* ${digest('source-thread.mjs', ...Object.values(certificates))} */${requireBanner}`,
 );
 await bundle(
   'controller/cli/main.ts',

@@ -92,7 +92,11 @@ export class Controller implements AsyncDisposable {
     const bucketOffers = new BucketOffers();
     const buckets = await LocalBuckets.open({ directory: join(base, 'buckets'), log });
     const grants = new BucketGrants(buckets);
-    const sources = new SourceStore({ script, directory: join(directory, 'index'), threads: sourceThreads });
+    const sources = new SourceStore({
+      script: join(dist, 'source-thread.mjs'),
+      directory: join(directory, 'index'),
+      threads: sourceThreads,
+    });
     const storages = new Storages({ directory: join(directory, 'storages'), script, local: buckets });
     const life = new AbortController();
     const listener = await listenForAgents(

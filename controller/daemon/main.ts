@@ -1,4 +1,4 @@
-/** `controller.mjs`: the daemon, and the bundle of its worker threads. */
+/** `controller.mjs`: the daemon, and the bundle of its worker threads but for those of sources. */
 
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -6,7 +6,6 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { reuseMemory } from '../../protocol/libc/libc.ts';
-import { serveSourceWorker } from '../../protocol/pull/source/worker.ts';
 import { serveBucketWorker } from '../buckets/bucket-worker.ts';
 import { serveSdkThread } from '../buckets/sdk-thread.ts';
 import { serveViaWorker } from '../via/via-worker.ts';
@@ -83,8 +82,7 @@ async function answers(path: string): Promise<boolean> {
 }
 
 if (!isMainThread) {
-  if (workerData?.role === 'source') serveSourceWorker();
-  else if (workerData?.role === 'sdk') void serveSdkThread();
+  if (workerData?.role === 'sdk') void serveSdkThread();
   else if (workerData?.role === 'via') serveViaWorker();
   else if (workerData?.role === 'bucket') serveBucketWorker();
 } else {

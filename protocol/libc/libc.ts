@@ -29,6 +29,7 @@ export interface Libc {
   readonly mallocTrim: NativeFunction | undefined;
   readonly mallopt: NativeFunction | undefined;
   readonly copyFileRange: NativeFunction | undefined;
+  readonly statx: NativeFunction | undefined;
   readonly inotifyInit: NativeFunction;
   readonly inotifyAddWatch: NativeFunction;
   readonly inotifyRemoveWatch: NativeFunction;
@@ -64,6 +65,7 @@ function loadLibc(): Libc | undefined {
       mallocTrim: optional(() => lib.func('int malloc_trim(size_t)')),
       mallopt: optional(() => lib.func('int mallopt(int, int)')),
       copyFileRange: optional(() => lib.func('int64_t copy_file_range(int, void*, int, void*, size_t, uint)')),
+      statx: optional(() => lib.func('int statx(int, void*, int, uint, void*)')),
       inotifyInit: lib.func('int inotify_init1(int)'),
       inotifyAddWatch: lib.func('int inotify_add_watch(int, void*, uint32_t)'),
       inotifyRemoveWatch: lib.func('int inotify_rm_watch(int, int)'),

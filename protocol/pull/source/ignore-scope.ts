@@ -23,4 +23,6 @@ export type OpenIgnore = (where: {
   readonly root: string;
   readonly home: string;
   readonly xdgConfigHome: string | undefined;
+  /** Git's indexes that need not be read, by git directory. */
+  readonly tracked?: RuleState['tracked'] | undefined;
 }) => { readonly scope: IgnoreScope; warnings(): readonly string[]; state(): RuleState };

@@ -15,47 +15,57 @@ export type ListedKind = Exclude<EntryKind, 'hardlink'>;
 
 const listedKinds: readonly ListedKind[] = ['file', 'dir', 'symlink', 'unknown'];
 
-/** The fields of an entry; those that its kind has no use for are 0. */
-export interface Listed {
-  readonly name: string;
-  readonly kind: ListedKind;
+/** The part of a record that a reading of the file can renew. */
+export interface FileStamp {
   readonly mode: number;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
   readonly ino: bigint;
   readonly size: bigint;
-  /** Not 0 only for a file with more than one name. */
-  readonly dev: bigint;
-  /** A symlink's text. */
+}
+
+/** What of an entry is not in its record. */
+export interface ListedName {
+  readonly name: string;
+  /** A symlink's. */
   readonly text: string;
 }
 
-/** The part of a record that a reading of the file can renew. */
-export type FileStamp = Pick<Listed, 'mode' | 'mtimeNs' | 'ctimeNs' | 'ino' | 'size'>;
-
 const headBytes = 4;
 const recordBytes = 48;
+/** A record in words of 32 bits; but for the first two as `lstatInto` has them. `dev` is not 0 only for a file with more than one name. */
+export const recordWords = recordBytes / 4;
 const at = { kind: 0, mode: 2, nameLength: 4, textLength: 6, mtime: 8, ctime: 16, ino: 24, size: 32, dev: 40 } as const;
 
-/** `entries` in name order. */
-export function encodeListing(entries: readonly Listed[]): Buffer {
-  let textBytes = 0;
-  for (const { name, text } of entries) textBytes += name.length + text.length;
-  const bytes = Buffer.allocUnsafe(headBytes + entries.length * recordBytes + textBytes);
-  bytes.writeUInt32LE(entries.length, 0);
-  let record = headBytes;
-  let tail = headBytes + entries.length * recordBytes;
-  for (const entry of entries) {
-    bytes.writeUInt16LE(listedKinds.indexOf(entry.kind), record + at.kind);
-    bytes.writeUInt16LE(entry.name.length, record + at.nameLength);
-    bytes.writeUInt16LE(entry.text.length, record + at.textLength);
-    writeStamp(bytes, record, entry);
-    bytes.writeBigUInt64LE(BigInt.asUintN(64, entry.dev), record + at.dev);
-    tail += bytes.write(entry.name, tail, 'latin1');
-    tail += bytes.write(entry.text, tail, 'latin1');
-    record += recordBytes;
-  }
+/** The first two words. */
+export function packRecordHead(
+  words: Uint32Array,
+  from: number,
+  kind: ListedKind,
+  mode: number,
+  nameLength: number,
+  textLength: number,
+): void {
+  words[from] = listedKinds.indexOf(kind) | (mode << 16);
+  words[from + 1] = nameLength | (textLength << 16);
+}
+
+/** `records` one behind the other, of `names`, both in name order. */
+export function encodeListing(names: readonly ListedName[], records: Buffer): Buffer {
+  let texts = '';
+  for (const { name, text } of names) texts += text === '' ? name : name + text;
+  const bytes = Buffer.allocUnsafe(headBytes + records.length + texts.length);
+  bytes.writeUInt32LE(names.length, 0);
+  records.copy(bytes, headBytes);
+  bytes.write(texts, headBytes + records.length, 'latin1');
   return bytes;
+}
+
+/** Entries that were not gathered in name order, put into it. */
+export function sortListed(names: ListedName[], records: Buffer): { names: ListedName[]; records: Buffer } {
+  const order = names.map((one, from) => ({ one, from })).sort((a, b) => (a.one.name < b.one.name ? -1 : 1));
+  const sorted = order.map(({ from }) => records.subarray(from * recordBytes, (from + 1) * recordBytes));
+  return { names: order.map(({ one }) => one), records: Buffer.concat(sorted) };
 }
 
 function writeStamp(bytes: Buffer, record: number, stamp: FileStamp): void {

@@ -17,7 +17,7 @@ import { KnownFiles } from './known-files.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
-import type { HashInput, HashOutput, SourceTasks, WalkInput, WalkOutput, WalkPart } from './tasks.ts';
+import type { HashInput, HashOutput, SourceTasks, WalkInput, WalkOutput, WalkPart, WalkTask } from './tasks.ts';
 import { walkInParts } from './walk-in-parts.ts';
 
 export interface ScanOptions {
@@ -161,6 +161,7 @@ class Scan {
     const { pool, where, only, known, rules } = this.#options;
     const walk = async (
       parts: readonly WalkPart[] | undefined,
+      tracked: WalkTask['tracked'],
       onFrames: (frames: Uint8Array) => void,
     ): Promise<WalkOutput> => {
       const one: Walk = {};
@@ -168,10 +169,17 @@ class Scan {
         this.#queue(frames, one, group);
         onFrames(frames);
       };
-      const input = { ...where, only: parts, ...(known === undefined ? {} : { known }), rules, cancel: this.#cancel };
+      const input = {
+        ...where,
+        only: parts,
+        ...(known === undefined ? {} : { known }),
+        ...(tracked === undefined ? {} : { tracked }),
+        rules,
+        cancel: this.#cancel,
+      };
       return await pool.run('walk', input, signal, { onEvent });
     };
-    return this.#inParts ? await walkInParts(walk, pool.size) : await walk(only, () => undefined);
+    return this.#inParts ? await walkInParts(walk, pool.size) : await walk(only, undefined, () => undefined);
   }
 
   /** Batches may come faster than they can be dealt with; they wait for one another. */

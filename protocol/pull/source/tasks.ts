@@ -38,6 +38,8 @@ export interface WalkTask extends WalkInput {
   readonly known?: Uint8Array;
   /** Names the rules as they are: walks with the same name may use what another one read of them. */
   readonly rules: string;
+  /** What walks of the same tree have read of git's indexes, which takes long. */
+  readonly tracked?: RuleState['tracked'];
 }
 
 export interface WalkOutput {

@@ -1,6 +1,6 @@
 /** The walk of a whole tree by several threads: its upper levels first, then what is below them, in parts. */
 import { joinPath, type RootPath } from '../../base/root-path.ts';
-import { combineRules } from './ignore/rule-state.ts';
+import { combineRules, type RuleState } from './ignore/rule-state.ts';
 import { Listing, unframeListings } from './listing.ts';
 import { rootItself, type WalkOutput, type WalkPart } from './tasks.ts';
 
@@ -9,8 +9,12 @@ const upperLevels = 2;
 /** Parts a thread, so that large ones even out. */
 const partsEach = 8;
 
-/** Lists some directories in another thread; frames of listings come before it resolves. */
-export type WalkSome = (parts: readonly WalkPart[], onFrames: (frames: Uint8Array) => void) => Promise<WalkOutput>;
+/** Lists some directories in another thread, which need not read again what is `tracked`; frames of listings come before it resolves. */
+export type WalkSome = (
+  parts: readonly WalkPart[],
+  tracked: RuleState['tracked'],
+  onFrames: (frames: Uint8Array) => void,
+) => Promise<WalkOutput>;
 
 /**
  * What the tasks came to, together. Directories that vanished between the listing of their parent and their own are
@@ -27,6 +31,7 @@ export async function walkInParts(walk: WalkSome, threads: number): Promise<Walk
     outputs.push(
       await walk(
         level.map((path) => ({ path, deep: false })),
+        trackedIn(outputs),
         onFrames,
       ),
     );
@@ -36,8 +41,13 @@ export async function walkInParts(walk: WalkSome, threads: number): Promise<Walk
   const parts = Array.from({ length: count }, (_, part): WalkPart[] =>
     level.filter((__, at) => at % count === part).map((path) => ({ path, deep: true })),
   );
-  outputs.push(...(await Promise.all(parts.map((part) => walk(part, () => undefined)))));
+  const tracked = trackedIn(outputs);
+  outputs.push(...(await Promise.all(parts.map((part) => walk(part, tracked, () => undefined)))));
   return together(outputs);
+}
+
+function trackedIn(outputs: readonly WalkOutput[]): RuleState['tracked'] {
+  return new Map(outputs.flatMap(({ rules }) => [...rules.tracked]));
 }
 
 function* directoriesIn(frames: Uint8Array): Generator<RootPath, void, void> {

@@ -5,7 +5,7 @@
  * that is not sent for itself has something in it that is. A name that vanishes between being listed and being looked
  * at may have been renamed, so its directory is listed again.
  */
-import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
 import {
@@ -24,12 +24,14 @@ import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
 import {
   encodeListing,
   frameListing,
-  type Listed,
   type ListedKind,
+  type ListedName,
   Listing,
   mergeListing,
+  sortListed,
   unframeListings,
 } from './listing.ts';
+import { type Looked, RecordStack } from './record-stack.ts';
 import { missingRoot } from './resolve-root.ts';
 import { type NamedRule, rootItself, type WalkOutput, type WalkPart, type WalkTask } from './tasks.ts';
 
@@ -56,6 +58,7 @@ interface Place {
 
 class Walker {
   readonly #input: WalkTask;
+  readonly #records = new RecordStack();
   readonly #emit: (frames: Uint8Array) => void;
   readonly #problems: Problem[] = [];
   readonly #warnings: string[] = [];
@@ -82,20 +85,22 @@ class Walker {
   }
 
   run(openIgnore: OpenIgnore): WalkOutput {
-    const { root, home, xdgConfigHome } = this.#input;
-    const stats = rootStats(root);
-    const kind = kindOf(stats);
-    if (kind === undefined)
+    const { root, home, xdgConfigHome, tracked } = this.#input;
+    const kind = this.#rootKind();
+    if (kind === 'other')
       throw new TowError('not-supported', `${displayPath(root)}: is neither a file nor a directory`);
     const { only } = this.#input;
     if (only === undefined || only.some(({ path }) => path === ''))
-      this.#frame(rootItself, [listed('', kind, stats, '')]);
+      this.#emitFrame(
+        rootItself,
+        this.#gather(() => [this.#listed(kind, '', '')]),
+      );
     let rules: RuleState = { inputs: [], facts: new Map(), tracked: new Map() };
     if (kind === 'dir') {
       const names = this.#names('');
       if (typeof names === 'string') throw missingRoot(root, Object.assign(new Error(names), { code: names }));
-      const ignore = openIgnore({ root, home, xdgConfigHome });
-      if (only === undefined) this.#frame('', this.#entries({ path: '', names, scope: ignore.scope }));
+      const ignore = openIgnore({ root, home, xdgConfigHome, tracked });
+      if (only === undefined) this.#emitFrame('', this.#entries({ path: '', names, scope: ignore.scope }));
       else this.#some(only, ignore.scope);
       this.#warnings.push(...ignore.warnings());
       rules = ignore.state();
@@ -143,21 +148,25 @@ class Walker {
   /** Its listing, or the errno of why there is none. */
   #whole(path: RootPath, scope: IgnoreScope | undefined): Buffer | string {
     const names = this.#names(path);
-    return typeof names === 'string' ? names : encodeListing(this.#entries({ path, names, scope }));
+    return typeof names === 'string' ? names : this.#entries({ path, names, scope });
   }
 
   /** The listing that was `known`, with these names as they are now; undefined if one of those it has is gone, perhaps renamed. */
   #named(place: Place, names: ReadonlySet<string>, known: Listing): Buffer | undefined {
     const had = new Set<string>();
     for (const { name } of known.texts()) if (names.has(name)) had.add(name);
-    const entries: Listed[] = [];
-    for (const name of names) {
-      const stats = quietStats(absolutePath(this.#input.root, joinPath(place.path, name)));
-      const entry = stats === undefined ? 'gone' : this.#entry(place, name, stats.isDirectory(), stats);
-      if (entry === 'gone' && (stats !== undefined || had.has(name))) return undefined;
-      if (entry !== 'gone' && entry !== undefined) entries.push(entry);
-    }
-    return mergeListing(known, names, encodeListing(entries.sort((a, b) => (a.name < b.name ? -1 : 1))));
+    let changed = false;
+    const listing = this.#gather(() => {
+      const listed: ListedName[] = [];
+      for (const name of [...names].sort()) {
+        const looked = this.#lookQuietly(joinPath(place.path, name));
+        const entry = looked === undefined ? 'gone' : this.#entry(place, name, looked === 'dir', looked);
+        if (entry === 'gone') changed ||= looked !== undefined || had.has(name);
+        else if (entry !== undefined) listed.push(entry);
+      }
+      return listed;
+    });
+    return changed ? undefined : mergeListing(known, names, listing);
   }
 
   /** The rules in a directory; undefined where there is none that would be walked, or only through a symlink. */
@@ -170,9 +179,9 @@ class Walker {
   }
 
   #enter(path: RootPath, parent: IgnoreScope | 'git'): IgnoreScope | 'git' | undefined {
-    const has = (file: string): boolean => present(absolutePath(this.#input.root, joinPath(path, file)));
+    const has = (file: string): boolean => this.#lookQuietly(joinPath(path, file)) !== undefined;
     const name = nameOf(path);
-    if (!isDirectory(absolutePath(this.#input.root, path))) return undefined;
+    if (this.#lookQuietly(path) !== 'dir') return undefined;
     if (parent === 'git' || name === '.git') return 'git';
     const { send, walk } = parent.judge(name, true);
     if (!send && !walk) return undefined;
@@ -180,26 +189,44 @@ class Walker {
     return parent.enter(name, { ignoreFile: has('.gitignore'), git: has('.git') });
   }
 
-  #entries(place: Place): Listed[] {
-    const entries = new Map<string, Listed | undefined>();
-    let names: readonly Name[] | string = place.names;
-    for (let attempt = 0; attempt < 3 && typeof names !== 'string'; attempt += 1) {
-      let vanished = false;
-      for (const dirent of names) {
-        const { name } = dirent;
-        if (entries.has(name)) continue;
-        const entry = this.#entry(place, name, dirent.isDirectory());
-        if (entry === 'gone') vanished = true;
-        else entries.set(name, entry);
+  /** The listing of a directory; what is below it is emitted meanwhile. */
+  #entries(place: Place): Buffer {
+    const seen = new Set<string>();
+    return this.#gather(() => {
+      const listed: ListedName[] = [];
+      let names: readonly Name[] | string = place.names;
+      for (let attempt = 0; attempt < 3 && typeof names !== 'string'; attempt += 1) {
+        let vanished = false;
+        for (const dirent of names) {
+          const { name } = dirent;
+          if (seen.has(name)) continue;
+          const entry = this.#entry(place, name, dirent.isDirectory());
+          if (entry === 'gone') vanished = true;
+          else seen.add(name);
+          if (entry !== 'gone' && entry !== undefined) listed.push(entry);
+        }
+        if (!vanished) break;
+        names = this.#names(place.path);
       }
-      if (!vanished) break;
-      names = this.#names(place.path);
-    }
-    return [...entries.values()].filter((entry) => entry !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
+      return listed;
+    });
+  }
+
+  /** The listing of what `list` returns, which has put a record down for each, in that order. */
+  #gather(list: () => ListedName[]): Buffer {
+    const from = this.#records.top;
+    const names = list();
+    const records = this.#records.since(from);
+    this.#records.truncate(from);
+    const inOrder = names.every(({ name }, at) => at === 0 || (names[at - 1]?.name ?? '') < name);
+    if (inOrder) return encodeListing(names, records);
+    // A directory that was listed twice.
+    const sorted = sortListed(names, records);
+    return encodeListing(sorted.names, sorted.records);
   }
 
   /** Undefined when the name is not sent; 'gone' when it is not there, or not what it was. */
-  #entry({ path, scope }: Place, name: string, isDir: boolean, known?: BigIntStats): Listed | 'gone' | undefined {
+  #entry({ path, scope }: Place, name: string, isDir: boolean, looked?: Looked): ListedName | 'gone' | undefined {
     if (Atomics.load(this.#input.cancel, 0) !== 0) throw cancelled();
     const git = name === '.git' && scope !== undefined;
     if (git && !this.#input.sendGit) return undefined;
@@ -211,43 +238,76 @@ class Walker {
     }
     const child = joinPath(path, name);
     if (isDir && `${this.#input.root}/${child}` === this.#ownState) return undefined;
-    const where = absolutePath(this.#input.root, child);
+    const { top } = this.#records;
     try {
-      const stats = known ?? lstatSync(where, { bigint: true });
-      const kind = kindOf(stats);
+      const kind = looked ?? this.#look(child);
       if (kind === 'dir' ? !isDir : isDir) return 'gone';
-      if (kind === undefined) {
+      if (kind === 'other') {
         this.#skipped += 1;
         return undefined;
       }
-      if (kind === 'dir') return this.#directory(child, name, stats, git ? undefined : scope, judgement?.send ?? true);
+      if (kind === 'dir') return this.#directory(child, name, git ? undefined : scope, judgement?.send ?? true);
       if (scope !== undefined && !git) this.#files += 1;
-      if (git && kind === 'file') this.#gitFile(child, where);
-      return listed(name, kind, stats, kind === 'symlink' ? readlinkSync(where, 'buffer').toString('latin1') : '');
+      if (git && kind === 'file') this.#gitFile(child);
+      return this.#listed(kind, name, kind === 'symlink' ? this.#linkText(child) : '');
     } catch (error) {
+      this.#records.truncate(top);
       return this.#unreadable(child, name, error);
     }
+  }
+
+  /** Puts down the record of what was looked at last. */
+  #listed(kind: ListedKind, name: string, text: string): ListedName {
+    this.#records.push(kind, name.length, text.length);
+    return { name, text };
   }
 
   #directory(
     path: RootPath,
     name: string,
-    stats: BigIntStats,
     scope: IgnoreScope | undefined,
     send: boolean,
-  ): Listed | 'gone' | undefined {
-    if (!this.#deep) return listed(name, 'dir', stats, '');
+  ): ListedName | 'gone' | undefined {
+    const { top } = this.#records;
+    const listed = this.#listed('dir', name, '');
+    if (!this.#deep) return listed;
     const names = this.#names(path);
-    if (typeof names === 'string')
+    if (typeof names === 'string') {
+      this.#records.truncate(top);
       return this.#unreadable(path, name, Object.assign(new Error(names), { code: names }));
+    }
     const inside = scope?.enter(name, { ignoreFile: hasName(names, '.gitignore'), git: hasName(names, '.git') });
-    const entries = this.#entries({ path, names, scope: inside });
-    if (!send && entries.length === 0) {
-      this.#empty.push(path);
+    const listing = this.#entries({ path, names, scope: inside });
+    if (send || new Listing(listing).count > 0) {
+      this.#emitFrame(path, listing);
+      return listed;
+    }
+    this.#records.truncate(top);
+    this.#empty.push(path);
+    return undefined;
+  }
+
+  /** What is at a path; undefined if nothing is, or it cannot be told. */
+  #lookQuietly(path: RootPath): Looked | undefined {
+    try {
+      return this.#look(path);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
       return undefined;
     }
-    this.#frame(path, entries);
-    return listed(name, 'dir', stats, '');
+  }
+
+  #look(path: RootPath): Looked {
+    const { root } = this.#input;
+    return this.#records.look(path === '' ? root : `${root}/${path}`);
+  }
+
+  #rootKind(): Looked {
+    try {
+      return this.#look('');
+    } catch (error) {
+      throw missingRoot(this.#input.root, error);
+    }
   }
 
   /** What is in a directory, or the errno of why it cannot be told. */
@@ -261,25 +321,26 @@ class Walker {
     }
   }
 
-  #unreadable(path: RootPath, name: string, error: unknown): Listed | 'gone' {
+  #unreadable(path: RootPath, name: string, error: unknown): ListedName | 'gone' {
     const errno = errnoOf(error);
     if (errno === undefined || error instanceof TowError) throw error;
     if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'EINVAL') return 'gone';
     const code: ErrorCode = codeOfErrno(errno);
     this.#problems.push({ path, code, message: `${displayPath(path)}: cannot be read (${errno})` });
-    return { ...nothing, name, kind: 'unknown' };
+    return this.#listed('unknown', name, '');
   }
 
-  #gitFile(path: RootPath, where: NativePath): void {
-    const outside = gitDirOutside(readFileSync(where), path, this.#input.root);
+  #linkText(path: RootPath): string {
+    return readlinkSync(absolutePath(this.#input.root, path), 'buffer').toString('latin1');
+  }
+
+  #gitFile(path: RootPath): void {
+    const { root } = this.#input;
+    const outside = gitDirOutside(readFileSync(absolutePath(root, path)), path, root);
     if (outside === undefined) return;
     this.#warnings.push(
       `${displayPath(path)} points outside what is synced (${displayPath(outside)}), so git will not work there on the node`,
     );
-  }
-
-  #frame(path: RootPath, entries: readonly Listed[]): void {
-    this.#emitFrame(path, encodeListing(entries));
   }
 
   #emitFrame(path: RootPath, listing: Buffer): void {
@@ -296,69 +357,35 @@ class Walker {
   }
 }
 
-const nothing = { mode: 0, mtimeNs: 0n, ctimeNs: 0n, ino: 0n, size: 0n, dev: 0n, text: '' } as const;
-
-function listed(name: string, kind: ListedKind, stats: BigIntStats, text: string): Listed {
-  const mode = Number(stats.mode) & 0o7777;
-  if (kind !== 'file') return { ...nothing, name, kind, mode, mtimeNs: stats.mtimeNs, text };
-  const { mtimeNs, ctimeNs, ino, size } = stats;
-  return { name, kind, mode, mtimeNs, ctimeNs, ino, size, dev: stats.nlink > 1n ? stats.dev : 0n, text };
-}
-
 function* unframeKnown(frames: Uint8Array | undefined): Generator<[RootPath, Listing], void, void> {
   if (frames === undefined) return;
   const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
   for (const { path, listing } of unframeListings(bytes)) yield [path, new Listing(listing)];
 }
 
+/** In order. */
 function namesIn(directory: NativePath): Name[] {
   if (typeof directory === 'string') {
     try {
       const names = readdirSync(directory, { withFileTypes: true, encoding: 'latin1' });
-      if (names.every(({ name }) => isAscii(name))) return names;
+      if (names.every(({ name }) => isAscii(name))) return names.sort(byName);
     } catch {
       // The other way says why, if it cannot be read.
     }
   }
   // Where the file system does not say what a name is, Node asks: with these bytes, not with what they would be as text.
   const names = readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
-  return names.map((dirent) => ({ name: dirent.name.toString('latin1'), isDirectory: () => dirent.isDirectory() }));
+  return names
+    .map((dirent) => ({ name: dirent.name.toString('latin1'), isDirectory: () => dirent.isDirectory() }))
+    .sort(byName);
+}
+
+function byName(a: Name, b: Name): number {
+  return a.name < b.name ? -1 : 1;
 }
 
 function hasName(names: readonly Name[], wanted: string): boolean {
   return names.some(({ name }) => name === wanted);
-}
-
-function isDirectory(path: NativePath): boolean {
-  return quietStats(path)?.isDirectory() === true;
-}
-
-function present(path: NativePath): boolean {
-  return quietStats(path) !== undefined;
-}
-
-function quietStats(path: NativePath): BigIntStats | undefined {
-  try {
-    return lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
-}
-
-function rootStats(root: string): BigIntStats {
-  try {
-    return lstatSync(absolutePath(root, ''), { bigint: true });
-  } catch (error) {
-    throw missingRoot(root, error);
-  }
-}
-
-/** Undefined for sockets, FIFOs and devices. */
-function kindOf(stats: BigIntStats): ListedKind | undefined {
-  if (stats.isFile()) return 'file';
-  if (stats.isDirectory()) return 'dir';
-  return stats.isSymbolicLink() ? 'symlink' : undefined;
 }
 
 /** Latin1-held; undefined where there is nothing. */

@@ -56,7 +56,7 @@ function trackedIn(repository: Repository | undefined, settings: GitSettings, re
   return new TrackedPaths(() => {
     if (repository === undefined) return new NamesBuilder().finish();
     const index = { top: repository.top, gitDir: repository.gitDir, hashBytes, ignoreCase };
-    const names = readTrackedPaths(index, reader);
+    const names = reader.knownNames(index) ?? readTrackedPaths(index, reader);
     reader.noteTracked({ index, names });
     return names;
   });

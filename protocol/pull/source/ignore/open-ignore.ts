@@ -12,6 +12,8 @@ export interface IgnoreOptions {
   readonly xdgConfigHome: string | undefined;
   /** The configuration of all users; `/etc/gitconfig` unless given. */
   readonly systemConfig?: string;
+  /** Git's indexes that need not be read, by git directory. */
+  readonly tracked?: RuleState['tracked'] | undefined;
 }
 
 export interface OpenedIgnore {
@@ -29,8 +31,8 @@ const ownFiles = ['.towignore', '.skyignore'];
  * The ignore rules at a root: those of `.towignore` or `.skyignore` if the root has one, git's otherwise. Blocking; reads
  * rules, configuration and, when something ignored might be tracked, the index. What cannot be read is a warning.
  */
-export function openIgnore({ root, home, xdgConfigHome, systemConfig }: IgnoreOptions): OpenedIgnore {
-  const reader = new RuleReader();
+export function openIgnore({ root, home, xdgConfigHome, systemConfig, tracked }: IgnoreOptions): OpenedIgnore {
+  const reader = new RuleReader(tracked);
   const own = ownFiles.find((name) => reader.kind(joinTo(root, name)) === 'file');
   const gitHome = { home, xdgConfigHome, systemConfig: systemConfig ?? '/etc/gitconfig' };
   const scope =

@@ -33,6 +33,12 @@ export class RuleReader {
   readonly #facts = new Map<string, string>();
   readonly #tracked = new Map<string, Tracked>();
   readonly #warnings = new Set<string>();
+  readonly #known: ReadonlyMap<string, Tracked>;
+
+  /** `known`: what was read of git's indexes before, by git directory. */
+  constructor(known: ReadonlyMap<string, Tracked> = new Map()) {
+    this.#known = known;
+  }
 
   /** Everything looked for: any change to one of these may change any verdict. */
   inputs(): readonly string[] {
@@ -57,6 +63,14 @@ export class RuleReader {
   /** What was read of git's indexes, by git directory. */
   tracked(): ReadonlyMap<string, Tracked> {
     return this.#tracked;
+  }
+
+  /** The names of an index that need not be read again. */
+  knownNames({ top, gitDir, hashBytes, ignoreCase }: IndexAt): SharedNames | undefined {
+    const known = this.#known.get(gitDir);
+    const { index } = known ?? {};
+    const same = index?.top === top && index.hashBytes === hashBytes && index.ignoreCase === ignoreCase;
+    return same ? known?.names : undefined;
   }
 
   noteTracked(tracked: Tracked): void {

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import {
   encodeListing,
   frameListing,
-  type Listed,
   Listing,
+  sortListed,
   unframeListings,
 } from '../../../../protocol/pull/source/listing.ts';
+import { type Listed, listingOf } from '../../../helpers/listing-of.ts';
 
 const file: Listed = {
   name: 'b\xff',
@@ -23,7 +24,7 @@ const twin: Listed = { ...file, name: 'd', dev: 7n };
 
 describe('a listing', () => {
   it('says what was put in', () => {
-    const listing = new Listing(encodeListing([file, link, twin]));
+    const listing = new Listing(listingOf([file, link, twin]));
     listing.check();
     expect([...listing.texts()]).toEqual([
       { name: 'b\xff', text: '' },
@@ -42,7 +43,7 @@ describe('a listing', () => {
   });
 
   it('differs in a record for any stamp, and when it is distrusted', () => {
-    const listing = new Listing(encodeListing([file]));
+    const listing = new Listing(listingOf([file]));
     const changes: readonly Partial<Listed>[] = [
       { mode: 0o755 },
       { mtimeNs: -4n },
@@ -51,7 +52,7 @@ describe('a listing', () => {
       { size: 1n },
     ];
     for (const change of changes) {
-      const other = new Listing(encodeListing([{ ...file, ...change }]));
+      const other = new Listing(listingOf([{ ...file, ...change }]));
       expect(listing.sameRecord(0, other, 0)).toBe(false);
       other.restamp(0, file);
       expect(listing.sameRecord(0, other, 0)).toBe(true);
@@ -62,15 +63,21 @@ describe('a listing', () => {
   });
 
   it('passes through frames', () => {
-    const frames = Buffer.concat([frameListing('', encodeListing([])), frameListing('a/b\xfe', encodeListing([file]))]);
+    const frames = Buffer.concat([frameListing('', listingOf([])), frameListing('a/b\xfe', listingOf([file]))]);
     expect([...unframeListings(frames)].map(({ path, listing }) => [path, new Listing(listing).count])).toEqual([
       ['', 0],
       ['a/b\xfe', 1],
     ]);
   });
 
+  it('is put in order', () => {
+    const records = listingOf([twin, file, link]).subarray(4, 4 + 3 * 48);
+    const sorted = sortListed([twin, file, link], records);
+    expect(encodeListing(sorted.names, sorted.records)).toEqual(listingOf([file, link, twin]));
+  });
+
   it('that is cut is no listing', () => {
-    const bytes = encodeListing([file, link]);
+    const bytes = listingOf([file, link]);
     for (let length = 4; length < bytes.length; length += 1)
       expect(() => new Listing(bytes.subarray(0, length)).check()).toThrow(RangeError);
   });

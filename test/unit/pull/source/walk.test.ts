@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { joinPath } from '../../../../protocol/base/root-path.ts';
 import type { IgnoreScope, OpenIgnore } from '../../../../protocol/pull/source/ignore-scope.ts';
 import { Listing, unframeListings } from '../../../../protocol/pull/source/listing.ts';
+import { openRules } from '../../../../protocol/pull/source/open-rules.ts';
 import { standings } from '../../../../protocol/pull/source/stand-task.ts';
-import { rootItself } from '../../../../protocol/pull/source/tasks.ts';
+import { rootItself, type WalkTask } from '../../../../protocol/pull/source/tasks.ts';
 import { walkSource } from '../../../../protocol/pull/source/walk.ts';
 
 const rule = { file: '.gitignore', line: 3, pattern: 'x*' };
@@ -92,6 +94,34 @@ describe('a walk', () => {
   it('says how many names are sent and ignored, `.git` not counted', () => {
     touch('.git/HEAD', 'x1', 'x2');
     expect(walk()).toMatchObject({ files: 0, ignored: 2, firstRule: rule });
+  });
+
+  it('takes from another walk what git tracks', () => {
+    touch('a', 'below/b', 'c');
+    writeFileSync(join(root, '.gitignore'), '*\n');
+    execFileSync('git', ['init', '-q'], { cwd: root });
+    execFileSync('git', ['add', '-f', 'a', 'below/b'], { cwd: root });
+    const walked = (tracked?: WalkTask['tracked']) => {
+      const frames: Uint8Array[] = [];
+      const task = { ...input(false), ...(tracked === undefined ? {} : { tracked }) };
+      const { rules } = walkSource(task, openRules, (bytes) => frames.push(bytes));
+      const listings = [...unframeListings(Buffer.concat(frames))].filter(({ path }) => path !== rootItself);
+      const names = listings.flatMap(({ path, listing }) =>
+        [...new Listing(listing).texts()].map(({ name }) => joinPath(path, name)),
+      );
+      return { rules, names: names.sort() };
+    };
+    const first = walked();
+    expect(first.names).toEqual(['a', 'below', 'below/b']);
+    rmSync(join(root, '.git', 'index'));
+    expect(walked().names).toEqual([]);
+    expect(walked(first.rules.tracked).names).toEqual(first.names);
+    // Of another repository, or in another form, it says nothing.
+    const others = [...first.rules.tracked].map(([dir, { index, names }]) => [
+      [dir, { index: { ...index, top: '/elsewhere' }, names }] as const,
+      [dir, { index: { ...index, ignoreCase: !index.ignoreCase }, names }] as const,
+    ]);
+    for (const other of others.flat()) expect(walked(new Map([other])).names).toEqual([]);
   });
 
   it('stops when it is cancelled', () => {

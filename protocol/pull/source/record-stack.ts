@@ -1,0 +1,70 @@
+import { lstatInto, statWords } from '../../libc/lstat-words.ts';
+import { type ListedKind, packRecordHead, recordWords } from './listing.ts';
+
+/** What a look found; 'other' for sockets, FIFOs and devices. */
+export type Looked = Exclude<ListedKind, 'unknown'> | 'other';
+
+/**
+ * The records of a listing (listing.ts) as a walk gathers them, one behind the other, without an object for any. A stack:
+ * those of a directory are put down before and after those of what is below it, which are taken off meanwhile.
+ */
+export class RecordStack {
+  #words = new Uint32Array(1 << 16);
+  #top = 0;
+
+  /** Words that are in use; what is above is free to be looked at. */
+  get top(): number {
+    return this.#top;
+  }
+
+  /** Asks what is at a path (absolute, latin1-held), and keeps it on top for `push`. Throws as `lstatSync`. */
+  look(path: string): Looked {
+    if (this.#top + recordWords > this.#words.length) this.#grow();
+    lstatInto(this.#words, this.#top, path);
+    return kindOf(this.#words[this.#top] ?? 0);
+  }
+
+  /** Puts down what was looked at last, or nothing of what is `unknown`. */
+  push(kind: ListedKind, nameLength: number, textLength: number): void {
+    const [words, at] = [this.#words, this.#top];
+    const mode = kind === 'unknown' ? 0 : (words[at + statWords.mode] ?? 0) & 0o7777;
+    const hasTwins = (words[at + statWords.links] ?? 0) > 1;
+    if (kind === 'unknown') words.fill(0, at, at + recordWords);
+    // What other kinds have no use for would be taken for a change.
+    else if (kind !== 'file') words.fill(0, at + statWords.ctime, at + recordWords);
+    else if (!hasTwins) words.fill(0, at + statWords.dev, at + recordWords);
+    packRecordHead(words, at, kind, mode, nameLength, textLength);
+    this.#top += recordWords;
+  }
+
+  /** Takes off all above `top`. */
+  truncate(top: number): void {
+    this.#top = top;
+  }
+
+  /** Bytes of those above `from`; of the same memory, until the next `look`. */
+  since(from: number): Buffer {
+    return Buffer.from(this.#words.buffer, 4 * from, 4 * (this.#top - from));
+  }
+
+  #grow(): void {
+    const grown = new Uint32Array(2 * this.#words.length);
+    grown.set(this.#words);
+    this.#words = grown;
+  }
+}
+
+const typeBits = 0o170000;
+
+function kindOf(mode: number): Looked {
+  switch (mode & typeBits) {
+    case 0o100000:
+      return 'file';
+    case 0o040000:
+      return 'dir';
+    case 0o120000:
+      return 'symlink';
+    default:
+      return 'other';
+  }
+}
