@@ -14,7 +14,9 @@ const ruleNames = ['.git', ...watchedRuleFiles];
 /** A new directory is watched before it is listed, so each level of a new tree takes a round. */
 const maxRounds = 64;
 
-export interface RescanOptions extends Omit<ScanOptions, 'only' | 'known' | 'verify' | 'previous'> {
+export interface RescanOptions extends Omit<ScanOptions, 'only' | 'known' | 'tracked' | 'verify' | 'previous'> {
+  /** What the rules were called before any of them changed, if one did. */
+  readonly rulesBefore: string;
   readonly previous: Scanned;
   readonly watch: SourceWatch;
   readonly changes: NonNullable<ReturnType<SourceWatch['changes']>>;
@@ -23,6 +25,7 @@ export interface RescanOptions extends Omit<ScanOptions, 'only' | 'known' | 'ver
 }
 
 type Scanned = ReadonlyMap<RootPath, ScannedDirectory>;
+type Names = ReadonlyMap<RootPath, ReadonlySet<string>>;
 
 /**
  * What a scan of the whole tree would have come to, as far as `changes` tell; undefined when they do not tell enough,
@@ -40,13 +43,16 @@ export async function rescan(options: RescanOptions, signal: AbortSignal): Promi
   const run = new Rescan(options);
   run.drop(tree.moved);
   const known = [...tree.names.keys()].filter((path) => run.directories.has(path));
-  const round = run.round(known, tree.names, signal);
+  // By the rules as they were, which the threads have at hand. If they say something else now, nothing of it counts; if git
+  // tracks something else, the directories in question are looked at once more.
+  const round = run.round(known, { names: tree.names, rules: options.rulesBefore, tracked: state.tracked }, signal);
   const [renewed, first] = await Promise.all([renewal, round]);
   if (first === undefined || (renewal !== undefined && renewed === undefined)) return undefined;
   let todo = [...new Set([...first, ...run.judging(renewed?.affected ?? [])])];
+  const { tracked } = renewed?.state ?? state;
   for (let left = maxRounds; todo.length > 0; left -= 1) {
     if (left === 0) return undefined;
-    const next = await run.round(todo, undefined, signal);
+    const next = await run.round(todo, { rules: options.rules, tracked }, signal);
     if (next === undefined) return undefined;
     todo = next;
   }
@@ -98,14 +104,15 @@ class Rescan {
   /** Lists directories, or those `names` of them; returns those to be listed next, which are watched by then. */
   async round(
     paths: readonly RootPath[],
-    names: ReadonlyMap<RootPath, ReadonlySet<string>> | undefined,
+    { names, ...by }: Pick<ScanOptions, 'rules' | 'tracked'> & { readonly names?: Names },
     signal: AbortSignal,
   ): Promise<RootPath[] | undefined> {
     if (paths.length === 0) return [];
-    const { watch, changes: _, walk: __, ...options } = this.#options;
+    const { watch, changes: _, walk: __, rulesBefore: ___, ...options } = this.#options;
     const result = await scan(
       {
         ...options,
+        ...by,
         previous: this.directories,
         knownFiles: () => this.#known(),
         verify: false,
@@ -114,7 +121,9 @@ class Rescan {
       signal,
     );
     this.#last = result;
-    this.#states.push(result.walk.rules);
+    // What a thread has read of these before may be what they were then.
+    const tracked = [...result.walk.rules.tracked].filter(([gitDir]) => by.tracked?.has(gitDir) !== true);
+    this.#states.push({ ...result.walk.rules, tracked: new Map(tracked) });
     if (result.walk.unclear || result.problems.length > 0 || watch.tree.lost) return undefined;
     // A repository that was not there before has rules that nobody watches.
     if (!result.walk.rules.inputs.every((path) => watch.covers(path))) return undefined;
@@ -136,10 +145,7 @@ class Rescan {
     return [...next];
   }
 
-  #parts(
-    paths: readonly RootPath[],
-    names: ReadonlyMap<RootPath, ReadonlySet<string>> | undefined,
-  ): Pick<ScanOptions, 'only' | 'known'> {
+  #parts(paths: readonly RootPath[], names: Names | undefined): Pick<ScanOptions, 'only' | 'known'> {
     const frames: Buffer[] = [];
     const only = paths
       .filter((path) => path !== rootItself)

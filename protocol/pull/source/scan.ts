@@ -28,6 +28,8 @@ export interface ScanOptions {
   readonly known?: Uint8Array;
   /** Names the ignore rules as they are now. */
   readonly rules: string;
+  /** See `WalkTask.tracked`. */
+  readonly tracked?: WalkTask['tracked'];
   readonly pool: WorkerPool<SourceTasks>;
   /** What the last scan came to; empty if there was none. Waited for when there is something to compare with it. Never rejects. */
   readonly previous: Promise<Scanned> | Scanned;
@@ -158,7 +160,7 @@ class Scan {
   }
 
   async #walk(group: TaskGroup, signal: AbortSignal): Promise<WalkOutput> {
-    const { pool, where, only, known, rules } = this.#options;
+    const { pool, where, only, known, rules, tracked: given } = this.#options;
     const walk = async (
       parts: readonly WalkPart[] | undefined,
       tracked: WalkTask['tracked'],
@@ -179,7 +181,7 @@ class Scan {
       };
       return await pool.run('walk', input, signal, { onEvent });
     };
-    return this.#inParts ? await walkInParts(walk, pool.size) : await walk(only, undefined, () => undefined);
+    return this.#inParts ? await walkInParts(walk, pool.size) : await walk(only, given, () => undefined);
   }
 
   /** Batches may come faster than they can be dealt with; they wait for one another. */

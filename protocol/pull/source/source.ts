@@ -222,14 +222,14 @@ export class Source implements AsyncDisposable {
     refuseNothing(this.#options.root, result.walk);
     const tree = result.same && this.#tree !== undefined ? this.#tree : await newTree(this.#options.root, result);
     this.#tree = tree;
-    const note = this.#note;
+    const note = this.#note ?? [];
     this.#note = undefined;
     return new TreeSnapshot({
       ...tree,
       id: `s-${randomBytes(8).toString('hex')}`,
       totals: manifestTotals(tree.manifest),
       problems: result.problems,
-      warnings: note === undefined ? result.walk.warnings : [...result.walk.warnings, note],
+      warnings: result.walk.warnings.concat(note),
       skipped: result.walk.skipped,
       where,
       pool: this.#options.pool,
@@ -244,14 +244,16 @@ export class Source implements AsyncDisposable {
   }
 
   async #scan(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult> {
-    const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
-    const onProgress = options.onProgress ?? (() => undefined);
-    const { pool } = this.#options;
     const previous = this.#loaded.then(() => this.#directories);
     this.#rules = randomBytes(8).toString('hex');
-    const result = await scan({ ...options, where, pool, previous, rules: this.#rules, onProgress, onFailure }, signal);
+    const result = await scan({ ...options, ...this.#reading(options), where, previous, rules: this.#rules }, signal);
     this.#adopt(result);
     return result;
+  }
+
+  #reading({ onProgress = () => undefined }: SnapshotOptions) {
+    const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
+    return { pool: this.#options.pool, onProgress, onFailure };
   }
 
   /** Looks at what changed, if that can be told; the watch is over if not. */
@@ -273,16 +275,12 @@ export class Source implements AsyncDisposable {
       if (changes?.tree.names.size === 0 && changes.rules.length === 0)
         result = { ...nothingNew, directories: this.#directories, walk };
       else if (changes !== undefined) {
+        const rulesBefore = this.#rules;
         // Threads read rules that changed anew.
         if (changes.rules.length > 0) this.#rules = randomBytes(8).toString('hex');
-        const { pool } = this.#options;
-        const onProgress = options.onProgress ?? (() => undefined);
-        const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
-        const previous = this.#directories;
-        result = await rescan(
-          { where, pool, previous, watch, rules: this.#rules, walk, changes, onProgress, onFailure },
-          signal,
-        );
+        const rules = { rules: this.#rules, rulesBefore };
+        const from = { where, previous: this.#directories, watch, walk, changes };
+        result = await rescan({ ...this.#reading(options), ...rules, ...from }, signal);
       }
     } finally {
       // What was distrusted meanwhile was changed by what the watch had not told.

@@ -56,7 +56,9 @@ function trackedIn(repository: Repository | undefined, settings: GitSettings, re
   return new TrackedPaths(() => {
     if (repository === undefined) return new NamesBuilder().finish();
     const index = { top: repository.top, gitDir: repository.gitDir, hashBytes, ignoreCase };
-    const names = reader.knownNames(index) ?? readTrackedPaths(index, reader);
+    const known = reader.knownNames(index);
+    if (known !== undefined) return known;
+    const names = readTrackedPaths(index, reader);
     reader.noteTracked({ index, names });
     return names;
   });

@@ -60,7 +60,7 @@ export class RuleReader {
     this.#facts.set(`${question} ${path}`, answer);
   }
 
-  /** What was read of git's indexes, by git directory. */
+  /** What was read of git's indexes, by git directory; not what was known. */
   tracked(): ReadonlyMap<string, Tracked> {
     return this.#tracked;
   }
