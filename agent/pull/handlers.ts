@@ -68,6 +68,7 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
               ? undefined
               : { base: params.base, bytes: context.payload },
           foreseen: params.foreseen,
+          ignored: params.ignored,
           objects: params.objects,
           store:
             params.via === undefined

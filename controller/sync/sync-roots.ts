@@ -293,6 +293,7 @@ async function pullOnNode(
             foreseen: foreseen !== undefined && resumes === 0,
             objects: via === undefined && (delta?.objects ?? snapshot.hasObjectsFor(how)),
             ...(held === undefined || delta === undefined ? {} : { base: wireBytes(held.digest) }),
+            ...(delta?.ignored === undefined ? {} : { ignored: delta.ignored.map((path) => wireBytes(path)) }),
             ...(via === undefined || offered === undefined || catalogue === undefined
               ? {}
               : { via: { offer: offered.id, prefix: via.prefix, catalogue: wireBytes(catalogue) } }),

@@ -32,6 +32,8 @@ export const limits = {
   scriptBytes: 512 << 10,
   /** Roots of one task, named in a call. */
   rootsNamed: 1000,
+  /** Paths that are ignored at a source, named with a pull. */
+  ignoredNamed: 1000,
   /** A key of a bucket, in UTF-8, and the names and values of an object's metadata together. */
   keyBytes: 1024,
   metadataBytes: 8192,

@@ -103,6 +103,8 @@ export const pullRun = method(
      * `digest`. Of no use, and no harm, when the root is anything else.
      */
     base: v.optional(digestSchema),
+    /** Of all that `base` has and the snapshot has not, what is at the source but ignored. To be asked for by `pull.classify` if it is not said. */
+    ignored: v.optional(v.pipe(v.array(rootPathSchema), v.maxLength(limits.ignoredNamed))),
     /**
      * Where the chunks have been published: what the node lacks it asks for there, with `bucket.access` of this offer, and
      * only what it does not find there by `pull.chunks`.

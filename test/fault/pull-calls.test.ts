@@ -65,6 +65,23 @@ test('what is new follows the delta, and is not asked for', async () => {
   expectPulled('pull.foreseen');
 });
 
+test('whether what is gone is ignored now comes along, and is not asked', async () => {
+  const first = await snapshot();
+  await link.pull(first, far, undefined);
+  link.calls.length = 0;
+  for (const gone of ['d1/f1', 'd2']) rmSync(join(bench.root, gone), { recursive: true });
+  // One directory, one file.
+  write('.gitignore', 'd3/\nf4\n');
+  const second = await snapshot();
+  expect((await link.pull(second, far, first)).removed).toBe(2 + 8);
+  expectPulled();
+  // Of a root that is something else the controller knows nothing.
+  write('.gitignore', 'd3/\nd4/\nf0\n');
+  rmSync(join(bench.root, 'd1/f6'));
+  expect((await link.pull(await snapshot(), far, first)).removed).toBe(1);
+  expectPulled('pull.manifest', 'pull.classify', 'pull.chunks');
+});
+
 test('a root that is not what was believed gets what it lacks, and no more', async () => {
   const first = await snapshot();
   await link.pull(first, far, undefined);

@@ -85,6 +85,10 @@ export class PullLink implements AsyncDisposable {
         calls.push('pull.objects');
         return pulls['pull.objects'](...args);
       },
+      'pull.classify': (...args: Parameters<(typeof pulls)['pull.classify']>) => {
+        calls.push('pull.classify');
+        return pulls['pull.classify'](...args);
+      },
       'pull.foreseen': (...args: Parameters<(typeof pulls)['pull.foreseen']>) => {
         calls.push('pull.foreseen');
         return pulls['pull.foreseen'](...args);
@@ -135,6 +139,7 @@ export class PullLink implements AsyncDisposable {
           snapshot: snapshot.id,
           delta: base && delta && { base: base.digest, bytes: delta.bytes },
           foreseen: foreseen !== undefined,
+          ignored: delta?.ignored,
           objects: delta?.objects ?? snapshot.hasObjectsFor(serve),
           store: undefined,
           onEvent: () => undefined,

@@ -125,6 +125,7 @@ export const agentSamples: MethodSamples<AgentMethods> = {
       allowDelete: true,
       allowPartial: false,
       verify: true,
+      ignored: [path],
       via: { offer: 'o-1f', prefix: 'team/träin', catalogue: digest },
     },
     event: { phase: 'fetch', files: 5, totalFiles: 78_600, bytes: 2 ** 31, totalBytes: 2 ** 40 },

@@ -27,6 +27,8 @@ export interface PullOptions {
   readonly delta: { readonly base: Digest; readonly bytes: Buffer } | undefined;
   /** Whether packs come without being asked for, if the root is what `delta` leads from. */
   readonly foreseen: boolean;
+  /** Of what `delta` takes away, what is at the source but ignored; to be asked if undefined. */
+  readonly ignored: readonly RootPath[] | undefined;
   /** Whether to ask what can be made from git packs, if much is wanted. */
   readonly objects: boolean;
   /** Where to look for chunks before the source is asked. */
@@ -101,7 +103,12 @@ export class Pull {
     if (!byDelta) foreseen?.giveUp();
     if (!knowsManifest && !byDelta) await this.#fetchManifest();
     const absent = await this.#task('observe', watch.doubtful);
-    const staged = await this.#task('stage', await this.#classify(absent));
+    const told = byDelta ? this.#options.ignored : undefined;
+    const ignored = new Set(told ?? (await this.#classify(absent)));
+    const staged = await this.#task(
+      'stage',
+      absent.flatMap((path, at) => (isWithin(path, ignored) ? [at] : [])),
+    );
     if (staged.settled) {
       foreseen?.giveUp();
       await this.#thread.run('settle', undefined, this.#signal);
@@ -161,8 +168,8 @@ export class Pull {
     await this.#link.call('pull.manifest', { snapshot: this.#options.snapshot }, { onData }, this.#signal);
   }
 
-  /** Indexes of those that are at the source, but ignored there. A directory is asked about for all that is below it: what is ignored, is with all that is in it. */
-  async #classify(absent: readonly RootPath[]): Promise<number[]> {
+  /** Those that are at the source, but ignored there. A directory is asked about for all that is below it: what is ignored, is with all that is in it. */
+  async #classify(absent: readonly RootPath[]): Promise<ReadonlySet<RootPath>> {
     const all = new Set(absent);
     const asked = absent.filter((path) => path === '' || !all.has(parentOf(path)));
     const ignored = new Set<RootPath>();
@@ -180,7 +187,7 @@ export class Pull {
       }
       first += batch.length;
     }
-    return absent.flatMap((path, at) => (isWithin(path, ignored) ? [at] : []));
+    return ignored;
   }
 
   async #fetchChunks(foreseen: ForeseenPacks | undefined): Promise<void> {

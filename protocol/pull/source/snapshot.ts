@@ -17,6 +17,8 @@ export interface ServeOptions {
 
 /** What leads a replica from one manifest to another. */
 export interface Delta {
+  /** What is at the source, but ignored, of all that the base has and the snapshot has not; undefined if that is too much to tell. */
+  readonly ignored: readonly RootPath[] | undefined;
   /** Whether it lacks so much that it should ask what git packs have of it, as `hasObjectsFor` has it. */
   readonly objects: boolean;
   /** As it travels (chunk/delta-codec.ts). */

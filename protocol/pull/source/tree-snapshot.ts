@@ -10,6 +10,7 @@ import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
 import { splitBlock } from '../../chunk/manifest-block.ts';
 import { encodeManifest } from '../../chunk/manifest-codec.ts';
 import { deltaBetween } from '../../chunk/manifest-delta.ts';
+import { limits } from '../../wire/limits.ts';
 import { ChunkLocator } from './chunk-locator.ts';
 import { foresee } from './foresee.ts';
 import { gitPacksOf } from './git-packs.ts';
@@ -32,6 +33,10 @@ export interface TreeSnapshotOptions {
   readonly onChanged: (path: RootPath) => void;
 }
 
+/** With more, a replica asks for itself, while its delta is on its way. */
+const mostRemoved = 10_000;
+/** Of paths that go with the call. */
+const mostIgnoredBytes = 64 << 10;
 /** Paths that are looked for in git's index at once: it is read each time. */
 const pathsTogether = 20_000;
 
@@ -112,6 +117,9 @@ export class TreeSnapshot implements Snapshot {
   ): Promise<Delta | undefined> {
     const delta = deltaBetween(base, this.manifest);
     if (delta === undefined) return undefined;
+    const standing = this.#ignored(delta.removed, signal);
+    // Told to whoever gets the delta.
+    standing.catch(() => undefined);
     const blocks: Buffer[] = [];
     let left = maxBytes - delta.removed.reduce((sum, path) => sum + path.length + 4, 64);
     const turns = new Turns();
@@ -133,7 +141,20 @@ export class TreeSnapshot implements Snapshot {
     const much = ranges === undefined && newRanges(base, delta.part, objectsFromBytes) === undefined;
     const objects = much && this.hasObjectsFor(options);
     const foreseen = ranges === undefined && options.pushBytes === undefined && !objects;
-    return { bytes, objects, sendForeseen: foreseen ? this.#senderOf(base, delta.part, options) : undefined };
+    return {
+      bytes,
+      ignored: await standing,
+      objects,
+      sendForeseen: foreseen ? this.#senderOf(base, delta.part, options) : undefined,
+    };
+  }
+
+  async #ignored(removed: readonly RootPath[], signal: AbortSignal): Promise<RootPath[] | undefined> {
+    if (removed.length > mostRemoved) return undefined;
+    const found = removed.length === 0 ? [] : await this.classify(removed, signal);
+    const ignored = found.map((at) => removed[at] ?? '');
+    const bytes = ignored.reduce((sum, path) => sum + path.length, 0);
+    return ignored.length > limits.ignoredNamed || bytes > mostIgnoredBytes ? undefined : ignored;
   }
 
   #senderOf(base: Manifest, part: Manifest, options: ServeOptions): Delta['sendForeseen'] {
