@@ -1,10 +1,11 @@
 /** A large file that several threads read in parts has the chunks that one thread finds in it, or is left to one. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bytesOf } from '../../protocol/base/root-path.ts';
-import { type ChunkList, recordBytes } from '../../protocol/chunk/entry.ts';
+import { digestOf } from '../../protocol/chunk/digest.ts';
+import { type ChunkList, chunkCount, chunkDigest, chunkLength, recordBytes } from '../../protocol/chunk/entry.ts';
 import { hashInParts } from '../../protocol/pull/source/hash-in-parts.ts';
 import type { SpanTags } from '../../protocol/pull/source/span-tags.ts';
 import type { HashedPart, HashOutput } from '../../protocol/pull/source/tasks.ts';
@@ -127,4 +128,40 @@ test('one that is not there, or of another length than is thought, is left to on
   expect(await inParts(bytes.subarray(0, 1_000_000), undefined)).toBeUndefined();
   const file = { root: bytesOf(bench.top), path: 'absent', known: undefined, cancel, trusted: true };
   expect(await hashInParts(bench.pool, file, 1_000_000, () => undefined, signal)).toBeUndefined();
+});
+
+test('a new file is told by the tags of another one of its size, if it is a copy of that', async () => {
+  const run = bench.pool.run.bind(bench.pool);
+  const told = new Map<string, number>();
+  bench.pool.run = async (task, input, stop, options) => {
+    if (task === 'hashPart' && 'spans' in input && 'path' in input)
+      told.set(input.path, input.spans?.starts.length ?? 0);
+    return await run(task, input, stop, options);
+  };
+  const bytes = noise(8, 33 << 20);
+  const changed = Buffer.from(bytes);
+  changed[20 << 20] = (changed[20 << 20] ?? 0) ^ 1;
+  mkdirSync(join(bench.root, 'below'), { recursive: true });
+  writeFileSync(join(bench.root, 'below', 'a'), bytes);
+  const source = await bench.open();
+  await source.snapshot({ verify: false }, signal);
+  const files = { b: bytes, c: changed, d: noise(9, bytes.length), e: noise(10, bytes.length + 1) };
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(bench.root, name), content);
+  const { manifest } = await source.snapshot({ verify: false }, signal);
+  bench.pool.run = run;
+  const list = (directory: string, name: string): ChunkList =>
+    manifest.directories.get(directory)?.entries.find((entry) => entry.name === name)?.content ?? '';
+  expect(list('', 'b') === list('below', 'a')).toBe(true);
+  for (const [name, content] of Object.entries(files)) {
+    let from = 0;
+    for (let at = 0; at < chunkCount(list('', name)); at += 1) {
+      const length = chunkLength(list('', name), at);
+      if (digestOf(content.subarray(from, from + length)) !== chunkDigest(list('', name), at))
+        throw new Error(`${name} ${at}`);
+      from += length;
+    }
+    expect(from).toBe(content.length);
+  }
+  const tags = told.get('b') ?? 0;
+  expect([tags > 100, told.get('c'), told.get('d'), told.get('e')]).toEqual([true, tags, tags, 0]);
 });

@@ -1,5 +1,6 @@
 /** Hashes one large file in several threads. */
 import { isDeepStrictEqual } from 'node:util';
+import type { RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import { longestChunkBytes } from '../../chunk/chunker.ts';
@@ -18,6 +19,8 @@ function bookOf(pool: WorkerPool<SourceTasks>): SpanBook | undefined {
 }
 
 export interface LargeFile extends Omit<HashPartInput, 'from' | 'to' | 'spans' | 'tagKey' | 'carry'> {
+  /** The path of the file that `known` is the content of, if it is another one. */
+  readonly knownAs?: RootPath | undefined;
   /** Whether tags may tell that a span is as it was; else all of it is hashed anew. */
   readonly trusted: boolean;
 }
@@ -37,7 +40,7 @@ const sentPartBytes = 4 << 20;
  */
 export async function hashInParts(
   pool: WorkerPool<SourceTasks>,
-  { trusted, ...whole }: LargeFile,
+  { trusted, knownAs, ...whole }: LargeFile,
   size: number,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
@@ -46,7 +49,10 @@ export async function hashInParts(
   const path = `${whole.root}\0${whole.path}`;
   // Smaller ones are read in parts only while they are sent.
   const book = advance === undefined || size >= inPartsFromBytes ? bookOf(pool) : undefined;
-  const spans = trusted && whole.known !== undefined ? await book?.of(path, whole.known) : undefined;
+  const spans =
+    trusted && whole.known !== undefined
+      ? await book?.of(`${whole.root}\0${knownAs ?? whole.path}`, whole.known)
+      : undefined;
   const file = { ...whole, spans, tagKey: book?.key };
   const count = advance === undefined ? pool.size : Math.ceil(size / sentPartBytes);
   const parts: (HashedPart | undefined)[] = [];

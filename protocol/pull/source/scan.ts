@@ -8,12 +8,12 @@ import { displayPath, type RootPath } from '../../base/root-path.ts';
 import { TaskGroup } from '../../base/task-group.ts';
 import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
-import type { ChunkList } from '../../chunk/entry.ts';
 import { maxObjectBytes } from '../../chunk/file-pack.ts';
 import type { Advance } from './advance.ts';
 import { GitPacks } from './git-packs.ts';
 import { hashInParts, inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
 import { KnownFiles } from './known-files.ts';
+import { knownLists, likelyContent } from './known-lists.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
@@ -299,7 +299,15 @@ class Scan {
       if (!read || output.carried.length > 0 || sent?.batchBytes === undefined) return output;
     }
     if (inParts !== undefined) {
-      const file = { root: where.root, path: inParts.path, known: known.get(0), cancel, trusted: !verify };
+      const like = await likelyContent(inParts, verify ? new Map() : this.#previous);
+      const file = {
+        root: where.root,
+        path: inParts.path,
+        known: like?.list,
+        knownAs: like?.path,
+        cancel,
+        trusted: !verify,
+      };
       const output = await hashInParts(pool, file, size, mayBeNamed ? () => undefined : onEvent, signal, sent);
       if (output !== undefined) return output;
     }
@@ -380,18 +388,6 @@ class Scan {
 /** What git keeps of its own is in no pack. */
 function isInGit(path: RootPath): boolean {
   return path.startsWith('.git/') || path.includes('/.git/');
-}
-
-/** Files from this many bytes on are told what they were: finding their cuts again is what takes long. */
-const knownFromBytes = 256 << 10;
-
-function knownLists(jobs: readonly Job[]): Map<number, ChunkList> {
-  const known = new Map<number, ChunkList>();
-  for (const [index, { directory, at }] of jobs.entries()) {
-    const list = directory.listing.size(at) < knownFromBytes ? undefined : directory.formerly(at);
-    if (list !== undefined) known.set(index, list);
-  }
-  return known;
 }
 
 function stampOf(output: HashOutput, index: number): FileStamp {
