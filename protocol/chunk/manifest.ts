@@ -46,6 +46,12 @@ export function summaryOf(directory: Directory): DirectorySummary {
   return { digest: directoryDigest(directory), ...tallyOf(directory) };
 }
 
+/** What is known of a directory already; trusted to be of its entries. */
+export function noteSummary(directory: Directory, summary: DirectorySummary): void {
+  directoryDigests.set(directory, summary.digest);
+  tallies.set(directory, summary);
+}
+
 /** A directory whose entries are read when they are asked for; `summary` is trusted to be theirs. */
 export function storedDirectory(path: RootPath, summary: DirectorySummary, read: () => readonly Entry[]): Directory {
   let state: { readonly entries: readonly Entry[] } | { readonly read: () => readonly Entry[] } = { read };
@@ -57,8 +63,7 @@ export function storedDirectory(path: RootPath, summary: DirectorySummary, read:
       return state.entries;
     },
   };
-  directoryDigests.set(directory, summary.digest);
-  tallies.set(directory, summary);
+  noteSummary(directory, summary);
   return directory;
 }
 

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ByteWriter } from '../../protocol/base/byte-writer.ts';
 import { asDigest } from '../../protocol/chunk/digest.ts';
 import type { Entry } from '../../protocol/chunk/entry.ts';
+import { directoryDigest } from '../../protocol/chunk/manifest.ts';
 import { frameRecord, unframeRecords } from '../../protocol/pull/replica/framed-record.ts';
 import { readJournal, writeJournal } from '../../protocol/pull/replica/journal.ts';
 import { decodeLedgerRecord, frameLedgerRecord, type LedgerRecord } from '../../protocol/pull/replica/ledger-codec.ts';
@@ -57,6 +59,50 @@ test('a ledger record', () => {
     fc.property(record, (one) => {
       const { payloads } = unframeRecords(frameLedgerRecord(one));
       expect(payloads.map(decodeLedgerRecord)).toEqual([one]);
+    }),
+  );
+});
+
+test('a ledger record that nobody has looked into is written as it was read, and what is known of it is of its entries', () => {
+  fc.assert(
+    fc.property(record, (one) => {
+      const framed = frameLedgerRecord(one);
+      const [payload = Buffer.alloc(0)] = unframeRecords(framed).payloads;
+      const read = decodeLedgerRecord(payload);
+      expect(read.replaced.map(directoryDigest)).toEqual(one.replaced.map((each) => directoryDigest({ ...each })));
+      expect(frameLedgerRecord(read).equals(framed)).toBe(true);
+      expect(read).toEqual(one);
+      expect(frameLedgerRecord(read).equals(framed)).toBe(true);
+    }),
+  );
+});
+
+test('a ledger record of the first layout', () => {
+  fc.assert(
+    fc.property(record, (one) => {
+      const writer = new ByteWriter();
+      const write = ({ kind: what, name, mode, mtimeSec, mtimeNsec, size, content }: Entry, print: string): void => {
+        writer.u8(['file', 'dir', 'symlink', 'hardlink', 'unknown'].indexOf(what));
+        writer.text(name);
+        writer.u32(mode);
+        writer.i64(mtimeSec);
+        writer.u32(mtimeNsec);
+        writer.i64(size);
+        writer.text(content);
+        writer.text(print);
+      };
+      for (const text of [Buffer.from(one.source).toString('latin1'), one.digest, String(one.settledNs)])
+        writer.text(text);
+      write(one.root, one.rootPrint);
+      writer.u32(one.dropped.length);
+      for (const path of one.dropped) writer.text(path);
+      writer.u32(one.replaced.length);
+      for (const { path, entries, prints } of one.replaced) {
+        writer.text(path);
+        writer.u32(entries.length);
+        for (const [at, each] of entries.entries()) write(each, prints[at] ?? '');
+      }
+      expect(decodeLedgerRecord(writer.bytes())).toEqual(one);
     }),
   );
 });

@@ -2,8 +2,9 @@ import { ByteReader } from '../../base/byte-reader.ts';
 import type { ByteWriter } from '../../base/byte-writer.ts';
 import { TowError } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
-import { asDigest, type Digest } from '../../chunk/digest.ts';
+import { asDigest, type Digest, digestBytes } from '../../chunk/digest.ts';
 import type { Entry, EntryKind } from '../../chunk/entry.ts';
+import { noteSummary, summaryOf } from '../../chunk/manifest.ts';
 import { frameInPlace } from './framed-record.ts';
 import type { LedgerDirectory } from './ledger.ts';
 import type { Print } from './print.ts';
@@ -25,12 +26,18 @@ export interface LedgerRecord {
 
 const kinds: readonly EntryKind[] = ['file', 'dir', 'symlink', 'hardlink', 'unknown'];
 
+/** Where a record of the first layout has the length of its source, which is never this; then the number of the layout. */
+const layoutMarker = 0xffff_ffff;
+const layout = 2;
+
 /** As it lies in a ledger or a journal. */
 export function frameLedgerRecord(record: LedgerRecord): Buffer {
   return frameInPlace((writer) => writeRecord(writer, record), roomFor(record));
 }
 
 function writeRecord(writer: ByteWriter, record: LedgerRecord): void {
+  writer.u32(layoutMarker);
+  writer.u8(layout);
   writer.text(Buffer.from(record.source).toString('latin1'));
   writer.text(record.digest);
   writer.text(String(record.settledNs));
@@ -40,14 +47,30 @@ function writeRecord(writer: ByteWriter, record: LedgerRecord): void {
   writer.u32(record.replaced.length);
   for (const directory of record.replaced) {
     writer.text(directory.path);
+    const { digest, entries, files, bytes, chunks, plain } = summaryOf(directory);
+    writer.text(digest);
+    for (const count of [entries, files, bytes, chunks]) writer.i64(count);
+    writer.u8(plain ? 1 : 0);
+    const asRead = unread.get(directory);
+    if (asRead !== undefined) {
+      writer.blob(asRead);
+      continue;
+    }
+    writer.u32(4 + entriesBytes(directory));
     writer.u32(directory.entries.length);
     directory.entries.forEach((entry, at) => writeEntry(writer, entry, directory.prints[at] ?? ''));
   }
 }
 
-/** Of the payload of a frame. */
+/** Of the payload of a frame. Entries are read when they are asked for, but for a record of the first layout. */
 export function decodeLedgerRecord(bytes: Buffer): LedgerRecord {
+  const isFirst = bytes.readUInt32LE(0) !== layoutMarker;
   const reader = new ByteReader(bytes);
+  if (!isFirst) {
+    reader.u32();
+    const found = reader.u8();
+    if (found !== layout) throw new TowError('ledger-damaged', `a ledger record of layout ${found}`);
+  }
   const source = Buffer.from(reader.text(), 'latin1').toString();
   const digest = asDigest(reader.text());
   const settledNs = BigInt(reader.text());
@@ -55,29 +78,71 @@ export function decodeLedgerRecord(bytes: Buffer): LedgerRecord {
   const dropped = Array.from({ length: reader.u32() }, () => reader.text());
   const replaced = Array.from({ length: reader.u32() }, () => {
     const path = reader.text();
-    const entries: Entry[] = [];
-    const prints: Print[] = [];
-    for (let left = reader.u32(); left > 0; left -= 1) {
-      const { entry, print } = readEntry(reader);
-      entries.push(entry);
-      prints.push(print);
-    }
-    return { path, entries, prints };
+    return isFirst ? { path, ...readEntries(reader) } : readDirectory(path, reader);
   });
   return { source, digest, settledNs, root: root.entry, rootPrint: root.print, dropped, replaced };
 }
 
-/** Numbers and lengths of one entry. */
+type Items = Pick<LedgerDirectory, 'entries' | 'prints'>;
+
+/** What directories are to be read from that nobody has asked for. */
+const unread = new WeakMap<LedgerDirectory, Buffer>();
+
+function readDirectory(path: RootPath, reader: ByteReader): LedgerDirectory {
+  const digest = asDigest(reader.text());
+  const [entries, files, bytes, chunks] = [reader.i64(), reader.i64(), reader.i64(), reader.i64()];
+  const summary = { digest, entries, files, bytes, chunks, plain: reader.u8() === 1 };
+  let state: Items | Buffer = reader.blob();
+  const items = (): Items => {
+    if (Buffer.isBuffer(state)) {
+      state = readEntries(new ByteReader(state));
+      unread.delete(directory);
+    }
+    return state;
+  };
+  const directory: LedgerDirectory = {
+    path,
+    get entries() {
+      return items().entries;
+    },
+    get prints() {
+      return items().prints;
+    },
+  };
+  unread.set(directory, state);
+  noteSummary(directory, summary);
+  return directory;
+}
+
+function readEntries(reader: ByteReader): Items {
+  const entries: Entry[] = [];
+  const prints: Print[] = [];
+  for (let left = reader.u32(); left > 0; left -= 1) {
+    const { entry, print } = readEntry(reader);
+    entries.push(entry);
+    prints.push(print);
+  }
+  return { entries, prints };
+}
+
+/** Numbers and lengths of one entry, and of what is said of a directory. */
 const entryBytes = 37;
+const summaryBytes = 4 + digestBytes + 4 * 8 + 1;
 
 function roomFor({ source, root, dropped, replaced }: LedgerRecord): number {
   let bytes = 1024 + 4 * source.length + root.content.length;
   for (const path of dropped) bytes += 4 + path.length;
-  for (const { path, entries, prints } of replaced) {
-    bytes += 8 + path.length;
-    for (const [at, { name, content }] of entries.entries())
-      bytes += entryBytes + name.length + content.length + (prints[at]?.length ?? 0);
+  for (const directory of replaced) {
+    const items = unread.get(directory)?.length ?? entriesBytes(directory);
+    bytes += 12 + directory.path.length + summaryBytes + items;
   }
+  return bytes;
+}
+
+function entriesBytes({ entries, prints }: LedgerDirectory): number {
+  let bytes = 0;
+  for (const [at, { name, content }] of entries.entries())
+    bytes += entryBytes + name.length + content.length + (prints[at]?.length ?? 0);
   return bytes;
 }
 

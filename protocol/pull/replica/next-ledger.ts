@@ -1,7 +1,14 @@
 /** What the ledger will say after a switch, and the record that says it. */
 import { absolutePath, isWithin, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
-import { type Directory, directoryDigest, type Manifest, manifestDigest } from '../../chunk/manifest.ts';
+import {
+  type Directory,
+  directoryDigest,
+  type Manifest,
+  manifestDigest,
+  noteSummary,
+  summaryOf,
+} from '../../chunk/manifest.ts';
 import { type Ledger, type LedgerDirectory, ledgerItem, ledgerManifest } from './ledger.ts';
 import type { LedgerRecord } from './ledger-codec.ts';
 import { applyRecord } from './ledger-file.ts';
@@ -32,6 +39,7 @@ export function nextRecord(
         entry.kind === 'dir' ? noPrint : (prints.get(joinPath(directory.path, entry.name)) ?? noPrint),
       ),
     };
+    noteSummary(next, summaryOf(directory));
     if (old === undefined || !sameDirectory(old, directory, next.prints)) replaced.push(next);
   }
   const had = scope ?? before?.directories.keys() ?? [];
@@ -111,11 +119,10 @@ export function settleRecord(
       entries.push(entry);
       prints.push(print);
     });
-    return {
-      path: directory.path,
-      entries: entries.length === directory.entries.length ? directory.entries : entries,
-      prints,
-    };
+    if (entries.length < directory.entries.length) return { path: directory.path, entries, prints };
+    const settled = { path: directory.path, entries: directory.entries, prints };
+    noteSummary(settled, summaryOf(directory));
+    return settled;
   });
   const rootPrint = record.root.kind === 'dir' ? noPrint : (settle('', record.root, record.rootPrint) ?? noPrint);
   const settled: LedgerRecord = { ...record, replaced, rootPrint, settledNs: settledNow() };
