@@ -23,8 +23,8 @@ export interface NodeCarrier extends AsyncDisposable {
 
 /** How long an agent that was just started may take to dial. */
 const dialTimeoutMs = 20_000;
-/** After its controller started, a running agent dials within this time. */
-const returnTimeoutMs = 1500;
+/** An agent that lost its controller just now dials again within this time. One that lost it before tries less and less often: reviving wakes it. */
+const returnTimeoutMs = 500;
 
 export class ClusterNode {
   readonly state: NodeState;
