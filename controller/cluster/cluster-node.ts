@@ -23,8 +23,11 @@ export interface NodeCarrier extends AsyncDisposable {
 
 /** How long an agent that was just started may take to dial. */
 const dialTimeoutMs = 20_000;
-/** An agent that lost its controller just now dials again within this time. One that lost it before tries less and less often: reviving wakes it. */
-const returnTimeoutMs = 500;
+/**
+ * An agent that lost its controller just now dials again within this time. One that lost it before tries less and less
+ * often: over ssh, reviving wakes it. On this machine it sees that the controller is back, and reviving starts it anew.
+ */
+const returnTimeoutMs = { ssh: 500, local: 1500 };
 
 export class ClusterNode {
   readonly state: NodeState;
@@ -91,7 +94,7 @@ export class ClusterNode {
 
   /** A link to an agent of this build; starts the agent where that is needed. Rejects with `agent-unreachable` or what starting it says. */
   async link(context: CommandContext, signal: AbortSignal): Promise<Link<AgentMethods>> {
-    const first = await this.session.wait(returnTimeoutMs, signal);
+    const first = await this.session.wait(returnTimeoutMs[this.isLocal ? 'local' : 'ssh'], signal);
     if (first !== undefined && first.peer.build === this.#agentBuild) return first;
     this.session.detach(new TowError('link-lost', 'the agent is replaced by this build', { retryable: true }));
     // Several commands may want the same node: one of them revives it.

@@ -92,18 +92,24 @@ function writeTime(words: Uint32Array, to: number, from: number): void {
     return;
   }
   const sec = (BigInt(high | 0) << 32n) | BigInt(low);
-  writeBigInt(words, to, sec * 1_000_000_000n + BigInt(nsec));
+  writeNs(words, to, sec * 1_000_000_000n + BigInt(nsec));
 }
 
 function byNode(words: Uint32Array, at: number, path: string): void {
   const { mode, nlink, mtimeNs, ctimeNs, ino, size, dev } = lstatSync(nativePath(path), { bigint: true });
   words[at + statWords.mode] = Number(mode);
   words[at + statWords.links] = Number(nlink);
-  writeBigInt(words, at + statWords.mtime, mtimeNs);
-  writeBigInt(words, at + statWords.ctime, ctimeNs);
+  writeNs(words, at + statWords.mtime, mtimeNs);
+  writeNs(words, at + statWords.ctime, ctimeNs);
   writeBigInt(words, at + statWords.ino, ino);
   writeBigInt(words, at + statWords.size, size);
   writeBigInt(words, at + statWords.dev, dev);
+}
+
+/** Times of file systems that know more than 64 bits of ns have (1677 to 2262) are the last, or first, of those. */
+function writeNs(words: Uint32Array, to: number, ns: bigint): void {
+  const inRange = BigInt.asIntN(64, ns) === ns;
+  writeBigInt(words, to, inRange ? ns : ns < 0n ? -(2n ** 63n) : 2n ** 63n - 1n);
 }
 
 function writeBigInt(words: Uint32Array, to: number, value: bigint): void {

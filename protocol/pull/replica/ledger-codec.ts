@@ -64,7 +64,7 @@ function writeRecord(writer: ByteWriter, record: LedgerRecord): void {
 
 /** Of the payload of a frame. Entries are read when they are asked for, but for a record of the first layout. */
 export function decodeLedgerRecord(bytes: Buffer): LedgerRecord {
-  const isFirst = bytes.readUInt32LE(0) !== layoutMarker;
+  const isFirst = bytes.length < 4 || bytes.readUInt32LE(0) !== layoutMarker;
   const reader = new ByteReader(bytes);
   if (!isFirst) {
     reader.u32();

@@ -1,6 +1,7 @@
 import { joinPath, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
+import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { OpenDirectory } from './open-directory.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import { rootItself } from './tasks.ts';
@@ -31,28 +32,33 @@ export interface Likeness {
   readonly list: ChunkList;
 }
 
-/**
- * What a large file was; for one that is new, what another one of just its size is, for it may be a copy of that. Asks all
- * of `previous`, a few milliseconds at a time.
- */
-export async function likelyContent(
-  { directory, at, path }: Job,
-  previous: ReadonlyMap<RootPath, ScannedDirectory>,
-): Promise<Likeness | undefined> {
-  const before = directory.formerly(at);
-  if (before !== undefined) return { path, list: before };
-  const size = directory.listing.size(at);
-  const turns = new Turns();
-  for (const [other, scanned] of previous) {
-    if (turns.over) await turns.next();
-    const { listing } = scanned;
-    for (let index = 0; index < listing.count; index += 1) {
-      if (listing.size(index) !== size || listing.kind(index) !== 'file') continue;
-      const { name = '' } = [...listing.texts()][index] ?? {};
-      const entry = scanned.directory.entries.find((one) => one.name === name);
-      if (entry?.kind === 'file')
-        return { path: other === rootItself ? '' : joinPath(other, name), list: entry.content };
+/** The large files of the last scan by size: one that is new may be a copy of one of them. */
+export class LargeFiles {
+  readonly #bySize = new Map<number, { readonly scanned: ScannedDirectory; readonly at: number }>();
+
+  private constructor() {}
+
+  /** Those from `fromBytes` on. A few milliseconds at a time. */
+  static async of(directories: ReadonlyMap<RootPath, ScannedDirectory>, fromBytes: number): Promise<LargeFiles> {
+    const files = new LargeFiles();
+    const turns = new Turns();
+    for (const scanned of directories.values()) {
+      if (turns.over) await turns.next();
+      const { listing, path } = scanned;
+      if (path === rootItself) continue;
+      for (let at = 0; at < listing.count; at += 1)
+        if (listing.size(at) >= fromBytes && listing.kind(at) === 'file')
+          files.#bySize.set(listing.size(at), { scanned, at });
     }
+    return files;
   }
-  return undefined;
+
+  ofSize(size: number): Likeness | undefined {
+    const found = this.#bySize.get(size);
+    if (found === undefined) return undefined;
+    const { path, listing, directory } = found.scanned;
+    const { name = '' } = [...listing.texts()][found.at] ?? {};
+    const entry = directory.entries[indexOfName(directory.entries, name)];
+    return entry?.kind === 'file' ? { path: joinPath(path, name), list: entry.content } : undefined;
+  }
 }

@@ -13,7 +13,7 @@ import type { Advance } from './advance.ts';
 import { GitPacks } from './git-packs.ts';
 import { hashInParts, inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
 import { KnownFiles } from './known-files.ts';
-import { knownLists, likelyContent } from './known-lists.ts';
+import { knownLists, LargeFiles } from './known-lists.ts';
 import { type FileStamp, Listing, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
@@ -117,6 +117,7 @@ class Scan {
   readonly #gitPacks: GitPacks;
   /** Once there is a directory that the last scan did not know. */
   #knownFiles: KnownFiles | undefined;
+  #largeFiles: Promise<LargeFiles> | undefined;
   readonly #inParts: boolean;
 
   constructor(options: ScanOptions, inParts: boolean) {
@@ -299,15 +300,12 @@ class Scan {
       if (!read || output.carried.length > 0 || sent?.batchBytes === undefined) return output;
     }
     if (inParts !== undefined) {
-      const like = await likelyContent(inParts, verify ? new Map() : this.#previous);
-      const file = {
-        root: where.root,
-        path: inParts.path,
-        known: like?.list,
-        knownAs: like?.path,
-        cancel,
-        trusted: !verify,
-      };
+      // What is sent as it is read is told its whole list with each of many parts.
+      const guess = !known.has(0) && sent === undefined && !verify;
+      if (guess) this.#largeFiles ??= LargeFiles.of(this.#previous, inPartsFromBytes);
+      const like = guess ? (await this.#largeFiles)?.ofSize(size) : undefined;
+      const lists = { known: known.get(0) ?? like?.list, knownAs: like?.path };
+      const file = { root: where.root, path: inParts.path, ...lists, cancel, trusted: !verify };
       const output = await hashInParts(pool, file, size, mayBeNamed ? () => undefined : onEvent, signal, sent);
       if (output !== undefined) return output;
     }

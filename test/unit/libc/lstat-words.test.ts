@@ -73,6 +73,14 @@ describe.each(['linux', 'where there is no libc'])('lstatInto, %s', (platform) =
       }
   });
 
+  it('has the last time there is for one that is too late for 64 bits', () => {
+    const path = join(top, 'late');
+    writeFileSync(path, '');
+    setPathMtime(nativePath(path), 2 ** 34, 5);
+    expect(lstatSync(path, { bigint: true }).mtimeNs).toBeGreaterThan(2n ** 63n);
+    expect(look(path)['mtimeNs']).toBe(2n ** 63n - 1n);
+  });
+
   it('throws as lstat does', () => {
     expect(() => look(join(top, 'missing'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
     expect(() => look(join(top, 'file', 'below'))).toThrow(expect.objectContaining({ code: 'ENOTDIR' }));

@@ -56,9 +56,7 @@ function trackedIn(repository: Repository | undefined, settings: GitSettings, re
   return new TrackedPaths(() => {
     if (repository === undefined) return new NamesBuilder().finish();
     const index = { top: repository.top, gitDir: repository.gitDir, hashBytes, ignoreCase };
-    const known = reader.knownNames(index);
-    if (known !== undefined) return known;
-    const names = readTrackedPaths(index, reader);
+    const names = reader.knownNames(index) ?? readTrackedPaths(index, reader);
     reader.noteTracked({ index, names });
     return names;
   });

@@ -60,17 +60,20 @@ export class RuleReader {
     this.#facts.set(`${question} ${path}`, answer);
   }
 
-  /** What was read of git's indexes, by git directory; not what was known. */
+  /** What was read of git's indexes, or known of them, by git directory. */
   tracked(): ReadonlyMap<string, Tracked> {
     return this.#tracked;
   }
 
-  /** The names of an index that need not be read again. */
+  /** The names of an index that need not be read again. Verdicts hang on it all the same. */
   knownNames({ top, gitDir, hashBytes, ignoreCase }: IndexAt): SharedNames | undefined {
     const known = this.#known.get(gitDir);
     const { index } = known ?? {};
     const same = index?.top === top && index.hashBytes === hashBytes && index.ignoreCase === ignoreCase;
-    return same ? known?.names : undefined;
+    if (!same) return undefined;
+    // It names what it is put together from.
+    this.#inputs.add(`${gitDir}/index`);
+    return known?.names;
   }
 
   noteTracked(tracked: Tracked): void {

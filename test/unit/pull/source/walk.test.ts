@@ -115,7 +115,10 @@ describe('a walk', () => {
     expect(first.names).toEqual(['a', 'below', 'below/b']);
     rmSync(join(root, '.git', 'index'));
     expect(walked().names).toEqual([]);
-    expect(walked(first.rules.tracked).names).toEqual(first.names);
+    const again = walked(first.rules.tracked);
+    expect(again.names).toEqual(first.names);
+    // What it went by counts as read, so that a change of it is seen.
+    expect([again.rules.tracked, again.rules.inputs]).toEqual([first.rules.tracked, first.rules.inputs]);
     // Of another repository, or in another form, it says nothing.
     const others = [...first.rules.tracked].map(([dir, { index, names }]) => [
       [dir, { index: { ...index, top: '/elsewhere' }, names }] as const,
