@@ -82,3 +82,10 @@ export function linkText(path: NativePath): string | undefined {
     throw error;
   }
 }
+
+/** Whether a file or symlink, of `size` bytes, has an entry's content. Blocking; reads the file. */
+export function sameBytes(path: NativePath, size: bigint, entry: Entry): boolean {
+  return entry.kind === 'symlink'
+    ? linkText(path) === entry.content
+    : entry.kind === 'file' && size === BigInt(entry.size) && fileHolds(path, entry);
+}

@@ -3,20 +3,12 @@
  * nothing. What is in the way and not ours needs no decision here: ops say what they may replace, and the switch keeps
  * anything else (see op.ts).
  */
-import {
-  absolutePath,
-  isWithin,
-  joinPath,
-  type NativePath,
-  nameOf,
-  parentOf,
-  type RootPath,
-} from '../../base/root-path.ts';
+import { absolutePath, isWithin, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type Entry, sameContent } from '../../chunk/entry.ts';
 import { indexOfName } from '../../chunk/index-of-name.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
 import type { Renamed } from '../../chunk/renamed-directories.ts';
-import { fileHolds, linkText } from './file-content.ts';
+import { sameBytes } from './file-content.ts';
 import { type Ledger, type LedgerItem, ledgerItem } from './ledger.ts';
 import { Movable } from './movable.ts';
 import { type Observation, type Observed, sameMeta } from './observe.ts';
@@ -286,19 +278,13 @@ class Planner {
         return;
       }
       if (!sameMeta(stats, entry)) this.#directoryMetas.set(path, metaOp(path, entry));
-    } else if (stats !== undefined && kindOf(stats) === entry.kind && this.#sameBytes(where, stats.size, entry)) {
+    } else if (stats !== undefined && kindOf(stats) === entry.kind && sameBytes(where, stats.size, entry)) {
       if (!this.#claim(entry, printOf(stats))) this.#place(path, entry, printOf(stats));
       else if (sameMeta(stats, entry)) this.#prints.set(path, printOf(stats));
       else this.#metas.push(metaOp(path, entry));
     } else {
       this.#place(path, entry, expect);
     }
-  }
-
-  #sameBytes(where: NativePath, size: bigint, entry: Entry): boolean {
-    return entry.kind === 'symlink'
-      ? linkText(where) === entry.content
-      : entry.kind === 'file' && size === BigInt(entry.size) && fileHolds(where, entry);
   }
 
   #known(path: RootPath, entry: Entry, ours: LedgerItem, observed: Observed | undefined): void {
