@@ -1,7 +1,7 @@
 import { linkSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { nativePath } from '../../../protocol/base/root-path.ts';
 import { setPathMtime } from '../../../protocol/libc/libc.ts';
 import { type lstatInto, statWords } from '../../../protocol/libc/lstat-words.ts';
@@ -9,10 +9,10 @@ import { type lstatInto, statWords } from '../../../protocol/libc/lstat-words.ts
 let top: string;
 let into: typeof lstatInto;
 
-beforeAll(() => {
+beforeEach(() => {
   top = mkdtempSync(join(tmpdir(), 'words-'));
 });
-afterAll(() => rmSync(top, { recursive: true, force: true }));
+afterEach(() => rmSync(top, { recursive: true, force: true }));
 
 function look(path: string): Record<string, bigint> {
   const words = new Uint32Array(2 * statWords.count);
@@ -50,11 +50,9 @@ describe.each(['linux', 'where there is no libc'])('lstatInto, %s', (platform) =
   it('says what lstat says of files, directories, symlinks and devices', () => {
     const path = join(top, 'file');
     writeFileSync(path, 'x');
-    rmSync(join(top, 'twin'), { force: true });
     linkSync(path, join(top, 'twin'));
     truncateSync(path, 5 * 2 ** 32 + 7);
-    mkdirSync(join(top, 'directory'), { mode: 0o1700, recursive: true });
-    rmSync(join(top, 'link'), { force: true });
+    mkdirSync(join(top, 'directory'), { mode: 0o1700 });
     symlinkSync('nowhere', join(top, 'link'));
     writeFileSync(Buffer.from(`${top}/n\xffme`, 'latin1'), '');
     for (const name of ['file', 'twin', 'directory', 'link', 'n\xffme'])
@@ -83,6 +81,7 @@ describe.each(['linux', 'where there is no libc'])('lstatInto, %s', (platform) =
 
   it('throws as lstat does', () => {
     expect(() => look(join(top, 'missing'))).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+    writeFileSync(join(top, 'file'), '');
     expect(() => look(join(top, 'file', 'below'))).toThrow(expect.objectContaining({ code: 'ENOTDIR' }));
     expect(() => look(`/${'x/'.repeat(4000)}`)).toThrow(expect.objectContaining({ code: 'ENAMETOOLONG' }));
   });
