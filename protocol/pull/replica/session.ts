@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { assert } from '../../base/assert.ts';
+import { collectGarbage } from '../../base/collect-garbage.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { absolutePath, displayPath, isWithin, parentOf, type RootPath } from '../../base/root-path.ts';
 import { type DecodedDelta, decodeDelta } from '../../chunk/delta-codec.ts';
@@ -45,6 +46,9 @@ import { applyMeta, type SwitchResult } from './switch.ts';
 import { filesIn } from './tree-moves.ts';
 import { takePushed } from './unpack.ts';
 import type { Wants } from './wants.ts';
+
+/** With more files to place, what a pull leaves behind is freed before the journal and the ledger are written. */
+const manyFiles = 20_000;
 
 export class Session {
   readonly #options: SessionOptions;
@@ -265,6 +269,7 @@ export class Session {
         ops: opsOf(stage, plan, manifest),
         record: nextRecord(this.#ledger, manifest, options.source, keptPrints(plan, this.#ledger), this.#scope),
       };
+      if (this.#journal.ops.length + plan.placements.length > manyFiles) collectGarbage();
       writeJournal(options.stateDir, this.#journal);
     });
   }
