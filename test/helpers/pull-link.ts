@@ -73,26 +73,11 @@ export class PullLink implements AsyncDisposable {
     const pulls = offers.handlersFor('key');
     const handlers = {
       ...pulls,
-      'pull.manifest': (...args: Parameters<(typeof pulls)['pull.manifest']>) => {
-        calls.push('pull.manifest');
-        return pulls['pull.manifest'](...args);
-      },
-      'pull.chunks': (...args: Parameters<(typeof pulls)['pull.chunks']>) => {
-        calls.push('pull.chunks');
-        return pulls['pull.chunks'](...args);
-      },
-      'pull.objects': (...args: Parameters<(typeof pulls)['pull.objects']>) => {
-        calls.push('pull.objects');
-        return pulls['pull.objects'](...args);
-      },
-      'pull.classify': (...args: Parameters<(typeof pulls)['pull.classify']>) => {
-        calls.push('pull.classify');
-        return pulls['pull.classify'](...args);
-      },
-      'pull.foreseen': (...args: Parameters<(typeof pulls)['pull.foreseen']>) => {
-        calls.push('pull.foreseen');
-        return pulls['pull.foreseen'](...args);
-      },
+      'pull.manifest': noting(calls, 'pull.manifest', pulls['pull.manifest']),
+      'pull.chunks': noting(calls, 'pull.chunks', pulls['pull.chunks']),
+      'pull.objects': noting(calls, 'pull.objects', pulls['pull.objects']),
+      'pull.classify': noting(calls, 'pull.classify', pulls['pull.classify']),
+      'pull.foreseen': noting(calls, 'pull.foreseen', pulls['pull.foreseen']),
       ...storeHandlers(() => {
         throw new Error('nothing is served');
       }),
@@ -155,4 +140,12 @@ export class PullLink implements AsyncDisposable {
     await this.replica[Symbol.asyncDispose]();
     await this.#sockets[Symbol.asyncDispose]();
   }
+}
+
+/** The same call, which notes its name first. */
+function noting<A extends readonly unknown[], R>(calls: string[], name: string, call: (...args: A) => R) {
+  return (...args: A): R => {
+    calls.push(name);
+    return call(...args);
+  };
 }

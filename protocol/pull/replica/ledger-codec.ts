@@ -2,9 +2,10 @@ import { ByteReader } from '../../base/byte-reader.ts';
 import type { ByteWriter } from '../../base/byte-writer.ts';
 import { TowError } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
-import { asDigest, type Digest, digestBytes } from '../../chunk/digest.ts';
+import { asDigest, type Digest } from '../../chunk/digest.ts';
 import type { Entry, EntryKind } from '../../chunk/entry.ts';
 import { noteSummary, summaryOf } from '../../chunk/manifest.ts';
+import { readSummary, summaryBytes, writeSummary } from '../../chunk/summary-codec.ts';
 import { frameInPlace } from './framed-record.ts';
 import type { LedgerDirectory } from './ledger.ts';
 import type { Print } from './print.ts';
@@ -47,10 +48,7 @@ function writeRecord(writer: ByteWriter, record: LedgerRecord): void {
   writer.u32(record.replaced.length);
   for (const directory of record.replaced) {
     writer.text(directory.path);
-    const { digest, entries, files, bytes, chunks, plain } = summaryOf(directory);
-    writer.text(digest);
-    for (const count of [entries, files, bytes, chunks]) writer.i64(count);
-    writer.u8(plain ? 1 : 0);
+    writeSummary(writer, summaryOf(directory));
     const asRead = unread.get(directory);
     if (asRead !== undefined) {
       writer.blob(asRead);
@@ -89,9 +87,7 @@ type Items = Pick<LedgerDirectory, 'entries' | 'prints'>;
 const unread = new WeakMap<LedgerDirectory, Buffer>();
 
 function readDirectory(path: RootPath, reader: ByteReader): LedgerDirectory {
-  const digest = asDigest(reader.text());
-  const [entries, files, bytes, chunks] = [reader.i64(), reader.i64(), reader.i64(), reader.i64()];
-  const summary = { digest, entries, files, bytes, chunks, plain: reader.u8() === 1 };
+  const summary = readSummary(reader);
   let state: Items | Buffer = reader.blob();
   const items = (): Items => {
     if (Buffer.isBuffer(state)) {
@@ -125,9 +121,8 @@ function readEntries(reader: ByteReader): Items {
   return { entries, prints };
 }
 
-/** Numbers and lengths of one entry, and of what is said of a directory. */
+/** Numbers and lengths of one entry. */
 const entryBytes = 37;
-const summaryBytes = 4 + digestBytes + 4 * 8 + 1;
 
 function roomFor({ source, root, dropped, replaced }: LedgerRecord): number {
   let bytes = 1024 + 4 * source.length + root.content.length;

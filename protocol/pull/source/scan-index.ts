@@ -18,9 +18,10 @@ import { ByteWriter } from '../../base/byte-writer.ts';
 import { errnoOf } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
-import { asDigest, digestBytes, digestOf } from '../../chunk/digest.ts';
+import { digestBytes, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import { storedDirectory, summaryOf } from '../../chunk/manifest.ts';
+import { readSummary, writeSummary } from '../../chunk/summary-codec.ts';
 import { Listing } from './listing.ts';
 import { entryOf, type FileContent, type ScannedDirectory } from './scanned-directory.ts';
 
@@ -186,10 +187,7 @@ async function readAt(file: FileHandle, position: number, length: number): Promi
 function writeDirectory(writer: ByteWriter, { path, listing, directory }: ScannedDirectory): void {
   writer.text(path);
   writer.blob(listing.bytes);
-  const summary = summaryOf(directory);
-  writer.text(summary.digest);
-  for (const count of [summary.entries, summary.files, summary.bytes, summary.chunks]) writer.i64(count);
-  writer.u8(summary.plain ? 1 : 0);
+  writeSummary(writer, summaryOf(directory));
   const contents = new ByteWriter();
   let entryAt = 0;
   let at = 0;
@@ -212,9 +210,7 @@ function readDirectory(reader: ByteReader): ScannedDirectory {
   const path = reader.text();
   const listing = new Listing(reader.blob());
   listing.check();
-  const digest = asDigest(reader.text());
-  const [entries, files, bytes, chunks] = [reader.i64(), reader.i64(), reader.i64(), reader.i64()];
-  const summary = { digest, entries, files, bytes, chunks, plain: reader.u8() === 1 };
+  const summary = readSummary(reader);
   const contents = reader.blob();
   return { path, listing, directory: storedDirectory(path, summary, () => readEntries(listing, contents)) };
 }

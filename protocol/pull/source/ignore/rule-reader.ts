@@ -6,6 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'n
 import { errnoOf } from '../../../base/errors.ts';
 import { displayPath } from '../../../base/root-path.ts';
 import { digestOf } from '../../../chunk/digest.ts';
+import { joinTo } from './repository.ts';
 import type { SharedNames } from './tracked-names.ts';
 import type { IndexAt } from './tracked-paths.ts';
 
@@ -72,7 +73,7 @@ export class RuleReader {
     const same = index?.top === top && index.hashBytes === hashBytes && index.ignoreCase === ignoreCase;
     if (!same) return undefined;
     // It names what it is put together from.
-    this.#inputs.add(`${gitDir}/index`);
+    this.#inputs.add(joinTo(gitDir, 'index'));
     return known?.names;
   }
 
