@@ -1,5 +1,14 @@
 const billion = 1_000_000_000n;
 
+/** As `splitNs`, of the two words of 64 bits that are not negative, without a BigInt. */
+export function splitNsWords(high: number, low: number): { readonly sec: number; readonly nsec: number } {
+  // By hand, 16 bits at a time, so that no step needs more than the 53 bits of a double.
+  const first = (high % 1e9) * 65536 + (low >>> 16);
+  const second = (first % 1e9) * 65536 + (low & 0xffff);
+  const sec = Math.floor(high / 1e9) * 2 ** 32 + Math.floor(first / 1e9) * 65536 + Math.floor(second / 1e9);
+  return { sec, nsec: second % 1e9 };
+}
+
 /** Nanoseconds since the epoch as whole seconds, rounded down, and the rest. */
 export function splitNs(ns: bigint): { readonly sec: number; readonly nsec: number } {
   const rest = ns % billion;

@@ -109,13 +109,16 @@ export function libcLoaded(): boolean {
 const atFdcwd = -100;
 const atSymlinkNofollow = 0x100;
 const utimeOmit = 0x3fff_fffen;
+/** Two of struct timespec; the first is left as it is on the disk. */
 const times = Buffer.alloc(32);
+times.writeBigInt64LE(utimeOmit, 8);
+const timeWords = new Int32Array(times.buffer, times.byteOffset, 8);
+const two32 = 0x1_0000_0000;
 
 function fillTimes(sec: number, nsec: number): Buffer {
-  times.writeBigInt64LE(0n, 0);
-  times.writeBigInt64LE(utimeOmit, 8);
-  times.writeBigInt64LE(BigInt(sec), 16);
-  times.writeBigInt64LE(BigInt(nsec), 24);
+  timeWords[4] = sec;
+  timeWords[5] = Math.floor(sec / two32);
+  timeWords[6] = nsec;
   return times;
 }
 

@@ -1,9 +1,10 @@
 /**
- * lstat(2) without an object for each file: what is asked of a path lands as words of 32 bits in memory of the caller's.
- * By statx(2), straight from libc; by Node's `lstatSync` where that is not to be had, for the same words. Little-endian, as
- * all that Towline runs on is.
+ * lstat(2) and fstat(2) without an object, eighteen integers and four dates for each file: what is asked lands as words of 32
+ * bits in memory of the caller's. By statx(2), straight from libc; by Node's own where that is not to be had, for the same
+ * words. Little-endian, as all that Towline runs on is.
  */
-import { lstatSync } from 'node:fs';
+import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
+import { errnoOf } from '../base/errors.ts';
 import { nativePath } from '../base/root-path.ts';
 import { type Libc, libc } from './libc.ts';
 
@@ -13,7 +14,46 @@ export const statWords = { mode: 0, links: 1, mtime: 2, ctime: 4, ino: 6, size: 
 /** Fills `count` words from `at`. `path` is latin1-held. Throws as `lstatSync`. Blocking. */
 export function lstatInto(words: Uint32Array, at: number, path: string): void {
   const c = usable();
-  if (c === undefined || !byStatx(c, words, at, path)) byNode(words, at, path);
+  if (c !== undefined && askPath(c, path) === 0) writeAnswer(words, at);
+  else statsInto(words, at, lstatSync(nativePath(path), { bigint: true }));
+}
+
+const enoent = 2;
+const enotdir = 20;
+
+/** As `lstatInto`, for paths where nothing may be: false if so, or if a component is no directory. Blocking. */
+export function lookInto(words: Uint32Array, at: number, path: string): boolean {
+  const c = usable();
+  if (c !== undefined) {
+    const errno = askPath(c, path);
+    if (errno === 0) writeAnswer(words, at);
+    if (errno === 0 || errno === enoent || errno === enotdir) return errno === 0;
+  }
+  try {
+    const stats = lstatSync(nativePath(path), { bigint: true, throwIfNoEntry: false });
+    if (stats !== undefined) statsInto(words, at, stats);
+    return stats !== undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
+}
+
+/** Where `fstatInto` has the blocks of 512 bytes that a file takes, and how much it writes in all. */
+export const openWords = { blocks: statWords.count, count: statWords.count + 2 } as const;
+
+/** Fills `openWords.count` words from `at` with what an open file is. Throws as `fstatSync`. Blocking. */
+export function fstatInto(words: Uint32Array, at: number, fd: number): void {
+  const c = usable();
+  if (c?.statx?.(fd, emptyPath, atEmptyPath, basicStats, answer) === 0) {
+    writeAnswer(words, at);
+    words[at + openWords.blocks] = answered[statx.blocks] ?? 0;
+    words[at + openWords.blocks + 1] = answered[statx.blocks + 1] ?? 0;
+    return;
+  }
+  const stats = fstatSync(fd, { bigint: true });
+  statsInto(words, at, stats);
+  writeBigInt(words, at + openWords.blocks, stats.blocks);
 }
 
 /** linux/stat.h, struct statx: offsets in words. */
@@ -22,6 +62,7 @@ const statx = {
   mode: 7,
   ino: 8,
   size: 10,
+  blocks: 12,
   ctime: 24,
   mtime: 28,
   devMajor: 34,
@@ -36,6 +77,8 @@ const pathBytes = Buffer.alloc(maxPathBytes);
 
 const atFdcwd = -100;
 const atSymlinkNofollow = 0x100;
+const atEmptyPath = 0x1000;
+const emptyPath = Buffer.alloc(1);
 /** STATX_BASIC_STATS. */
 const basicStats = 0x7ff;
 
@@ -45,20 +88,19 @@ let checked: Libc | undefined | null;
 function usable(): Libc | undefined {
   if (checked === undefined) {
     const c = libc();
-    checked = c?.statx !== undefined && ask(c, '/') ? c : null;
+    checked = c?.statx !== undefined && askPath(c, '/') === 0 ? c : null;
   }
   return checked ?? undefined;
 }
 
-function ask({ statx: call }: Libc, path: string): boolean {
-  if (path.length >= maxPathBytes) return false;
+/** The error that came of it: 0 for none, -1 for one of which Node is to say what it is. */
+function askPath({ statx: call, koffi }: Libc, path: string): number {
+  if (path.length >= maxPathBytes) return -1;
   pathBytes[pathBytes.write(path, 'latin1')] = 0;
-  return call?.(atFdcwd, pathBytes, atSymlinkNofollow, basicStats, answer) === 0;
+  return call?.(atFdcwd, pathBytes, atSymlinkNofollow, basicStats, answer) === 0 ? 0 : koffi.errno();
 }
 
-/** False if it failed, for whatever reason: Node says which. */
-function byStatx(c: Libc, words: Uint32Array, at: number, path: string): boolean {
-  if (!ask(c, path)) return false;
+function writeAnswer(words: Uint32Array, at: number): void {
   words[at + statWords.mode] = (answered[statx.mode] ?? 0) & 0xffff;
   words[at + statWords.links] = answered[statx.links] ?? 0;
   writeTime(words, at + statWords.mtime, statx.mtime);
@@ -72,7 +114,6 @@ function byStatx(c: Libc, words: Uint32Array, at: number, path: string): boolean
   const minor = answered[statx.devMinor] ?? 0;
   words[at + statWords.dev] = (minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12);
   words[at + statWords.dev + 1] = (major & 0xffff_f000) | (minor >>> 20);
-  return true;
 }
 
 const nsPerSec = 1_000_000_000;
@@ -95,8 +136,12 @@ function writeTime(words: Uint32Array, to: number, from: number): void {
   writeNs(words, to, sec * 1_000_000_000n + BigInt(nsec));
 }
 
-function byNode(words: Uint32Array, at: number, path: string): void {
-  const { mode, nlink, mtimeNs, ctimeNs, ino, size, dev } = lstatSync(nativePath(path), { bigint: true });
+/** The same words from Node's own object. */
+export function statsInto(
+  words: Uint32Array,
+  at: number,
+  { mode, nlink, mtimeNs, ctimeNs, ino, size, dev }: BigIntStats,
+): void {
   words[at + statWords.mode] = Number(mode);
   words[at + statWords.links] = Number(nlink);
   writeNs(words, at + statWords.mtime, mtimeNs);
@@ -115,4 +160,22 @@ function writeNs(words: Uint32Array, to: number, ns: bigint): void {
 function writeBigInt(words: Uint32Array, to: number, value: bigint): void {
   words[to] = Number(BigInt.asUintN(32, value));
   words[to + 1] = Number(BigInt.asUintN(32, value >> 32n));
+}
+
+/** What `mode` says an object is; 'other' for sockets, FIFOs and devices. */
+export type ObjectKind = 'file' | 'dir' | 'symlink' | 'other';
+
+const typeBits = 0o170000;
+
+export function kindOfMode(mode: number): ObjectKind {
+  switch (mode & typeBits) {
+    case 0o100000:
+      return 'file';
+    case 0o040000:
+      return 'dir';
+    case 0o120000:
+      return 'symlink';
+    default:
+      return 'other';
+  }
 }

@@ -7,11 +7,22 @@ import {
   recordWords,
 } from '../../protocol/pull/source/listing.ts';
 
-export interface Listed extends FileStamp {
+export interface Listed {
+  readonly mode: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
   readonly name: string;
   readonly kind: ListedKind;
   readonly dev: bigint;
   readonly text: string;
+}
+
+/** What a reading of the file would say of it. */
+export function stampOf({ mode, mtimeNs, ctimeNs, ino, size }: Listed): FileStamp {
+  const words = new BigInt64Array([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), size]);
+  return { mode, bytes: Buffer.from(words.buffer), from: 0 };
 }
 
 /** The bytes of a listing with these entries. */
@@ -22,6 +33,6 @@ export function listingOf(entries: readonly Listed[]): Buffer {
     words.set([Number(dev), 0], (at + 1) * recordWords - 2);
   }
   const listing = new Listing(encodeListing(entries, Buffer.from(words.buffer)));
-  for (const [at, stamp] of entries.entries()) listing.restamp(at, stamp);
+  for (const [at, stamp] of entries.entries()) listing.restamp(at, stampOf(stamp));
   return listing.bytes;
 }

@@ -36,11 +36,15 @@ export function hadPull(stateDir: string): boolean {
   return existsSync(join(stateDir, 'ledger')) || hasJournal(stateDir);
 }
 
+interface CameFile extends Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'> {
+  readonly list: string;
+}
+
 export class FilesInAdvance {
   /** The stage; absolute, latin1. */
   readonly stage: string;
   readonly #made = new Set<RootPath>(['']);
-  readonly #came = new Map<RootPath, string>();
+  readonly #came = new Map<RootPath, CameFile>();
   readonly #unfinished = new Map<RootPath, UnfinishedFile>();
   readonly #promised = new PromisedFiles();
   #bytes = 0;
@@ -76,7 +80,12 @@ export class FilesInAdvance {
 
   /** Whether a file came as an entry says. */
   has(path: RootPath, entry: Entry): boolean {
-    return this.#came.get(path) === textOf(entry, entry.content);
+    const came = this.#came.get(path);
+    if (came === undefined) return false;
+    const { mode, mtimeSec, mtimeNsec, content } = entry;
+    return (
+      came.mode === mode && came.mtimeSec === mtimeSec && came.mtimeNsec === mtimeNsec && came.list === keyOf(content)
+    );
   }
 
   /**
@@ -164,7 +173,7 @@ export class FilesInAdvance {
       else {
         if (this.#unfinished.delete(file.path)) unlinkSync(where);
         writeWholeFile(where, bytes, file);
-        this.#came.set(file.path, textOf(file, content));
+        this.#arrived(file, content);
       }
     } catch (error) {
       const errno = errnoOf(error);
@@ -186,7 +195,11 @@ export class FilesInAdvance {
     const list = unfinished.write(where, file.offset, bytes, content);
     if (list === undefined) return;
     this.#unfinished.delete(file.path);
-    this.#came.set(file.path, textOf(file, list));
+    this.#arrived(file, list);
+  }
+
+  #arrived({ path, mode, mtimeSec, mtimeNsec }: PackedFile, list: ChunkList): void {
+    this.#came.set(path, { mode, mtimeSec, mtimeNsec, list: keyOf(list) });
   }
 
   #makeDirectory(path: RootPath): void {
@@ -224,9 +237,6 @@ function listOf({ lengths }: PackedFile, bytes: Buffer): ChunkList {
 /** From this many characters on a chunk list is known by its digest: large files have long ones. */
 const longList = 1024;
 
-function textOf(
-  { mode, mtimeSec, mtimeNsec }: Pick<Entry, 'mode' | 'mtimeSec' | 'mtimeNsec'>,
-  list: ChunkList,
-): string {
-  return `${mode} ${mtimeSec}.${mtimeNsec} ${list.length < longList ? list : digestOf(list)}`;
+function keyOf(list: ChunkList): string {
+  return list.length < longList ? list : digestOf(list);
 }

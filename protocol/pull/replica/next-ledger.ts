@@ -1,5 +1,5 @@
 /** What the ledger will say after a switch, and the record that says it. */
-import { absolutePath, isWithin, joinPath, type RootPath } from '../../base/root-path.ts';
+import { isWithin, joinPath, type RootPath } from '../../base/root-path.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import {
   type Directory,
@@ -13,7 +13,7 @@ import { type Ledger, type LedgerDirectory, ledgerItem, ledgerManifest } from '.
 import type { LedgerRecord } from './ledger-codec.ts';
 import { applyRecord } from './ledger-file.ts';
 import { unknownPaths } from './plan.ts';
-import { kindOf, look, noPrint, type Print, printOf } from './print.ts';
+import { noPrint, type Print, printAt, printKind } from './print.ts';
 
 /**
  * The record that leads from `before` to `manifest`, which differ in the directories of `scope` only. `prints` are those known; others are left empty. What the source
@@ -103,9 +103,9 @@ export function settleRecord(
   const settle = (path: RootPath, entry: Entry, print: Print): Print | undefined => {
     if (failed.has(path) || isWithin(path, unplaced)) return undefined;
     if (print !== noPrint || entry.kind === 'unknown') return print;
-    const stats = look(absolutePath(root, path));
-    if (stats === undefined || kindOf(stats) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return undefined;
-    return entry.kind === 'dir' || isWithin(path, unproven) ? noPrint : printOf(stats);
+    const now = printAt(path === '' ? root : `${root}/${path}`);
+    if (now === undefined || printKind(now) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return undefined;
+    return entry.kind === 'dir' || isWithin(path, unproven) ? noPrint : now;
   };
   const replaced = record.replaced.map((directory) => {
     const entries: Entry[] = [];

@@ -8,7 +8,7 @@ import type { Entry } from '../../chunk/entry.ts';
 import { isOwn } from './claim-root.ts';
 import { fileHolds, linkText } from './file-content.ts';
 import { type Ledger, ledgerItem } from './ledger.ts';
-import { kindOf, look, type Print, printCtimeNs, printInode, printOf } from './print.ts';
+import { kindOf, look, noPrint, type Print, printAt, printCtimeNs, printInode, printOf } from './print.ts';
 
 export type Observed =
   /** Nothing is there. */
@@ -103,7 +103,7 @@ class Observer {
   }
 
   item(path: RootPath, entry: Entry, print: Print): void {
-    if (entry.kind === 'unknown') return;
+    if (entry.kind === 'unknown' || this.#isUntouched(path, entry, print)) return;
     const where = absolutePath(this.#root, path);
     const stats = look(where);
     const observed = stats === undefined ? missing : this.#compare(path, stats, entry, print);
@@ -113,6 +113,16 @@ class Observer {
     if (stats?.isFile() === true && stats.nlink > 1n) this.linked = true;
   }
 
+  /** Whether all that would be found out is that nothing happened; false says nothing. */
+  #isUntouched(path: RootPath, entry: Entry, print: Print): boolean {
+    if (entry.kind === 'dir' || this.#options.verify || !this.#isSettled(print)) return false;
+    return printAt(path === '' ? this.#root : `${this.#root}/${path}`) === print;
+  }
+
+  #isSettled(print: Print): boolean {
+    return print !== noPrint && printCtimeNs(print) < this.#ledger.settledNs;
+  }
+
   #compare(path: RootPath, stats: BigIntStats, entry: Entry, print: Print): Observed | undefined {
     const now = printOf(stats);
     const where = absolutePath(this.#root, path);
@@ -120,7 +130,7 @@ class Observer {
       if (!stats.isDirectory()) return changed;
       return sameMeta(stats, entry) || (path === '' && !isOwn(stats)) ? undefined : { state: 'touched', print: now };
     }
-    const settled = print !== '' && printCtimeNs(print) < this.#ledger.settledNs;
+    const settled = this.#isSettled(print);
     if (now === print && settled && !this.#options.verify) return undefined;
     if (now === print && !settled) this.young.push(path);
     if (kindOf(stats) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return changed;

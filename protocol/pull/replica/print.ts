@@ -1,6 +1,6 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
-import type { EntryKind } from '../../chunk/entry.ts';
+import { kindOfMode, lookInto, type ObjectKind, statsInto, statWords } from '../../libc/lstat-words.ts';
 
 /**
  * A fingerprint: what lstat says of an object, squeezed into a short string. Equal prints mean that nobody touched the
@@ -14,22 +14,38 @@ export const noPrint: Print = '';
 /** Expected where our object was changed on the node: no object has this print, so whatever is there is kept. */
 export const changedPrint: Print = 'changed';
 
-const scratch = Buffer.alloc(44);
+const words = new Uint32Array(statWords.count);
+const scratch = new Uint32Array(11);
+const text = Buffer.from(scratch.buffer);
 
 export function printOf(stats: BigIntStats): Print {
-  scratch.writeBigInt64LE(stats.ctimeNs, 0);
-  scratch.writeBigUInt64LE(BigInt.asUintN(64, stats.ino), 8);
-  scratch.writeBigInt64LE(stats.mtimeNs, 16);
-  scratch.writeBigInt64LE(stats.size, 24);
-  scratch.writeBigInt64LE(stats.mode, 32);
+  statsInto(words, 0, stats);
+  return printOfWords();
+}
+
+/** The print of what is at a path (absolute, latin1-held), without an object for it; undefined as `look` is. Blocking. */
+export function printAt(path: string): Print | undefined {
+  return lookInto(words, 0, path) ? printOfWords() : undefined;
+}
+
+function printOfWords(): Print {
+  scratch[0] = words[statWords.ctime] ?? 0;
+  scratch[1] = words[statWords.ctime + 1] ?? 0;
+  scratch[2] = words[statWords.ino] ?? 0;
+  scratch[3] = words[statWords.ino + 1] ?? 0;
+  scratch[4] = words[statWords.mtime] ?? 0;
+  scratch[5] = words[statWords.mtime + 1] ?? 0;
+  scratch[6] = words[statWords.size] ?? 0;
+  scratch[7] = words[statWords.size + 1] ?? 0;
+  scratch[8] = words[statWords.mode] ?? 0;
   // A link made within the tick of the last change leaves no other trace.
-  scratch.writeUInt32LE(Number(stats.nlink), 40);
-  return scratch.toString('latin1', 0, 44);
+  scratch[10] = words[statWords.links] ?? 0;
+  return text.toString('latin1');
 }
 
 /** The ctime inside a print, in nanoseconds since the epoch. */
 export function printCtimeNs(print: Print): bigint {
-  return Buffer.from(print.slice(0, 8), 'latin1').readBigInt64LE(0);
+  return BigInt.asIntN(64, (BigInt(wordIn(print, 4)) << 32n) | BigInt(wordIn(print, 0)));
 }
 
 /** The inode inside a print. */
@@ -42,9 +58,19 @@ export function printIdentity(print: Print): string {
   return print.slice(8, 32);
 }
 
+/** What kind of object has a print. */
+export function printKind(print: Print): ObjectKind {
+  return kindOfMode(wordIn(print, 32));
+}
+
 /** The number of names inside a print. */
 export function printLinks(print: Print): number {
-  return Buffer.from(print.slice(40, 44), 'latin1').readUInt32LE(0);
+  return wordIn(print, 40);
+}
+
+function wordIn(print: Print, at: number): number {
+  const high = (print.charCodeAt(at + 2) | (print.charCodeAt(at + 3) << 8)) << 16;
+  return (print.charCodeAt(at) | (print.charCodeAt(at + 1) << 8) | high) >>> 0;
 }
 
 /** lstat with 64-bit fields; undefined when there is nothing, or a component of the path is no directory. Blocking. */
@@ -58,8 +84,6 @@ export function look(path: NativePath): BigIntStats | undefined {
 }
 
 /** The kind an lstat result is, as a manifest names it; 'other' for sockets, FIFOs and devices. */
-export function kindOf(stats: BigIntStats): Exclude<EntryKind, 'hardlink' | 'unknown'> | 'other' {
-  if (stats.isFile()) return 'file';
-  if (stats.isDirectory()) return 'dir';
-  return stats.isSymbolicLink() ? 'symlink' : 'other';
+export function kindOf(stats: BigIntStats): ObjectKind {
+  return kindOfMode(Number(stats.mode));
 }

@@ -66,12 +66,13 @@ function treesOf(stage: Stage, manifest: Manifest, plan: Plan): readonly Tree[] 
 
 /** Makes the staged hard links, once every file they name is complete. Blocking. */
 export function stageLinks(stage: Stage, root: string, placements: readonly Placement[]): void {
+  const links = placements.filter(({ entry }) => entry.kind === 'hardlink');
+  if (links.length === 0) return;
   const files = new Map<RootPath, Placement>(
     placements.filter(({ entry }) => entry.kind === 'file').map((placement) => [placement.path, placement]),
   );
-  for (const placement of placements) {
-    const { content, kind } = placement.entry;
-    if (kind !== 'hardlink') continue;
+  for (const placement of links) {
+    const { content } = placement.entry;
     const target = files.get(content);
     stage.link(placement, target === undefined ? absolutePath(root, content) : stage.where(target));
   }

@@ -1,10 +1,10 @@
 /** Packs files, or parts of large ones, as they are read, so that nobody reads them again. Runs in a worker thread; blocking. */
 import type { Hash } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
 import type { RootPath } from '../../base/root-path.ts';
 import { splitNs } from '../../base/split-ns.ts';
 import { encodeFilePackHeader, encodeObjectPack, type ObjectFile, type PackedFile } from '../../chunk/file-pack.ts';
 import type { PackCodec } from '../../chunk/pack.ts';
+import type { OpenFile } from '../../libc/open-file.ts';
 import { compress } from './compress.ts';
 import type { PackedContents } from './packed-contents.ts';
 import type { CarriedPack, Carry } from './tasks.ts';
@@ -68,7 +68,12 @@ export class FileCarrier {
   }
 
   /** The file, or the part of it from `offset` on, was read to its end and did not change meanwhile. */
-  end(path: RootPath, stats: BigIntStats, offset: number, lengths: readonly number[]): void {
+  end(
+    path: RootPath,
+    stats: Pick<OpenFile, 'mode' | 'mtimeNs' | 'size'>,
+    offset: number,
+    lengths: readonly number[],
+  ): void {
     const found = this.#name === undefined ? undefined : this.#packed?.find(this.#name);
     if (this.#end === undefined && found === undefined) return;
     const bytes = sum(lengths);
@@ -76,11 +81,11 @@ export class FileCarrier {
     const costs = path.length + 4 * (lengths.length + 6);
     const file = {
       path,
-      mode: Number(stats.mode) & 0o7777,
+      mode: stats.mode & 0o7777,
       mtimeSec: sec,
       mtimeNsec: nsec,
       offset,
-      rest: Number(stats.size) - offset - bytes,
+      rest: stats.size - offset - bytes,
       lengths,
     };
     if (found !== undefined) this.#nameAs(found.pack, { ...file, object: found.object }, costs);

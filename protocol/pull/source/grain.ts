@@ -1,5 +1,5 @@
-import type { BigIntStats } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
+import type { OpenFile } from '../../libc/open-file.ts';
 import { isOnNetwork } from '../watch/network.ts';
 
 /**
@@ -18,7 +18,7 @@ export class Grain {
   readonly #networkByDevice = new Map<bigint, boolean>();
 
   /** Nanoseconds that `stats` must have been old when the file at `path` was read. */
-  of(stats: BigIntStats, path: NativePath): bigint {
+  of(stats: Pick<OpenFile, 'dev' | 'ctimeNs'>, path: NativePath): bigint {
     if (this.#onNetwork(stats.dev, path)) return networkNs;
     return stats.ctimeNs % 1_000_000_000n === 0n ? wholeSecondsNs : tickNs;
   }

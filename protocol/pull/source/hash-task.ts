@@ -23,8 +23,8 @@ export function hashFiles(input: HashInput, emit: (bytes: number) => void): Task
       );
       if (result.status === 'settled' || result.status === 'fresh') {
         const { mode, mtimeNs, ctimeNs, ino, size } = result.stats;
-        stamps.set([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), size], 4 * index);
-        modes.push(Number(mode) & 0o7777);
+        stamps.set([mtimeNs, ctimeNs, BigInt.asIntN(64, ino), BigInt(size)], 4 * index);
+        modes.push(mode & 0o7777);
         statuses.push(result.status);
         carrier?.end(path, result.stats, 0, lists.lengthsFrom(start));
       } else {

@@ -8,6 +8,7 @@
  * has the chunks it had. `distrust` spoils a record, so that it equals none the file system could give: that is how a
  * file that must be hashed again is marked, here and in the index alike.
  */
+import { splitNs, splitNsWords } from '../../base/split-ns.ts';
 import type { EntryKind } from '../../chunk/entry.ts';
 
 /** What a listing can say; hard links look like files here. */
@@ -18,11 +19,12 @@ const listedKinds: readonly ListedKind[] = ['file', 'dir', 'symlink', 'unknown']
 /** The part of a record that a reading of the file can renew. */
 export interface FileStamp {
   readonly mode: number;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly ino: bigint;
-  readonly size: bigint;
+  /** mtime, ctime (ns), inode and size, as a record has them: `stampBytes` from `from` on. */
+  readonly bytes: Buffer;
+  readonly from: number;
 }
+
+export const stampBytes = 32;
 
 /** What of an entry is not in its record. */
 export interface ListedName {
@@ -68,13 +70,7 @@ export function sortListed(names: ListedName[], records: Buffer): { names: Liste
   return { names: order.map(({ one }) => one), records: Buffer.concat(sorted) };
 }
 
-function writeStamp(bytes: Buffer, record: number, stamp: FileStamp): void {
-  bytes.writeUInt16LE(stamp.mode, record + at.mode);
-  bytes.writeBigInt64LE(stamp.mtimeNs, record + at.mtime);
-  bytes.writeBigInt64LE(stamp.ctimeNs, record + at.ctime);
-  bytes.writeBigUInt64LE(BigInt.asUintN(64, stamp.ino), record + at.ino);
-  bytes.writeBigInt64LE(stamp.size, record + at.size);
-}
+const two32 = 0x1_0000_0000;
 
 /** A ctime that no file has: year 1677. */
 const noCtime = -(2n ** 63n);
@@ -94,11 +90,18 @@ export class Listing {
   }
 
   size(index: number): number {
-    return Number(this.bytes.readBigInt64LE(this.#record(index) + at.size));
+    const from = this.#record(index) + at.size;
+    return this.bytes.readInt32LE(from + 4) * two32 + this.bytes.readUInt32LE(from);
   }
 
   mode(index: number): number {
     return this.bytes.readUInt16LE(this.#record(index) + at.mode);
+  }
+
+  mtime(index: number): { readonly sec: number; readonly nsec: number } {
+    const from = this.#record(index) + at.mtime;
+    const high = this.bytes.readInt32LE(from + 4);
+    return high < 0 ? splitNs(this.mtimeNs(index)) : splitNsWords(high, this.bytes.readUInt32LE(from));
   }
 
   mtimeNs(index: number): bigint {
@@ -115,11 +118,9 @@ export class Listing {
 
   /** Names the file among those with several names; undefined for one with a single name. */
   linkKey(index: number): string | undefined {
+    if (!this.#hasTwin(index)) return undefined;
     const record = this.#record(index);
-    const dev = this.bytes.readBigUInt64LE(record + at.dev);
-    return dev === 0n
-      ? undefined
-      : this.bytes.toString('latin1', record + at.ino, record + at.ino + 8) + dev.toString();
+    return this.bytes.toString('latin1', record + at.dev, record + at.dev + 8) + this.#inode(index);
   }
 
   /** Names and texts in order, each a string of its own. */
@@ -131,7 +132,7 @@ export class Listing {
       const textEnd = nameEnd + this.bytes.readUInt16LE(record + at.textLength);
       yield {
         name: this.bytes.toString('latin1', tail, nameEnd),
-        text: this.bytes.toString('latin1', nameEnd, textEnd),
+        text: textEnd === nameEnd ? '' : this.bytes.toString('latin1', nameEnd, textEnd),
       };
       tail = textEnd;
     }
@@ -147,13 +148,24 @@ export class Listing {
   /** Whether any file has more than one name. */
   hasLinks(): boolean {
     for (let index = 0; index < this.count; index += 1) {
-      if (this.bytes.readBigUInt64LE(this.#record(index) + at.dev) !== 0n) return true;
+      if (this.#hasTwin(index)) return true;
     }
     return false;
   }
 
-  restamp(index: number, stamp: FileStamp): void {
-    writeStamp(this.bytes, this.#record(index), stamp);
+  restamp(index: number, { mode, bytes, from }: FileStamp): void {
+    const record = this.#record(index);
+    this.bytes.writeUInt16LE(mode, record + at.mode);
+    bytes.copy(this.bytes, record + at.mtime, from, from + stampBytes);
+  }
+
+  /** Whether a stamp is of the file that was listed. */
+  isStampOf(index: number, { bytes, from }: FileStamp): boolean {
+    const [listed, stamped] = [this.#record(index) + at.ino, from + at.ino - at.mtime];
+    return (
+      this.bytes.readUInt32LE(listed) === bytes.readUInt32LE(stamped) &&
+      this.bytes.readUInt32LE(listed + 4) === bytes.readUInt32LE(stamped + 4)
+    );
   }
 
   /** Makes sure that the entry is looked at again by the next scan. */
@@ -169,6 +181,16 @@ export class Listing {
       end += this.bytes.readUInt16LE(record + at.nameLength) + this.bytes.readUInt16LE(record + at.textLength);
     }
     if (end !== this.bytes.length) throw new RangeError(`a listing of ${this.bytes.length} bytes says ${end}`);
+  }
+
+  #hasTwin(index: number): boolean {
+    const from = this.#record(index) + at.dev;
+    return this.bytes.readUInt32LE(from) !== 0 || this.bytes.readUInt32LE(from + 4) !== 0;
+  }
+
+  #inode(index: number): string {
+    const from = this.#record(index) + at.ino;
+    return this.bytes.toString('latin1', from, from + 8);
   }
 
   #record(index: number): number {

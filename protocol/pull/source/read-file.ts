@@ -2,7 +2,7 @@
  * Reads one file of a source into a chunk list. Runs in a worker thread; blocking. Memory does not depend on the size.
  */
 
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { errnoOf } from '../../base/errors.ts';
 import { type NativePath } from '../../base/root-path.ts';
@@ -10,6 +10,7 @@ import { type ChunkSizes, chunkSizes, cutPoint, longestChunkBytes } from '../../
 import { digestBytes, digestOf, holeDigest } from '../../chunk/digest.ts';
 import { type ChunkList, maxHoleBytes } from '../../chunk/entry.ts';
 import { dataExtents, type Extent } from '../../libc/libc.ts';
+import { type OpenFile, statOpen } from '../../libc/open-file.ts';
 import { type Grain, settleMs } from './grain.ts';
 import { KnownCuts } from './known-cuts.ts';
 import type { ReadContext } from './read-context.ts';
@@ -61,7 +62,7 @@ export class ListWriter {
 }
 
 export type ReadResult =
-  | { readonly status: 'settled' | 'fresh'; readonly stats: BigIntStats }
+  | { readonly status: 'settled' | 'fresh'; readonly stats: OpenFile }
   | { readonly status: 'gone' }
   /** Its bytes, or what it is, moved under the reader each time. */
   | { readonly status: 'unstable' };
@@ -82,17 +83,13 @@ export function readFile(path: NativePath, lists: ListWriter, context: ReadConte
   const start = lists.length;
   return readStable(path, context.grain, (fd, stats) => {
     lists.length = start;
-    context.carrier?.begin(Number(stats.size));
+    context.carrier?.begin(stats.size);
     return readChunks(fd, stats, lists, context, known);
   });
 }
 
 /** Runs `read`, which says whether all was there, until the file did not change meanwhile. Throws as `readFile`. */
-export function readStable(
-  path: NativePath,
-  grain: Grain,
-  read: (fd: number, stats: BigIntStats) => boolean,
-): ReadResult {
+export function readStable(path: NativePath, grain: Grain, read: (fd: number, stats: OpenFile) => boolean): ReadResult {
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const fd = open(path);
     if (fd === undefined) return { status: 'gone' };
@@ -124,20 +121,20 @@ function readOnce(
   fd: number,
   path: NativePath,
   grain: Grain,
-  read: (fd: number, stats: BigIntStats) => boolean,
+  read: (fd: number, stats: OpenFile) => boolean,
 ): ReadResult | undefined {
-  let before = fstatSync(fd, { bigint: true });
+  let before = statOpen(fd);
   let nowMs = Date.now();
   const waitMs = settleMs(before.ctimeNs, nowMs);
   if (waitMs > 0) {
     Atomics.wait(pause, 0, 0, waitMs);
     nowMs = Date.now();
-    before = fstatSync(fd, { bigint: true });
+    before = statOpen(fd);
   }
   // Still as young: somebody is writing at this moment, and a write in the same tick would go unseen.
-  if (!before.isFile() || settleMs(before.ctimeNs, nowMs) > 0) return undefined;
+  if (before.kind !== 'file' || settleMs(before.ctimeNs, nowMs) > 0) return undefined;
   if (!read(fd, before)) return undefined;
-  const after = fstatSync(fd, { bigint: true });
+  const after = statOpen(fd);
   if (after.ctimeNs !== before.ctimeNs || after.mtimeNs !== before.mtimeNs || after.size !== before.size)
     return undefined;
   const ageNs = BigInt(nowMs) * 1_000_000n - before.ctimeNs;
@@ -146,12 +143,12 @@ function readOnce(
 
 function readChunks(
   fd: number,
-  stats: BigIntStats,
+  stats: OpenFile,
   lists: ListWriter,
   context: ReadContext,
   known: ChunkList | undefined,
 ): boolean {
-  const size = Number(stats.size);
+  const { size } = stats;
   const sizes = chunkSizes(size);
   const cutter = { sizes, cuts: KnownCuts.of(known, sizes) };
   if (isSparse(stats)) context.carrier?.drop();
@@ -167,8 +164,8 @@ function readChunks(
 }
 
 /** Whether it may have holes. */
-export function isSparse({ blocks, size }: BigIntStats): boolean {
-  return blocks * 512n < size;
+export function isSparse({ blocks, size }: OpenFile): boolean {
+  return blocks * 512 < size;
 }
 
 function addHole(lists: ListWriter, length: number): void {

@@ -1,9 +1,10 @@
 /** Reads a part of a large file into a chunk list, while others read the rest of it. Runs in a worker thread; blocking. */
 
-import { type BigIntStats, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
 import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
+import type { OpenFile } from '../../libc/open-file.ts';
 import { KnownCuts } from './known-cuts.ts';
 import type { ReadContext } from './read-context.ts';
 import { isSparse, type ListWriter, readExtent, readStable } from './read-file.ts';
@@ -20,7 +21,7 @@ const runUp = Buffer.allocUnsafeSlow(runUpBytes + 2 * longestChunkBytes);
 export interface ReadPart {
   readonly begin: number;
   readonly end: number;
-  readonly stats: BigIntStats;
+  readonly stats: OpenFile;
   readonly fresh: boolean;
   readonly tags: SpanTags;
 }
@@ -54,7 +55,7 @@ export function readPart(
     begin = undefined;
     end = undefined;
     context.carrier?.begin();
-    const size = Number(stats.size);
+    const { size } = stats;
     if (isSparse(stats) || from >= size) return true;
     begin = from === 0 ? 0 : firstCut(fd, from, size);
     if (begin === undefined) return false;

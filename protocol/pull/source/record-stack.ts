@@ -1,8 +1,5 @@
-import { lstatInto, statWords } from '../../libc/lstat-words.ts';
+import { kindOfMode, lstatInto, type ObjectKind, statWords } from '../../libc/lstat-words.ts';
 import { type ListedKind, packRecordHead, recordWords } from './listing.ts';
-
-/** What a look found; 'other' for sockets, FIFOs and devices. */
-export type Looked = Exclude<ListedKind, 'unknown'> | 'other';
 
 /**
  * The records of a listing (listing.ts) as a walk gathers them, one behind the other, without an object for any. A stack:
@@ -18,10 +15,10 @@ export class RecordStack {
   }
 
   /** Asks what is at a path (absolute, latin1-held), and keeps it on top for `push`. Throws as `lstatSync`. */
-  look(path: string): Looked {
+  look(path: string): ObjectKind {
     if (this.#top + recordWords > this.#words.length) this.#grow();
     lstatInto(this.#words, this.#top, path);
-    return kindOf(this.#words[this.#top] ?? 0);
+    return kindOfMode(this.#words[this.#top] ?? 0);
   }
 
   /** Puts down what was looked at last, or nothing of what is `unknown`. */
@@ -51,20 +48,5 @@ export class RecordStack {
     const grown = new Uint32Array(2 * this.#words.length);
     grown.set(this.#words);
     this.#words = grown;
-  }
-}
-
-const typeBits = 0o170000;
-
-function kindOf(mode: number): Looked {
-  switch (mode & typeBits) {
-    case 0o100000:
-      return 'file';
-    case 0o040000:
-      return 'dir';
-    case 0o120000:
-      return 'symlink';
-    default:
-      return 'other';
   }
 }

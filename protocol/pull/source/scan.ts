@@ -14,7 +14,7 @@ import { GitPacks } from './git-packs.ts';
 import { hashInParts, inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
 import { KnownFiles } from './known-files.ts';
 import { knownLists, LargeFiles } from './known-lists.ts';
-import { type FileStamp, Listing, unframeListings } from './listing.ts';
+import { type FileStamp, Listing, stampBytes, unframeListings } from './listing.ts';
 import { OpenDirectory } from './open-directory.ts';
 import type { FileContent, ScannedDirectory } from './scanned-directory.ts';
 import type { HashInput, HashOutput, SourceTasks, WalkInput, WalkOutput, WalkPart, WalkTask } from './tasks.ts';
@@ -239,8 +239,7 @@ class Scan {
     const size = first.directory.listing.size(first.at);
     const packed = this.#options.advance?.batchBytes;
     const most = packed ?? batchBytes;
-    const batch = this.#batches.get(one) ?? { jobs: [], bytes: 0 };
-    this.#batches.set(one, batch);
+    const batch = this.#batchOf(one);
     // A large one is a batch of its own, and what is packed must fit.
     if (size >= this.#inPartsFromBytes || (packed !== undefined && batch.bytes + size > packed))
       this.#flush(batch, group);
@@ -248,6 +247,14 @@ class Scan {
     batch.bytes += size;
     if (batch.jobs.length >= (packed === undefined ? batchFiles : sentBatchFiles) || batch.bytes >= most)
       this.#flush(batch, group);
+  }
+
+  #batchOf(one: Walk | undefined): Batch {
+    const known = this.#batches.get(one);
+    if (known !== undefined) return known;
+    const batch = { jobs: [], bytes: 0 };
+    this.#batches.set(one, batch);
+    return batch;
   }
 
   get #inPartsFromBytes(): number {
@@ -333,6 +340,7 @@ class Scan {
 
   #apply(jobs: readonly Job[], output: HashOutput, group: TaskGroup): void {
     const lists = Buffer.from(output.lists.buffer, output.lists.byteOffset, output.lists.byteLength);
+    const stamps = Buffer.from(output.stamps.buffer, output.stamps.byteOffset, output.stamps.byteLength);
     this.#problems.push(...output.problems);
     let from = 0;
     for (const [index, job] of jobs.entries()) {
@@ -343,8 +351,8 @@ class Scan {
         this.#settle({ ...job, links: [] }, 'gone');
         this.#startLinks(job.links, undefined, group);
       } else if (status === 'settled' || status === 'fresh') {
-        const stamp = stampOf(output, index);
-        const replaced = stamp.ino !== listing.ino(job.at);
+        const stamp = { mode: output.modes[index] ?? 0, bytes: stamps, from: stampBytes * index };
+        const replaced = !listing.isStampOf(job.at, stamp);
         listing.restamp(job.at, stamp);
         if (status === 'fresh') listing.distrust(job.at);
         const content: FileContent = { kind: 'file', content: lists.toString('latin1', from, end) };
@@ -386,9 +394,4 @@ class Scan {
 /** What git keeps of its own is in no pack. */
 function isInGit(path: RootPath): boolean {
   return path.startsWith('.git/') || path.includes('/.git/');
-}
-
-function stampOf(output: HashOutput, index: number): FileStamp {
-  const [mtimeNs = 0n, ctimeNs = 0n, ino = 0n, size = 0n] = output.stamps.subarray(4 * index, 4 * index + 4);
-  return { mode: output.modes[index] ?? 0, mtimeNs, ctimeNs, ino: BigInt.asUintN(64, ino), size };
 }

@@ -1,5 +1,4 @@
 import type { RootPath } from '../../base/root-path.ts';
-import { splitNs } from '../../base/split-ns.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import type { Directory } from '../../chunk/manifest.ts';
 import type { Listing } from './listing.ts';
@@ -29,7 +28,7 @@ export function entryOf(
   const listedKind = listing.kind(index);
   const kind = listedKind === 'file' ? (file?.kind ?? 'unknown') : listedKind;
   if (kind === 'unknown') return { kind, name, mode: 0, mtimeSec: 0, mtimeNsec: 0, size: 0, content: '' };
-  const { sec, nsec } = splitNs(listing.mtimeNs(index));
+  const { sec, nsec } = listing.mtime(index);
   const size = kind === 'file' ? listing.size(index) : 0;
   const content = kind === 'symlink' ? text : (file?.content ?? '');
   return { kind, name, mode: listing.mode(index), mtimeSec: sec, mtimeNsec: nsec, size, content };

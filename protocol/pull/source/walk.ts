@@ -18,6 +18,7 @@ import {
   parentOf,
   type RootPath,
 } from '../../base/root-path.ts';
+import type { ObjectKind } from '../../libc/lstat-words.ts';
 import { gitDirOutside } from './git-file.ts';
 import type { RuleState } from './ignore/rule-state.ts';
 import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
@@ -31,7 +32,7 @@ import {
   sortListed,
   unframeListings,
 } from './listing.ts';
-import { type Looked, RecordStack } from './record-stack.ts';
+import { RecordStack } from './record-stack.ts';
 import { missingRoot } from './resolve-root.ts';
 import { type NamedRule, rootItself, type WalkOutput, type WalkPart, type WalkTask } from './tasks.ts';
 
@@ -226,7 +227,7 @@ class Walker {
   }
 
   /** Undefined when the name is not sent; 'gone' when it is not there, or not what it was. */
-  #entry({ path, scope }: Place, name: string, isDir: boolean, looked?: Looked): ListedName | 'gone' | undefined {
+  #entry({ path, scope }: Place, name: string, isDir: boolean, looked?: ObjectKind): ListedName | 'gone' | undefined {
     if (Atomics.load(this.#input.cancel, 0) !== 0) throw cancelled();
     const git = name === '.git' && scope !== undefined;
     if (git && !this.#input.sendGit) return undefined;
@@ -288,7 +289,7 @@ class Walker {
   }
 
   /** What is at a path; undefined if nothing is, or it cannot be told. */
-  #lookQuietly(path: RootPath): Looked | undefined {
+  #lookQuietly(path: RootPath): ObjectKind | undefined {
     try {
       return this.#look(path);
     } catch (error) {
@@ -297,12 +298,12 @@ class Walker {
     }
   }
 
-  #look(path: RootPath): Looked {
+  #look(path: RootPath): ObjectKind {
     const { root } = this.#input;
     return this.#records.look(path === '' ? root : `${root}/${path}`);
   }
 
-  #rootKind(): Looked {
+  #rootKind(): ObjectKind {
     try {
       return this.#look('');
     } catch (error) {

@@ -6,7 +6,7 @@ import {
   sortListed,
   unframeListings,
 } from '../../../../protocol/pull/source/listing.ts';
-import { type Listed, listingOf } from '../../../helpers/listing-of.ts';
+import { type Listed, listingOf, stampOf } from '../../../helpers/listing-of.ts';
 
 const file: Listed = {
   name: 'b\xff',
@@ -38,6 +38,7 @@ describe('a listing', () => {
       2n ** 64n - 1n,
       2 ** 40,
     ]);
+    expect(listing.mtime(0)).toEqual({ sec: -1, nsec: 999_999_995 });
     expect([listing.linkKey(0), listing.hasLinks()]).toEqual([undefined, true]);
     expect(listing.linkKey(2)).toBeDefined();
   });
@@ -54,7 +55,8 @@ describe('a listing', () => {
     for (const change of changes) {
       const other = new Listing(listingOf([{ ...file, ...change }]));
       expect(listing.sameRecord(0, other, 0)).toBe(false);
-      other.restamp(0, file);
+      expect(listing.isStampOf(0, stampOf({ ...file, ...change }))).toBe(change.ino === undefined);
+      other.restamp(0, stampOf(file));
       expect(listing.sameRecord(0, other, 0)).toBe(true);
     }
     const spoiled = new Listing(Buffer.from(listing.bytes));
