@@ -23,6 +23,7 @@ export interface Libc {
   readonly futimens: NativeFunction;
   readonly syncfs: NativeFunction;
   readonly flock: NativeFunction;
+  readonly fcntl: NativeFunction;
   readonly renameat2: NativeFunction;
   readonly lseek: NativeFunction;
   readonly read: NativeFunction;
@@ -59,6 +60,8 @@ function loadLibc(): Libc | undefined {
       futimens: lib.func('int futimens(int, void*)'),
       syncfs: lib.func('int syncfs(int)'),
       flock: lib.func('int flock(int, int)'),
+      // Of variable arity; Linux passes an int all the same.
+      fcntl: lib.func('int fcntl(int, int, int)'),
       renameat2: lib.func('int renameat2(int, void*, int, void*, uint)'),
       lseek: lib.func('int64_t lseek(int, int64_t, int)'),
       read: lib.func('int64_t read(int, void*, size_t)'),

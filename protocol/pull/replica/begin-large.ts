@@ -1,9 +1,10 @@
 /** Begins large files from what the root holds at their paths, or from one that begins alike, range by range. */
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { type ChunkList, recordBytes } from '../../chunk/entry.ts';
+import type { Extent } from '../../libc/libc.ts';
 import { type Former, fillFromFormer, type Lacking } from './former-version.ts';
 import { type LedgerItem, ledgerItem } from './ledger.ts';
-import { noPrint } from './print.ts';
+import { noPrint, type Print } from './print.ts';
 import type { ReuseOptions, Step } from './reuse.ts';
 import { trustedPrint } from './trusted-print.ts';
 import type { Wants } from './wants.ts';
@@ -15,38 +16,52 @@ export interface Large extends Lacking {
   readonly firstOrdinal: number;
   /** Length of what it lacks. */
   readonly bytes: number;
+  /** The print of what it takes the place of, if that may be patched. */
+  readonly replaces: Print | undefined;
 }
+
+/** Of files that are to be patched, by path: what stays where it is. */
+export type Patches = ReadonlyMap<RootPath, readonly Extent[]>;
 
 /** Files that lack at least this many chunks are large. */
 export const largeFromChunks = 256;
 
 /**
  * Begins large files from what was at their place, or else from a file that begins alike; what they lack then is wanted.
- * `step` is called with the bytes reused after each file. Blocking.
+ * `step` is called with the bytes reused after each file. Returns which of them are to be patched. Blocking.
  */
-export function beginLarge(options: ReuseOptions | undefined, large: readonly Large[], wants: Wants, step: Step): void {
+export function beginLarge(
+  options: ReuseOptions | undefined,
+  large: readonly Large[],
+  wants: Wants,
+  step: Step,
+): Patches {
+  const patches = new Map<RootPath, readonly Extent[]>();
   const formers = options === undefined ? new Map<Large, Former>() : formersOf(large, options);
   for (const one of large) {
     const former = formers.get(one);
     const filled = former === undefined ? undefined : fillFromFormer(one, former, wants);
     if (filled !== undefined) step(filled.bytes, filled.finished ? 1 : 0);
-    wants.add(one.file, one.firstOrdinal, filled?.left ?? one.indexes);
+    if (filled?.kept !== undefined) patches.set(one.path, filled.kept);
+    wants.add(filled?.file ?? one.file, one.firstOrdinal, filled?.left ?? one.indexes);
   }
+  return patches;
 }
 
 /** For each of the files that has one. The ledger is gone through once, for those that are new at their paths. */
 function formersOf(large: readonly Large[], options: ReuseOptions): Map<Large, Former> {
   const { ledger, root } = options;
   const formers = new Map<Large, Former>();
-  const former = (at: RootPath, { entry, print }: LedgerItem): Former | undefined => {
+  const former = (at: RootPath, { entry, print }: LedgerItem, replaces?: Print): Former | undefined => {
     const known = trustedPrint(at, print, options);
-    return known === undefined ? undefined : { where: absolutePath(root, at), content: entry.content, print: known };
+    if (known === undefined) return undefined;
+    return { where: absolutePath(root, at), content: entry.content, print: known, replaced: known === replaces };
   };
   const beginnings = new Map<ChunkList, Large[]>();
   for (const one of large) {
     const item = ledgerItem(ledger, one.path);
     if (item?.entry.kind === 'file' && item.entry.content !== '') {
-      const found = former(one.path, item);
+      const found = former(one.path, item, one.replaces);
       if (found !== undefined) formers.set(one, found);
     } else {
       const beginning = one.file.entry.content.slice(0, recordBytes);

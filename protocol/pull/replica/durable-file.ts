@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { NativePath } from '../../base/root-path.ts';
 
 /** Writes every byte of `bytes` to an open file. Blocking. */
 export function writeAll(fd: number, bytes: Uint8Array, position: number | null = null): void {
@@ -8,7 +9,7 @@ export function writeAll(fd: number, bytes: Uint8Array, position: number | null 
 }
 
 /** Makes the names in a directory durable. Blocking. */
-export function syncDirectory(path: string): void {
+export function syncDirectory(path: NativePath): void {
   const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);

@@ -18,7 +18,9 @@ export function openForReading(path: NativePath): number | undefined {
       errno === 'ENOENT' ||
       errno === 'ENOTDIR' ||
       errno === 'ELOOP' ||
-      errno === 'ENXIO'
+      errno === 'ENXIO' ||
+      // It is being patched.
+      errno === 'EAGAIN'
     )
       return undefined;
     throw error;

@@ -30,7 +30,8 @@ export function foreseeConflicts(journal: Journal): Foreseen[] {
 }
 
 function reasonFor(op: Op, { root, stage }: Journal): ConflictReason | undefined {
-  if (op.op === 'appear' || op.op === 'rmdir' || op.op === 'meta' || op.path === '') return undefined;
+  if (op.op === 'appear' || op.op === 'rmdir' || op.op === 'meta' || op.op === 'patch' || op.path === '')
+    return undefined;
   const stats = look(absolutePath(root, op.path));
   if (stats === undefined || stats.isDirectory() || gitPath(op.path) !== undefined) return undefined;
   const print = printOf(stats);

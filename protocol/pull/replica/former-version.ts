@@ -7,7 +7,9 @@ import { closeSync, fstatSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
 import { type ChunkList, chunkCount, chunkLength, isHole, recordBytes } from '../../chunk/entry.ts';
 import { RecordTable, sameRecord } from '../../chunk/record-table.ts';
+import type { Extent } from '../../libc/libc.ts';
 import { openForReading } from './file-content.ts';
+import { isToBePatched } from './patch-file.ts';
 import { type Print, printOf } from './print.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { Wants } from './wants.ts';
@@ -17,6 +19,8 @@ export interface Former {
   readonly where: NativePath;
   readonly content: ChunkList;
   readonly print: Print;
+  /** Whether it is the file whose place is taken, and may be patched. */
+  readonly replaced: boolean;
 }
 
 /** A file in the stage, and what it lacks: indexes of chunks, ascending. */
@@ -30,6 +34,10 @@ export interface Filled {
   readonly finished: boolean;
   /** What it lacks still. */
   readonly left: readonly number[];
+  /** Where it is staged now: with a patch, what is new alone. */
+  readonly file: StagedFile;
+  /** With a patch: what stays where it is in the former file. */
+  readonly kept: readonly Extent[] | undefined;
 }
 
 interface Range {
@@ -39,21 +47,34 @@ interface Range {
 }
 
 /** Undefined when the former file is not, or does not stay, what its print says: then nothing of it counts. Blocking. */
-export function fillFromFormer({ file, indexes }: Lacking, former: Former, wants: Wants): Filled | undefined {
+export function fillFromFormer(lacking: Lacking, former: Former, wants: Wants): Filled | undefined {
+  const { file, indexes } = lacking;
+  const { ranges, left } = rangesOf(former.content, file.entry.content, indexes);
+  const kept = former.replaced ? keptOf(former, lacking, ranges) : undefined;
   const fd = openForReading(former.where);
   if (fd === undefined) return undefined;
   try {
     if (printOf(fstatSync(fd, { bigint: true })) !== former.print) return undefined;
-    const { ranges, left } = rangesOf(former.content, file.entry.content, indexes);
-    for (const { from, to, length } of ranges)
-      if (!wants.copyTo({ file, offset: to }, fd, from, length)) return undefined;
+    const into = kept === undefined ? file : file.patch;
+    if (kept !== undefined) into.begin();
+    for (const { from, to, length } of ranges) {
+      if (kept !== undefined && from === to) continue;
+      if (!wants.copyTo({ file: into, offset: to }, fd, from, length)) return undefined;
+    }
     if (printOf(fstatSync(fd, { bigint: true })) !== former.print) return undefined;
     const bytes = ranges.reduce((sum, { length }) => sum + length, 0);
     const filled = indexes.length - left.length;
-    return { bytes, left, finished: filled > 0 && file.landed(filled) };
+    return { bytes, left, finished: filled > 0 && into.landed(filled), file: into, kept };
   } finally {
     closeSync(fd);
   }
+}
+
+/** What stays where it is, if the former file is to be patched. Not if some of the new one is staged already. */
+function keptOf(former: Former, { file, indexes }: Lacking, ranges: readonly Range[]): readonly Extent[] | undefined {
+  if (indexes.length < chunkCount(file.entry.content)) return undefined;
+  const kept = ranges.filter(({ from, to }) => from === to).map(({ to, length }) => ({ offset: to, length }));
+  return isToBePatched(former, file.entry, kept) ? kept : undefined;
 }
 
 /** What is to be copied, neighbours as one, and the indexes of what the former file does not have. */

@@ -24,7 +24,7 @@ export interface Journal {
   readonly record: LedgerRecord;
 }
 
-const opNames = ['appear', 'remove', 'rmdir', 'mkdir', 'place', 'meta', 'move', 'moveTree'] as const;
+const opNames = ['appear', 'remove', 'rmdir', 'mkdir', 'place', 'meta', 'move', 'moveTree', 'patch'] as const;
 const metaKinds: readonly EntryKind[] = ['file', 'dir', 'symlink', 'hardlink', 'unknown'];
 
 export function writeJournal(stateDir: string, journal: Journal): void {
@@ -90,6 +90,19 @@ function writeOp(writer: ByteWriter, op: Op): void {
       writer.text(op.expect);
       writer.text(op.from);
       return;
+    case 'patch':
+      writer.text(op.expect);
+      writer.text(op.staged);
+      writer.i64(op.size);
+      writer.u32(op.mode);
+      writer.i64(op.mtimeSec);
+      writer.u32(op.mtimeNsec);
+      writer.u32(op.kept.length);
+      for (const { offset, length } of op.kept) {
+        writer.i64(offset);
+        writer.i64(length);
+      }
+      return;
     case 'meta':
       writer.u8(metaKinds.indexOf(op.kind));
       writer.u32(op.mode);
@@ -116,6 +129,18 @@ function readOp(reader: ByteReader): Op {
     case 'move':
     case 'moveTree':
       return { op, path, expect: reader.text(), from: reader.text() };
+    case 'patch':
+      return {
+        op,
+        path,
+        expect: reader.text(),
+        staged: reader.text(),
+        size: reader.i64(),
+        mode: reader.u32(),
+        mtimeSec: reader.i64(),
+        mtimeNsec: reader.u32(),
+        kept: Array.from({ length: reader.u32() }, () => ({ offset: reader.i64(), length: reader.i64() })),
+      };
     case 'meta':
       return {
         op,

@@ -1,5 +1,6 @@
 import type { RootPath } from '../../base/root-path.ts';
 import type { EntryKind } from '../../chunk/entry.ts';
+import type { Extent } from '../../libc/libc.ts';
 import type { Print } from './print.ts';
 
 /**
@@ -19,6 +20,7 @@ export type Op =
    * it, but for its own mode and times. What is in a directory that turned up there meanwhile stays.
    */
   | { readonly op: 'place'; readonly path: RootPath; readonly staged: string; readonly expect: Print }
+  | PatchOp
   /** Renames a file of ours that the source has renamed, complete with mode and times. */
   | { readonly op: 'move'; readonly path: RootPath; readonly from: RootPath; readonly expect: Print }
   /**
@@ -27,6 +29,23 @@ export type Op =
    */
   | { readonly op: 'moveTree'; readonly path: RootPath; readonly from: RootPath; readonly expect: Print }
   | MetaOp;
+
+/**
+ * Puts what is staged, a file of the new size with holes for what is `kept`, into the file that is there; or else fills the
+ * holes from it, and places the whole.
+ */
+export interface PatchOp {
+  readonly op: 'patch';
+  readonly path: RootPath;
+  readonly staged: string;
+  readonly expect: Print;
+  readonly size: number;
+  readonly mode: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  /** Ascending. */
+  readonly kept: readonly Extent[];
+}
 
 /** Sets mode and mtime of what is there, if it still is of that kind. */
 export interface MetaOp {

@@ -60,7 +60,12 @@ export function printIdentity(print: Print): string {
 
 /** What kind of object has a print. */
 export function printKind(print: Print): ObjectKind {
-  return kindOfMode(wordIn(print, 32));
+  return kindOfMode(printMode(print));
+}
+
+/** The mode inside a print, with the bits of the kind. */
+export function printMode(print: Print): number {
+  return wordIn(print, 32);
 }
 
 /** The number of names inside a print. */

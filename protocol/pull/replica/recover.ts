@@ -8,7 +8,8 @@ import type { KeptVersions } from './kept-versions.ts';
 import type { Ledger } from './ledger.ts';
 import { applyRecord, LedgerFile } from './ledger-file.ts';
 import { outlastClock, settleRecord } from './next-ledger.ts';
-import { runSwitch, type SwitchResult } from './switch.ts';
+import { runSwitch } from './switch.ts';
+import type { SwitchResult } from './switch-result.ts';
 
 export interface Recovery {
   readonly ledger: Ledger | undefined;

@@ -16,8 +16,9 @@ import { isPlain, type Manifest, manifestDigest, manifestTotals } from '../../ch
 import { ManifestDecoder } from '../../chunk/manifest-codec.ts';
 import { applyDelta } from '../../chunk/manifest-delta.ts';
 import { limits } from '../../wire/limits.ts';
+import { applyMeta } from './apply-meta.ts';
 import { syncStage } from './barrier.ts';
-import { beginLarge, type Large } from './begin-large.ts';
+import { beginLarge, type Large, type Patches } from './begin-large.ts';
 import { ChunkSupply, type Left } from './chunk-supply.ts';
 import { claimRoot } from './claim-root.ts';
 import { absoluteDestination, resolveDestination } from './destination.ts';
@@ -42,7 +43,7 @@ import type { Remembered, SessionOptions, StagedTotals } from './session-options
 import { Stage } from './stage.ts';
 import { discardStages, stageDirectory } from './stage-directory.ts';
 import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
-import { applyMeta, type SwitchResult } from './switch.ts';
+import type { SwitchResult } from './switch-result.ts';
 import { filesIn } from './tree-moves.ts';
 import { takePushed } from './unpack.ts';
 import type { Wants } from './wants.ts';
@@ -75,6 +76,7 @@ export class Session {
   #stage: Stage | undefined;
   #wants: Wants | undefined;
   #large: readonly Large[] = [];
+  #patches: Patches = new Map();
   #supply: ChunkSupply | undefined;
   #journal: Journal | undefined;
   #reusedBytes = 0;
@@ -232,7 +234,7 @@ export class Session {
     const [root, ledger, observation] = [this.#root, this.#ledger, this.#observation];
     const from = ledger && { root, ledger, observation, first, verify: this.#options.verify };
     this.#diskFull(() => {
-      beginLarge(from, this.#large, wants, reused);
+      this.#patches = beginLarge(from, this.#large, wants, reused);
       const before = wants.bytes;
       const pushed = takePushed(this.#delta, wants);
       this.#pushedBytes = pushed.bytes;
@@ -266,7 +268,7 @@ export class Session {
         root: this.#root,
         dest: options.dest,
         stage: stage.directory,
-        ops: opsOf(stage, plan, manifest),
+        ops: opsOf(stage, plan, manifest, this.#patches),
         record: nextRecord(this.#ledger, manifest, options.source, keptPrints(plan, this.#ledger), this.#scope),
       };
       if (this.#journal.ops.length + plan.placements.length > manyFiles) collectGarbage();

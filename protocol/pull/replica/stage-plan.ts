@@ -1,12 +1,12 @@
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { type ChunkList, chunkLength } from '../../chunk/entry.ts';
 import type { Manifest } from '../../chunk/manifest.ts';
+import { applyMeta } from './apply-meta.ts';
 import { type Large, largeFromChunks } from './begin-large.ts';
 import type { FilesInAdvance } from './files-in-advance.ts';
 import { metaOp, type Placement, type Plan, type Tree } from './plan.ts';
 import { Stage } from './stage.ts';
 import { StagedFile, stageSymlink } from './staged-file.ts';
-import { applyMeta } from './switch.ts';
 import { firstOrdinals, Wants } from './wants.ts';
 
 export interface Staging {
@@ -38,6 +38,7 @@ export function stagePlan(
   const onWire = (path: RootPath): RootPath => wire.standIns.get(path) ?? path;
   const placements = plan.placements.filter(({ path, entry }) => advance?.has(path, entry) !== true);
   finishedFiles += plan.placements.length - placements.length;
+  const linked = new Set(placements.flatMap(({ entry }) => (entry.kind === 'hardlink' ? [entry.content] : [])));
   const ordinals = firstOrdinals(wire.manifest, new Set(placements.map(({ path }) => onWire(path))));
   for (const placement of placements) {
     const { path, entry } = placement;
@@ -49,7 +50,14 @@ export function stagePlan(
     const firstOrdinal = ordinals.get(onWire(path)) ?? 0;
     if (indexes.length === 0) finishedFiles += 1;
     else if (indexes.length >= largeFromChunks)
-      large.push({ path, file, indexes, firstOrdinal, bytes: bytesOf(entry.content, indexes) });
+      large.push({
+        path,
+        file,
+        indexes,
+        firstOrdinal,
+        bytes: bytesOf(entry.content, indexes),
+        replaces: placement.tree === undefined && !linked.has(path) ? placement.expect : undefined,
+      });
     else wants.add(file, firstOrdinal, indexes);
   }
   stage.lookedThrough();

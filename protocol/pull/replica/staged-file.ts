@@ -1,5 +1,5 @@
 import { closeSync, constants, fchmodSync, ftruncateSync, openSync, symlinkSync, unlinkSync } from 'node:fs';
-import { type NativePath } from '../../base/root-path.ts';
+import { type NativePath, nativePath } from '../../base/root-path.ts';
 import { digestOf } from '../../chunk/digest.ts';
 import { chunkCount, chunkDigest, chunkLength, type Entry, isHole } from '../../chunk/entry.ts';
 import { copyRange } from '../../libc/copy-range.ts';
@@ -9,6 +9,9 @@ import { fileHolds, openForReading, rangeIsZero, readRange } from './file-conten
 import { sameMeta } from './observe.ts';
 import { look } from './print.ts';
 import { removeStaged } from './remove-staged.ts';
+
+/** What is new of a file that is to be patched lies under the file's own name in the stage and this. */
+export const patchSuffix = '-patch';
 
 /**
  * A file on its way: written chunk by chunk in any order, then given its mode and, last of all, its mtime. So one whose
@@ -26,6 +29,11 @@ export class StagedFile {
     this.where = where;
     this.entry = entry;
     this.#missing = 0;
+  }
+
+  /** Where what is new of it is staged, if it is to be patched. */
+  get patch(): StagedFile {
+    return new StagedFile(nativePath(`${this.where.toString('latin1')}${patchSuffix}`), this.entry);
   }
 
   /** Begins a file where there is nothing. Returns the indexes of its data chunks; none when it is finished now. Blocking. */

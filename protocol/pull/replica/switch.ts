@@ -1,5 +1,15 @@
 /** Runs the ops of a journal. Every op can be run again, and none destroys what is not ours: see docs/decisions/0001. */
-import { type BigIntStats, chmodSync, mkdirSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import {
+  type BigIntStats,
+  chmodSync,
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+} from 'node:fs';
 import { assertNever } from '../../base/assert.ts';
 import { errnoOf, type Problem, toTowError } from '../../base/errors.ts';
 import {
@@ -11,30 +21,23 @@ import {
   parentOf,
   type RootPath,
 } from '../../base/root-path.ts';
-import { splitNs } from '../../base/split-ns.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
-import { renameNoReplaceSync, setPathMtime } from '../../libc/libc.ts';
+import { openAlone } from '../../libc/lease.ts';
+import { renameNoReplaceSync } from '../../libc/libc.ts';
 import type { ConflictReason } from '../../wire/pull.ts';
-import { isOwn } from './claim-root.ts';
+import { applyMeta, applyStats } from './apply-meta.ts';
+import { syncDirectory } from './durable-file.ts';
 import { foreseeConflicts, keptId } from './foresee-conflicts.ts';
 import { gitPath, isTransientGitFile } from './git-state.ts';
 import type { Journal } from './journal.ts';
 import type { KeptVersions } from './kept-versions.ts';
 import type { LedgerDirectory } from './ledger.ts';
-import type { MetaOp, Op } from './op.ts';
+import type { Op, PatchOp } from './op.ts';
+import { applyPatch, completePatch, reopenBase } from './patch-file.ts';
 import { metaOp } from './plan.ts';
-import { kindOf, look, noPrint, type Print, printInode, printOf } from './print.ts';
+import { look, noPrint, type Print, printInode, printOf } from './print.ts';
+import type { SwitchResult } from './switch-result.ts';
 import { hasExactly } from './tree-moves.ts';
-
-export interface SwitchResult {
-  readonly conflicts: readonly { readonly id: string; readonly path: RootPath; readonly reason: ConflictReason }[];
-  /** Paths whose op failed for a reason of their own (no permission, say); the rest went on. */
-  readonly problems: readonly Problem[];
-  /** Paths whose staged file was gone: an earlier run of this journal placed them, so what is there now, and below it, is not proven ours. */
-  readonly unproven: ReadonlySet<RootPath>;
-  /** Paths that could not be put in place, with all that is below them. */
-  readonly unplaced: ReadonlySet<RootPath>;
-}
 
 /** Blocking. Throws only what concerns the whole switch (no space, I/O error): the journal stays and is run again. */
 export function runSwitch(journal: Journal, kept: KeptVersions): SwitchResult {
@@ -88,7 +91,7 @@ class SwitchRun {
       if (errno === undefined || wholeSwitch.has(errno)) throw error;
       const { code, message } = toTowError(error, `cannot ${what} ${displayPath(path)}`);
       this.#problems.push({ path, code, message });
-      if (what === 'place' || what === 'move' || what === 'moveTree') this.#unplaced.add(path);
+      if (what === 'place' || what === 'patch' || what === 'move' || what === 'moveTree') this.#unplaced.add(path);
     }
   }
 
@@ -104,6 +107,8 @@ class SwitchRun {
         return this.#mkdir(op.path, op.expect);
       case 'place':
         return this.#placeStaged(op.path, op.staged, op.expect);
+      case 'patch':
+        return this.#patch(op);
       case 'move':
         return this.#move(op.from, op.path, op.expect);
       case 'moveTree':
@@ -200,6 +205,51 @@ class SwitchRun {
     }
     // Renaming one name of a file over another name of the same file does nothing and leaves both (rename(2)).
     if (look(from) !== undefined) unlinkSync(from);
+  }
+
+  #patch(op: PatchOp): void {
+    const { path, staged, expect } = op;
+    const patch = nativePath(`${this.#journal.stage}/files/${staged}`);
+    const base = nativePath(`${this.#journal.stage}/files/${staged}-base`);
+    let fd = reopenBase(base, expect);
+    // Another file was taken for it, and the run that did so was cut off before it could put that back.
+    if (fd === undefined && look(base) !== undefined) this.#keepBase(path, base);
+    const again = fd !== undefined || look(patch) === undefined;
+    if (again) this.#unproven.add(path);
+    else {
+      if (!this.#parentIsReal(path)) throw changedMeanwhile(path);
+      fd = openAlone(this.#abs(path), { write: true });
+      if (fd === undefined && !completePatch(patch, this.#abs(path), op)) throw changedMeanwhile(path);
+      if (fd === undefined) this.#place(patch, path, expect);
+    }
+    if (fd === undefined) return;
+    try {
+      if (!again) this.#takeOut(fd, path, base, expect);
+      applyPatch(fd, patch, op);
+      this.#place(base, path, noPrint);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #keepBase(path: RootPath, base: NativePath): void {
+    const { root, dest } = this.#journal;
+    const id = `${keptId(this.#journal, this.#at)}-base`;
+    this.#kept.keep(id, { root, dest, path, reason: 'changed' }, base.toString('latin1'), '');
+    this.#conflicts.set(path, { id, path, reason: 'changed' });
+  }
+
+  /** Takes a file that is to be patched out of the root, durably: it must not be seen half done. */
+  #takeOut(fd: number, path: RootPath, base: NativePath, expect: Print): void {
+    const stats = fstatSync(fd, { bigint: true });
+    if (printOf(stats) !== expect) throw changedMeanwhile(path);
+    const where = this.#abs(path);
+    this.#writable(path, () => renameSync(where, base));
+    if (look(base)?.ino !== stats.ino) {
+      if (renameNoReplaceSync(base, where) !== 'renamed') this.#keepBase(path, base);
+      throw changedMeanwhile(path);
+    }
+    syncDirectory(this.#abs(parentOf(path)));
   }
 
   #move(from: RootPath, path: RootPath, expect: Print): void {
@@ -343,20 +393,7 @@ class SwitchRun {
   }
 }
 
-/** Sets mode, then mtime, of what is at a path if it is of the op's kind. Blocking. */
-export function applyMeta(root: string, op: MetaOp): void {
-  const where = absolutePath(root, op.path);
-  const stats = look(where);
-  if (stats === undefined || kindOf(stats) !== (op.kind === 'hardlink' ? 'file' : op.kind)) return;
-  // A directory that somebody else made for the root keeps their mode and times.
-  if (op.path === '' && op.kind === 'dir' && !isOwn(stats)) return;
-  if (op.kind !== 'symlink' && (Number(stats.mode) & 0o7777) !== op.mode) chmodSync(where, op.mode);
-  setPathMtime(where, op.mtimeSec, op.mtimeNsec);
-}
-
-/** Gives a directory the mode and mtime of another one. */
-function applyStats(where: NativePath, { mode, mtimeNs }: BigIntStats): void {
-  chmodSync(where, Number(mode) & 0o7777);
-  const { sec, nsec } = splitNs(mtimeNs);
-  setPathMtime(where, sec, nsec);
+/** What the node made of it stays where it is. Its contents are not at hand any more: the next pull fetches them. */
+function changedMeanwhile(path: RootPath): Error {
+  return Object.assign(new Error(`${displayPath(path)} changed while it was being synced`), { code: 'ENOENT' });
 }

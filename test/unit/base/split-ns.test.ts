@@ -1,11 +1,11 @@
-import fc from 'fast-check';
+import { assert, bigInt, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { splitNs, splitNsWords } from '../../../protocol/base/split-ns.ts';
 
 describe('nanoseconds in two words', () => {
   it('are split as whole ones are', () => {
-    fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }), (ns) => {
+    assert(
+      property(bigInt({ min: 0n, max: 2n ** 63n - 1n }), (ns) => {
         expect(splitNsWords(Number(ns >> 32n), Number(ns & 0xffff_ffffn))).toEqual(splitNs(ns));
       }),
       {
