@@ -47,6 +47,7 @@ export const rows = [
   {
     key: '13-many',
     text: 'many small files, first sync',
-    memory: { agentPeak: 350e6, agentAtRest: 90e6, controllerPeak: 1.5e9 },
+    // The agent's peak has no limit here.
+    memory: { agentAtRest: 90e6, controllerPeak: 1.5e9 },
   },
 ];
