@@ -9,6 +9,16 @@ export function splitNsWords(high: number, low: number): { readonly sec: number;
   return { sec, nsec: second % 1e9 };
 }
 
+const two32 = 2 ** 32;
+
+/** The other way round: two words from `at` on, of seconds from 1970 until 2106. */
+export function joinNsWords(words: Uint32Array, at: number, sec: number, nsec: number): void {
+  const low = (Math.imul(sec, 1e9) + nsec) >>> 0;
+  words[at] = low;
+  // Off by some hundreds in floating point, of a multiple of 2^32.
+  words[at + 1] = Math.round((sec * 1e9 + nsec - low) / two32);
+}
+
 /** Nanoseconds since the epoch as whole seconds, rounded down, and the rest. */
 export function splitNs(ns: bigint): { readonly sec: number; readonly nsec: number } {
   const rest = ns % billion;

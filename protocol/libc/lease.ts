@@ -9,6 +9,9 @@ const writeLease = 1;
 /** SIGURG, which nobody minds: what comes by itself when somebody else opens the file, SIGIO, ends a process. */
 const harmless = 23;
 
+/** For how long `openAlone` can be relied on; the system takes a lease away from who keeps others waiting for 45 s. */
+export const leaseLastsMs = 30_000;
+
 /** What `open` answers for a file that is not to be had so. */
 const refused: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ETXTBSY', 'EAGAIN', 'ENOENT', 'ELOOP']);
 

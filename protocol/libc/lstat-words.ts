@@ -6,6 +6,7 @@
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
 import { errnoOf } from '../base/errors.ts';
 import { nativePath } from '../base/root-path.ts';
+import { joinNsWords } from '../base/split-ns.ts';
 import { type Libc, libc } from './libc.ts';
 
 /** Where the fields are; those of 64 bits have their low word first. Times are ns since 1970, signed. */
@@ -116,20 +117,13 @@ function writeAnswer(words: Uint32Array, at: number): void {
   words[at + statWords.dev + 1] = (major & 0xffff_f000) | (minor >>> 20);
 }
 
-const nsPerSec = 1_000_000_000;
-const two32 = 0x1_0000_0000;
-
 /** Seconds (64 bits, signed) and nanoseconds as ns; without a BigInt for a file of our time. */
 function writeTime(words: Uint32Array, to: number, from: number): void {
   const low = answered[from] ?? 0;
   const high = answered[from + 1] ?? 0;
   const nsec = answered[from + nsecWords] ?? 0;
-  // Until the year 2106.
   if (high === 0) {
-    const lower = (Math.imul(low, nsPerSec) + nsec) >>> 0;
-    words[to] = lower;
-    // Off by some hundreds in floating point, of a multiple of 2^32.
-    words[to + 1] = Math.round((low * nsPerSec + nsec - lower) / two32);
+    joinNsWords(words, to, low, nsec);
     return;
   }
   const sec = (BigInt(high | 0) << 32n) | BigInt(low);

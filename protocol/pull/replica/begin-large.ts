@@ -4,6 +4,7 @@ import { type ChunkList, recordBytes } from '../../chunk/entry.ts';
 import type { Extent } from '../../libc/libc.ts';
 import { type Former, fillFromFormer, type Lacking } from './former-version.ts';
 import { type LedgerItem, ledgerItem } from './ledger.ts';
+import { PatchBudget } from './patch-file.ts';
 import { noPrint, type Print } from './print.ts';
 import type { ReuseOptions, Step } from './reuse.ts';
 import { trustedPrint } from './trusted-print.ts';
@@ -37,10 +38,11 @@ export function beginLarge(
   step: Step,
 ): Patches {
   const patches = new Map<RootPath, readonly Extent[]>();
+  const budget = new PatchBudget();
   const formers = options === undefined ? new Map<Large, Former>() : formersOf(large, options);
   for (const one of large) {
     const former = formers.get(one);
-    const filled = former === undefined ? undefined : fillFromFormer(one, former, wants);
+    const filled = former === undefined ? undefined : fillFromFormer(one, former, wants, budget);
     if (filled !== undefined) step(filled.bytes, filled.finished ? 1 : 0);
     if (filled?.kept !== undefined) patches.set(one.path, filled.kept);
     wants.add(filled?.file ?? one.file, one.firstOrdinal, filled?.left ?? one.indexes);
@@ -55,7 +57,8 @@ function formersOf(large: readonly Large[], options: ReuseOptions): Map<Large, F
   const former = (at: RootPath, { entry, print }: LedgerItem, replaces?: Print): Former | undefined => {
     const known = trustedPrint(at, print, options);
     if (known === undefined) return undefined;
-    return { where: absolutePath(root, at), content: entry.content, print: known, replaced: known === replaces };
+    const { content, size } = entry;
+    return { where: absolutePath(root, at), content, size, print: known, replaced: known === replaces };
   };
   const beginnings = new Map<ChunkList, Large[]>();
   for (const one of large) {

@@ -9,7 +9,7 @@ import { type ChunkList, chunkCount, chunkLength, isHole, recordBytes } from '..
 import { RecordTable, sameRecord } from '../../chunk/record-table.ts';
 import type { Extent } from '../../libc/libc.ts';
 import { openForReading } from './file-content.ts';
-import { isToBePatched } from './patch-file.ts';
+import type { PatchBudget } from './patch-file.ts';
 import { type Print, printOf } from './print.ts';
 import type { StagedFile } from './staged-file.ts';
 import type { Wants } from './wants.ts';
@@ -18,6 +18,7 @@ import type { Wants } from './wants.ts';
 export interface Former {
   readonly where: NativePath;
   readonly content: ChunkList;
+  readonly size: number;
   readonly print: Print;
   /** Whether it is the file whose place is taken, and may be patched. */
   readonly replaced: boolean;
@@ -47,10 +48,15 @@ interface Range {
 }
 
 /** Undefined when the former file is not, or does not stay, what its print says: then nothing of it counts. Blocking. */
-export function fillFromFormer(lacking: Lacking, former: Former, wants: Wants): Filled | undefined {
+export function fillFromFormer(
+  lacking: Lacking,
+  former: Former,
+  wants: Wants,
+  budget: PatchBudget,
+): Filled | undefined {
   const { file, indexes } = lacking;
   const { ranges, left } = rangesOf(former.content, file.entry.content, indexes);
-  const kept = former.replaced ? keptOf(former, lacking, ranges) : undefined;
+  const kept = former.replaced ? keptOf(former, lacking, ranges, budget) : undefined;
   const fd = openForReading(former.where);
   if (fd === undefined) return undefined;
   try {
@@ -71,10 +77,15 @@ export function fillFromFormer(lacking: Lacking, former: Former, wants: Wants): 
 }
 
 /** What stays where it is, if the former file is to be patched. Not if some of the new one is staged already. */
-function keptOf(former: Former, { file, indexes }: Lacking, ranges: readonly Range[]): readonly Extent[] | undefined {
+function keptOf(
+  former: Former,
+  { file, indexes }: Lacking,
+  ranges: readonly Range[],
+  budget: PatchBudget,
+): readonly Extent[] | undefined {
   if (indexes.length < chunkCount(file.entry.content)) return undefined;
   const kept = ranges.filter(({ from, to }) => from === to).map(({ to, length }) => ({ offset: to, length }));
-  return isToBePatched(former, file.entry, kept) ? kept : undefined;
+  return budget.takes(former, file.entry, kept) ? kept : undefined;
 }
 
 /** What is to be copied, neighbours as one, and the indexes of what the former file does not have. */

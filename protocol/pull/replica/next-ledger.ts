@@ -13,7 +13,7 @@ import { type Ledger, type LedgerDirectory, ledgerItem, ledgerManifest } from '.
 import type { LedgerRecord } from './ledger-codec.ts';
 import { applyRecord } from './ledger-file.ts';
 import { unknownPaths } from './plan.ts';
-import { noPrint, type Print, printAt, printKind } from './print.ts';
+import { noPrint, type Print, printAt, printHasMtime, printKind, printSize } from './print.ts';
 
 /**
  * The record that leads from `before` to `manifest`, which differ in the directories of `scope` only. `prints` are those known; others are left empty. What the source
@@ -90,7 +90,8 @@ export interface Settle {
 }
 
 /**
- * Fills the prints that a switch made, by looking at each path, and drops what is not there as the entry says. Prints
+ * Fills the prints that a switch made, by looking at each path, and drops what is not there as the entry says. What was
+ * written to since then is left without one: it is looked through by the next pull. Prints
  * younger than `settledNs` (two ticks of the coarsest kernel clock before now) will be hashed once more. Blocking.
  */
 export function settleRecord(
@@ -105,7 +106,7 @@ export function settleRecord(
     if (print !== noPrint || entry.kind === 'unknown') return print;
     const now = printAt(path === '' ? root : `${root}/${path}`);
     if (now === undefined || printKind(now) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return undefined;
-    return entry.kind === 'dir' || isWithin(path, unproven) ? noPrint : now;
+    return entry.kind === 'dir' || isWithin(path, unproven) || !isAsPlaced(now, entry) ? noPrint : now;
   };
   const replaced = record.replaced.map((directory) => {
     const entries: Entry[] = [];
@@ -127,6 +128,12 @@ export function settleRecord(
   const rootPrint = record.root.kind === 'dir' ? noPrint : (settle('', record.root, record.rootPrint) ?? noPrint);
   const settled: LedgerRecord = { ...record, replaced, rootPrint, settledNs: settledNow() };
   return droppedSome ? { ...settled, digest: manifestDigest(ledgerManifest(applyRecord(before, settled))) } : settled;
+}
+
+/** Whether nobody has written to it since it was put in place, with this size and time: a switch may take long. */
+function isAsPlaced(print: Print, { kind, size, mtimeSec, mtimeNsec }: Entry): boolean {
+  if (kind === 'hardlink') return true;
+  return (kind !== 'file' || printSize(print) === size) && printHasMtime(print, mtimeSec, mtimeNsec);
 }
 
 /** From this many bytes on, hashing once more takes longer than waiting. */

@@ -12,43 +12,70 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
+  statfsSync,
   unlinkSync,
 } from 'node:fs';
 import type { NativePath } from '../../base/root-path.ts';
-import { chunkCount, dataChunkCount, type Entry } from '../../chunk/entry.ts';
+import { type ChunkList, chunkCount, dataChunkCount, type Entry } from '../../chunk/entry.ts';
 import { copyRange } from '../../libc/copy-range.ts';
 import { openAlone } from '../../libc/lease.ts';
 import { type Extent, setFdMtime } from '../../libc/libc.ts';
 import type { PatchOp } from './op.ts';
-import { look, type Print, printInode, printKind, printLinks, printMode, printOf } from './print.ts';
+import { look, type Print, printInode, printKind, printLinks, printMode, printOf, printSize } from './print.ts';
 
 /** A smaller one is copied in milliseconds. */
 const fromBytes = 32 << 20;
-/** What is written anew at most, in all and as a part of the file: until it is written, the file is not at its place. */
-const mostWritten = 16 << 20;
+/** What is written anew of a file at most, as a part of it. */
 const mostPart = 0.25;
+/** What is written anew in one switch at most, which is to be short, and of how many files. */
+const mostWritten = 16 << 20;
+const mostFiles = 16;
 const ownReadWrite = 0o600;
 
-/** What of a file is to be its next version: `content` was its chunk list, `print` is what it is. */
+/** A file that is to have a next version. */
 export interface Patched {
   readonly where: NativePath;
   readonly print: Print;
-  readonly content: string;
+  /** As the print should have them. */
+  readonly size: number;
+  readonly content: ChunkList;
 }
 
+/** What may still be patched in one switch. */
+export class PatchBudget {
+  #bytes = mostWritten;
+  #files = mostFiles;
+
+  /**
+   * Whether the next version of a file is made by patching it: it has one name and no holes, may be written, does not grow
+   * (what is new would take room twice), nobody has it open, and `kept`, what stays where it is, is nearly all of it. Blocking.
+   */
+  takes({ where, print, size, content }: Patched, entry: Entry, kept: readonly Extent[]): boolean {
+    const written = entry.size - kept.reduce((sum, { length }) => sum + length, 0);
+    if (entry.size < fromBytes || written > Math.min(this.#bytes, mostPart * entry.size) || this.#files === 0)
+      return false;
+    if (hasHoles(entry.content) || hasHoles(content)) return false;
+    if (printKind(print) !== 'file' || printLinks(print) !== 1) return false;
+    if (printSize(print) !== size || entry.size > size) return false;
+    if ((printMode(print) & ownReadWrite) !== ownReadWrite || !tellsWhoHasItOpen(where)) return false;
+    const alone = openAlone(where, { write: false });
+    if (alone === undefined) return false;
+    closeSync(alone);
+    this.#bytes -= written;
+    this.#files -= 1;
+    return true;
+  }
+}
+
+/** linux/magic.h: ext2, ext3 and ext4; tmpfs. */
+const patchedOn: ReadonlySet<number> = new Set([0xef53, 0x0102_1994]);
+
 /**
- * Whether the next version of a file is to be made by patching it: it has one name and no holes, may be written, nobody has
- * it open, and `kept`, what stays where it is, is nearly all of it. Blocking.
+ * Whether a lease of the file system says all. Overlayfs does not see who has a file mapped, FUSE not what other machines
+ * do; XFS and btrfs share blocks when a file is copied, so that there is nothing to be won.
  */
-export function isToBePatched({ where, print, content }: Patched, entry: Entry, kept: readonly Extent[]): boolean {
-  const written = entry.size - kept.reduce((sum, { length }) => sum + length, 0);
-  if (entry.size < fromBytes || written > Math.min(mostWritten, mostPart * entry.size)) return false;
-  if (hasHoles(entry.content) || hasHoles(content)) return false;
-  if (printKind(print) !== 'file' || printLinks(print) !== 1) return false;
-  if ((printMode(print) & ownReadWrite) !== ownReadWrite) return false;
-  const alone = openAlone(where, { write: false });
-  if (alone !== undefined) closeSync(alone);
-  return alone !== undefined;
+function tellsWhoHasItOpen(where: NativePath): boolean {
+  return patchedOn.has(statfsSync(where).type);
 }
 
 function hasHoles(content: string): boolean {
@@ -72,7 +99,8 @@ export function applyPatch(fd: number, patch: NativePath, op: PatchOp): void {
   chmodSync(patch, ownReadWrite);
   const from = openSync(patch, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    for (const { offset, length } of between(op.kept, op.size)) copyAll(from, fd, offset, length);
+    for (const { offset, length } of between(op.kept, op.size))
+      if (!copyRange(from, offset, fd, offset, length)) throw endsEarly(patch, offset + length);
   } finally {
     closeSync(from);
   }
@@ -92,7 +120,7 @@ export function completePatch(patch: NativePath, file: NativePath, op: PatchOp):
     chmodSync(patch, ownReadWrite);
     const fd = openSync(patch, constants.O_RDWR | constants.O_NOFOLLOW);
     try {
-      for (const { offset, length } of op.kept) copyAll(from, fd, offset, length);
+      for (const { offset, length } of op.kept) if (!copyRange(from, offset, fd, offset, length)) return false;
       finish(fd, op);
     } finally {
       closeSync(fd);
@@ -110,9 +138,9 @@ function finish(fd: number, { size, mode, mtimeSec, mtimeNsec }: PatchOp): void 
   fsyncSync(fd);
 }
 
-function copyAll(from: number, to: number, offset: number, length: number): void {
-  if (!copyRange(from, offset, to, offset, length))
-    throw Object.assign(new Error(`a file ends before ${offset + length} bytes`), { code: 'EIO' });
+/** What was staged is not there any more: a broken disk, for the whole switch. */
+function endsEarly(patch: NativePath, bytes: number): Error {
+  return Object.assign(new Error(`${patch.toString()} ends before ${bytes} bytes`), { code: 'EIO' });
 }
 
 /** What is not in `extents`, which ascend. */

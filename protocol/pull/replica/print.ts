@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
+import { joinNsWords } from '../../base/split-ns.ts';
 import { kindOfMode, lookInto, type ObjectKind, statsInto, statWords } from '../../libc/lstat-words.ts';
 
 /**
@@ -14,6 +15,7 @@ export const noPrint: Print = '';
 /** Expected where our object was changed on the node: no object has this print, so whatever is there is kept. */
 export const changedPrint: Print = 'changed';
 
+const two32 = 2 ** 32;
 const words = new Uint32Array(statWords.count);
 const scratch = new Uint32Array(11);
 const text = Buffer.from(scratch.buffer);
@@ -61,6 +63,34 @@ export function printIdentity(print: Print): string {
 /** What kind of object has a print. */
 export function printKind(print: Print): ObjectKind {
   return kindOfMode(printMode(print));
+}
+
+/** The size inside a print, in bytes. */
+export function printSize(print: Print): number {
+  return wordIn(print, 24) + wordIn(print, 28) * two32;
+}
+
+/** Whether the mtime inside a print is one that was set, as far as the file system keeps it. */
+export function printHasMtime(print: Print, sec: number, nsec: number): boolean {
+  const [low, high] = [wordIn(print, 16), wordIn(print, 20)];
+  if (sec >= 0 && sec < two32) {
+    joinNsWords(words, 0, sec, nsec);
+    if (words[0] === low && words[1] === high) return true;
+  }
+  const kept = BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+  const off = kept - clamped(BigInt(sec) * 1_000_000_000n + BigInt(nsec));
+  return (off < 0n ? -off : off) <= grainOf(kept);
+}
+
+/** Of times that 64 bits of ns do not have, a print has the last of those (`statsInto`). */
+function clamped(ns: bigint): bigint {
+  return BigInt.asIntN(64, ns) === ns ? ns : ns < 0n ? -(2n ** 63n) : 2n ** 63n - 1n;
+}
+
+/** By how much a file system that kept this time may be off: FAT by two seconds, NTFS by 100 ns, Node without libc by a microsecond. */
+function grainOf(ns: bigint): bigint {
+  if (ns % 1_000_000_000n === 0n) return 2_000_000_000n;
+  return ns % 100n === 0n ? 1000n : 0n;
 }
 
 /** The mode inside a print, with the bits of the kind. */

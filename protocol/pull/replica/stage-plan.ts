@@ -4,6 +4,7 @@ import type { Manifest } from '../../chunk/manifest.ts';
 import { applyMeta } from './apply-meta.ts';
 import { type Large, largeFromChunks } from './begin-large.ts';
 import type { FilesInAdvance } from './files-in-advance.ts';
+import { gitPath } from './git-state.ts';
 import { metaOp, type Placement, type Plan, type Tree } from './plan.ts';
 import { Stage } from './stage.ts';
 import { StagedFile, stageSymlink } from './staged-file.ts';
@@ -56,7 +57,11 @@ export function stagePlan(
         indexes,
         firstOrdinal,
         bytes: bytesOf(entry.content, indexes),
-        replaces: placement.tree === undefined && !linked.has(path) ? placement.expect : undefined,
+        // Git's own may be rewritten at any moment by a look at it, on the node too.
+        replaces:
+          placement.tree === undefined && !linked.has(path) && gitPath(path) === undefined
+            ? placement.expect
+            : undefined,
       });
     else wants.add(file, firstOrdinal, indexes);
   }

@@ -22,7 +22,7 @@ import {
   type RootPath,
 } from '../../base/root-path.ts';
 import { digestHex, digestOf } from '../../chunk/digest.ts';
-import { openAlone } from '../../libc/lease.ts';
+import { leaseLastsMs, openAlone } from '../../libc/lease.ts';
 import { renameNoReplaceSync } from '../../libc/libc.ts';
 import type { ConflictReason } from '../../wire/pull.ts';
 import { applyMeta, applyStats } from './apply-meta.ts';
@@ -36,6 +36,7 @@ import type { Op, PatchOp } from './op.ts';
 import { applyPatch, completePatch, reopenBase } from './patch-file.ts';
 import { metaOp } from './plan.ts';
 import { look, noPrint, type Print, printInode, printOf } from './print.ts';
+import { changedMeanwhile, wholeSwitch } from './switch-errors.ts';
 import type { SwitchResult } from './switch-result.ts';
 import { hasExactly } from './tree-moves.ts';
 
@@ -49,8 +50,6 @@ export function runSwitch(journal: Journal, kept: KeptVersions): SwitchResult {
   kept.takeBack(foreseen.map(({ id }) => id));
   return run.result();
 }
-
-const wholeSwitch = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM']);
 
 class SwitchRun {
   readonly #journal: Journal;
@@ -212,7 +211,7 @@ class SwitchRun {
     const patch = nativePath(`${this.#journal.stage}/files/${staged}`);
     const base = nativePath(`${this.#journal.stage}/files/${staged}-base`);
     let fd = reopenBase(base, expect);
-    // Another file was taken for it, and the run that did so was cut off before it could put that back.
+    // Another file was taken for it, and the run that did so was cut off before it could keep that.
     if (fd === undefined && look(base) !== undefined) this.#keepBase(path, base);
     const again = fd !== undefined || look(patch) === undefined;
     if (again) this.#unproven.add(path);
@@ -223,6 +222,7 @@ class SwitchRun {
       if (fd === undefined) this.#place(patch, path, expect);
     }
     if (fd === undefined) return;
+    const began = performance.now();
     try {
       if (!again) this.#takeOut(fd, path, base, expect);
       applyPatch(fd, patch, op);
@@ -230,13 +230,19 @@ class SwitchRun {
     } finally {
       closeSync(fd);
     }
+    if (performance.now() - began > leaseLastsMs) this.#unproven.add(path);
   }
 
   #keepBase(path: RootPath, base: NativePath): void {
     const { root, dest } = this.#journal;
     const id = `${keptId(this.#journal, this.#at)}-base`;
-    this.#kept.keep(id, { root, dest, path, reason: 'changed' }, base.toString('latin1'), '');
-    this.#conflicts.set(path, { id, path, reason: 'changed' });
+    try {
+      this.#kept.keep(id, { root, dest, path, reason: 'changed' }, base.toString('latin1'), '');
+    } catch (error) {
+      // It lies in the stage, which is emptied if the switch goes on.
+      throw Object.assign(new Error(`cannot keep ${displayPath(path)}`, { cause: error }), { code: 'EIO' });
+    }
+    this.#conflicts.set(id, { id, path, reason: 'changed' });
   }
 
   /** Takes a file that is to be patched out of the root, durably: it must not be seen half done. */
@@ -246,7 +252,7 @@ class SwitchRun {
     const where = this.#abs(path);
     this.#writable(path, () => renameSync(where, base));
     if (look(base)?.ino !== stats.ino) {
-      if (renameNoReplaceSync(base, where) !== 'renamed') this.#keepBase(path, base);
+      this.#keepBase(path, base);
       throw changedMeanwhile(path);
     }
     syncDirectory(this.#abs(parentOf(path)));
@@ -261,8 +267,7 @@ class SwitchRun {
       return;
     }
     if (stats === undefined || printOf(stats) !== expect) {
-      // What the node made of it stays where it is. Its contents are not at hand any more: the next pull fetches them.
-      throw Object.assign(new Error(`${displayPath(from)} changed while it was being moved`), { code: 'ENOENT' });
+      throw changedMeanwhile(from);
     }
     this.#renameInRoot(from, path);
   }
@@ -283,7 +288,7 @@ class SwitchRun {
       return;
     }
     if (stats?.isDirectory() !== true || printInode(printOf(stats)) !== printInode(expect))
-      throw Object.assign(new Error(`${displayPath(from)} is another one by now`), { code: 'ENOENT' });
+      throw changedMeanwhile(from);
     if (!has(under)) {
       this.#moveEach(tree, under);
       return;
@@ -391,9 +396,4 @@ class SwitchRun {
       return change();
     }
   }
-}
-
-/** What the node made of it stays where it is. Its contents are not at hand any more: the next pull fetches them. */
-function changedMeanwhile(path: RootPath): Error {
-  return Object.assign(new Error(`${displayPath(path)} changed while it was being synced`), { code: 'ENOENT' });
 }
