@@ -9,8 +9,8 @@ const writeLease = 1;
 /** SIGURG, which nobody minds: what comes by itself when somebody else opens the file, SIGIO, ends a process. */
 const harmless = 23;
 
-/** For how long `openAlone` can be relied on; the system takes a lease away from who keeps others waiting for 45 s. */
-export const leaseLastsMs = 30_000;
+/** For how long `openAlone` can be relied on: the system takes a lease away from who keeps others waiting, after 45 s unless it is told otherwise. */
+export const leaseLastsMs = 4000;
 
 /** What `open` answers for a file that is not to be had so. */
 const refused: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ETXTBSY', 'EAGAIN', 'ENOENT', 'ELOOP']);

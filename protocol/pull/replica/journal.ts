@@ -25,6 +25,8 @@ export interface Journal {
 }
 
 const opNames = ['appear', 'remove', 'rmdir', 'mkdir', 'place', 'meta', 'move', 'moveTree', 'patch'] as const;
+/** A `meta` with a print. */
+const metaOfName = opNames.length;
 const metaKinds: readonly EntryKind[] = ['file', 'dir', 'symlink', 'hardlink', 'unknown'];
 
 export function writeJournal(stateDir: string, journal: Journal): void {
@@ -73,7 +75,8 @@ export function setJournalAside(stateDir: string): void {
 }
 
 function writeOp(writer: ByteWriter, op: Op): void {
-  writer.u8(opNames.indexOf(op.op));
+  const isMetaOf = op.op === 'meta' && op.expect !== undefined;
+  writer.u8(isMetaOf ? metaOfName : opNames.indexOf(op.op));
   if (op.op === 'appear') return;
   writer.text(op.path);
   switch (op.op) {
@@ -108,13 +111,15 @@ function writeOp(writer: ByteWriter, op: Op): void {
       writer.u32(op.mode);
       writer.i64(op.mtimeSec);
       writer.u32(op.mtimeNsec);
+      if (op.expect !== undefined) writer.text(op.expect);
       return;
     case 'rmdir':
   }
 }
 
 function readOp(reader: ByteReader): Op {
-  const op = opNames[reader.u8()];
+  const name = reader.u8();
+  const op = name === metaOfName ? 'meta' : opNames[name];
   if (op === undefined) throw new TowError('journal-damaged', 'unknown op in a journal');
   if (op === 'appear') return { op };
   const path = reader.text();
@@ -149,6 +154,7 @@ function readOp(reader: ByteReader): Op {
         mode: reader.u32(),
         mtimeSec: reader.i64(),
         mtimeNsec: reader.u32(),
+        ...(name === metaOfName ? { expect: reader.text() } : {}),
       };
   }
 }

@@ -13,7 +13,7 @@ import { type Ledger, type LedgerDirectory, ledgerItem, ledgerManifest } from '.
 import type { LedgerRecord } from './ledger-codec.ts';
 import { applyRecord } from './ledger-file.ts';
 import { unknownPaths } from './plan.ts';
-import { noPrint, type Print, printAt, printHasMtime, printKind, printSize } from './print.ts';
+import { noPrint, type Print, printAt, printHasMtime, printInode, printKind, printMode, printSize } from './print.ts';
 
 /**
  * The record that leads from `before` to `manifest`, which differ in the directories of `scope` only. `prints` are those known; others are left empty. What the source
@@ -87,6 +87,8 @@ export interface Settle {
   readonly failed: ReadonlySet<RootPath>;
   /** Of these: what could not be put in place, so that nothing below them is ours either. */
   readonly unplaced: ReadonlySet<RootPath>;
+  /** Paths that were hashed, and given their mode and time, just now: whatever the file system keeps of those, they are ours. */
+  readonly restored: ReadonlySet<RootPath>;
 }
 
 /**
@@ -98,7 +100,7 @@ export function settleRecord(
   root: string,
   before: Ledger | undefined,
   record: LedgerRecord,
-  { unproven, failed, unplaced }: Settle,
+  { unproven, failed, unplaced, restored }: Settle,
 ): LedgerRecord {
   let droppedSome = false;
   const settle = (path: RootPath, entry: Entry, print: Print): Print | undefined => {
@@ -106,7 +108,9 @@ export function settleRecord(
     if (print !== noPrint || entry.kind === 'unknown') return print;
     const now = printAt(path === '' ? root : `${root}/${path}`);
     if (now === undefined || printKind(now) !== (entry.kind === 'hardlink' ? 'file' : entry.kind)) return undefined;
-    return entry.kind === 'dir' || isWithin(path, unproven) || !isAsPlaced(now, entry) ? noPrint : now;
+    if (entry.kind === 'dir' || isWithin(path, unproven)) return noPrint;
+    if (entry.kind === 'hardlink') return isLinkTo(root, entry.content, now) ? now : noPrint;
+    return restored.has(path) || isAsPlaced(now, entry) ? now : noPrint;
   };
   const replaced = record.replaced.map((directory) => {
     const entries: Entry[] = [];
@@ -130,10 +134,15 @@ export function settleRecord(
   return droppedSome ? { ...settled, digest: manifestDigest(ledgerManifest(applyRecord(before, settled))) } : settled;
 }
 
-/** Whether nobody has written to it since it was put in place, with this size and time: a switch may take long. */
-function isAsPlaced(print: Print, { kind, size, mtimeSec, mtimeNsec }: Entry): boolean {
-  if (kind === 'hardlink') return true;
-  return (kind !== 'file' || printSize(print) === size) && printHasMtime(print, mtimeSec, mtimeNsec);
+/** Whether nobody has touched it since it was put in place, with this size, mode and time: a switch may take long. */
+function isAsPlaced(print: Print, { kind, size, mode, mtimeSec, mtimeNsec }: Entry): boolean {
+  if (kind === 'file' && (printSize(print) !== size || (printMode(print) & 0o7777) !== mode)) return false;
+  return printHasMtime(print, mtimeSec, mtimeNsec);
+}
+
+function isLinkTo(root: string, path: RootPath, print: Print): boolean {
+  const target = printAt(`${root}/${path}`);
+  return target !== undefined && printInode(target) === printInode(print);
 }
 
 /** From this many bytes on, hashing once more takes longer than waiting. */

@@ -47,7 +47,7 @@ export interface PatchOp {
   readonly kept: readonly Extent[];
 }
 
-/** Sets mode and mtime of what is there, if it still is of that kind. */
+/** Sets mode and mtime of what is there, if it still is of that kind and, where it was looked at, has the size and mtime that it had. */
 export interface MetaOp {
   readonly op: 'meta';
   readonly path: RootPath;
@@ -55,4 +55,6 @@ export interface MetaOp {
   readonly mode: number;
   readonly mtimeSec: number;
   readonly mtimeNsec: number;
+  /** Of a file or a symlink of which the plan found out that it has our contents. */
+  readonly expect?: Print;
 }

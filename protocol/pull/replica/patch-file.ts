@@ -15,6 +15,7 @@ import {
   statfsSync,
   unlinkSync,
 } from 'node:fs';
+import { errnoOf } from '../../base/errors.ts';
 import type { NativePath } from '../../base/root-path.ts';
 import { type ChunkList, chunkCount, dataChunkCount, type Entry } from '../../chunk/entry.ts';
 import { copyRange } from '../../libc/copy-range.ts';
@@ -57,10 +58,12 @@ export class PatchBudget {
     if (hasHoles(entry.content) || hasHoles(content)) return false;
     if (printKind(print) !== 'file' || printLinks(print) !== 1) return false;
     if (printSize(print) !== size || entry.size > size) return false;
-    if ((printMode(print) & ownReadWrite) !== ownReadWrite || !tellsWhoHasItOpen(where)) return false;
+    if ((printMode(print) & ownReadWrite) !== ownReadWrite) return false;
     const alone = openAlone(where, { write: false });
     if (alone === undefined) return false;
+    const tells = tellsWhoHasItOpen(where);
     closeSync(alone);
+    if (!tells) return false;
     this.#bytes -= written;
     this.#files -= 1;
     return true;
@@ -75,7 +78,13 @@ const patchedOn: ReadonlySet<number> = new Set([0xef53, 0x0102_1994]);
  * do; XFS and btrfs share blocks when a file is copied, so that there is nothing to be won.
  */
 function tellsWhoHasItOpen(where: NativePath): boolean {
-  return patchedOn.has(statfsSync(where).type);
+  try {
+    return patchedOn.has(statfsSync(where).type);
+  } catch (error) {
+    // It went in this moment.
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 function hasHoles(content: string): boolean {

@@ -281,7 +281,7 @@ class Planner {
     } else if (stats !== undefined && kindOf(stats) === entry.kind && sameBytes(where, stats.size, entry)) {
       if (!this.#claim(entry, printOf(stats))) this.#place(path, entry, printOf(stats));
       else if (sameMeta(stats, entry)) this.#prints.set(path, printOf(stats));
-      else this.#metas.push(metaOp(path, entry));
+      else this.#metas.push(metaOp(path, entry, printOf(stats)));
     } else {
       this.#place(path, entry, expect);
     }
@@ -304,8 +304,8 @@ class Planner {
       return;
     }
     if (observed !== undefined && !this.#claim(entry, print)) this.#place(path, entry, print);
-    else if (!sameTimesAndMode(entry, ours.entry)) this.#metas.push(metaOp(path, entry));
-    else if (observed !== undefined) this.#restores.push(metaOp(path, entry));
+    else if (!sameTimesAndMode(entry, ours.entry)) this.#metas.push(metaOp(path, entry, print));
+    else if (observed !== undefined) this.#restores.push(metaOp(path, entry, print));
     else this.#prints.set(path, print);
   }
 
@@ -384,6 +384,9 @@ function sameTimesAndMode(a: Entry, b: Entry): boolean {
   return a.mtimeSec === b.mtimeSec && a.mtimeNsec === b.mtimeNsec && (a.kind === 'symlink' || a.mode === b.mode);
 }
 
-export function metaOp(path: RootPath, { kind, mode, mtimeSec, mtimeNsec }: Entry): MetaOp {
-  return { op: 'meta', path, kind, mode, mtimeSec, mtimeNsec };
+/** `print` is that of what is there, if it was looked at. */
+export function metaOp(path: RootPath, { kind, mode, mtimeSec, mtimeNsec }: Entry, print: Print = noPrint): MetaOp {
+  const op: MetaOp = { op: 'meta', path, kind, mode, mtimeSec, mtimeNsec };
+  // What is done by one name of a file changes the print that its others have.
+  return print === noPrint || kind === 'hardlink' ? op : { ...op, expect: print };
 }

@@ -55,6 +55,11 @@ export function printInode(print: Print): string {
   return print.slice(8, 16);
 }
 
+/** What of a print shows that a file was written to: mtime and size. */
+export function printVersion(print: Print): string {
+  return print.slice(16, 32);
+}
+
 /** What of a print a rename leaves as it is: inode, mtime and size. */
 export function printIdentity(print: Print): string {
   return print.slice(8, 32);
@@ -87,10 +92,10 @@ function clamped(ns: bigint): bigint {
   return BigInt.asIntN(64, ns) === ns ? ns : ns < 0n ? -(2n ** 63n) : 2n ** 63n - 1n;
 }
 
-/** By how much a file system that kept this time may be off: FAT by two seconds, NTFS by 100 ns, Node without libc by a microsecond. */
+/** By how much a file system that kept this time may be off: FAT by two seconds, NTFS by 100 ns, Node without libc by a microsecond and what its floating point adds. */
 function grainOf(ns: bigint): bigint {
   if (ns % 1_000_000_000n === 0n) return 2_000_000_000n;
-  return ns % 100n === 0n ? 1000n : 0n;
+  return ns % 100n === 0n ? 2000n : 0n;
 }
 
 /** The mode inside a print, with the bits of the kind. */

@@ -63,6 +63,7 @@ export function finishSwitch(
     unproven: result.unproven,
     unplaced: result.unplaced,
     failed,
+    restored: new Set(),
   });
   const after = applyRecord(before, record);
   file.append(record, after);

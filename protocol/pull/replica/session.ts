@@ -295,7 +295,7 @@ export class Session {
     assert(plan !== undefined, 'settle before stage');
     discardStages(Buffer.from(options.stateDir).toString('latin1'), this.#root, options.key);
     rememberRoot(options.stateDir, this.#root);
-    for (const op of plan.restores) applyMeta(this.#root, op);
+    const restored = new Set(plan.restores.filter((op) => applyMeta(this.#root, op)).map(({ path }) => path));
     const fresh = [...this.#observation].some(([, seen]) => seen.state === 'touched');
     const digest = this.#trimmed === undefined ? options.digest : manifestDigest(manifest);
     this.#digest = digest;
@@ -305,7 +305,7 @@ export class Session {
       this.#root,
       this.#ledger,
       nextRecord(this.#ledger, manifest, options.source, plan.prints, this.#scope),
-      { unproven: new Set(), failed: new Set(), unplaced: new Set() },
+      { unproven: new Set(), failed: new Set(), unplaced: new Set(), restored },
     );
     const after = applyRecord(this.#ledger, record);
     this.#file.append(record, after);

@@ -36,7 +36,7 @@ import type { Op, PatchOp } from './op.ts';
 import { applyPatch, completePatch, reopenBase } from './patch-file.ts';
 import { metaOp } from './plan.ts';
 import { look, noPrint, type Print, printInode, printOf } from './print.ts';
-import { changedMeanwhile, wholeSwitch } from './switch-errors.ts';
+import { cannotKeep, changedMeanwhile, wholeSwitch } from './switch-errors.ts';
 import type { SwitchResult } from './switch-result.ts';
 import { hasExactly } from './tree-moves.ts';
 
@@ -113,7 +113,9 @@ class SwitchRun {
       case 'moveTree':
         return this.#moveTree(op.from, op.path, op.expect);
       case 'meta':
-        return applyMeta(this.#journal.root, op);
+        // Written to by the node since then; or set by an earlier run.
+        if (!applyMeta(this.#journal.root, op)) this.#unproven.add(op.path);
+        return;
       default:
         return assertNever(op);
     }
@@ -239,8 +241,7 @@ class SwitchRun {
     try {
       this.#kept.keep(id, { root, dest, path, reason: 'changed' }, base.toString('latin1'), '');
     } catch (error) {
-      // It lies in the stage, which is emptied if the switch goes on.
-      throw Object.assign(new Error(`cannot keep ${displayPath(path)}`, { cause: error }), { code: 'EIO' });
+      throw cannotKeep(path, error);
     }
     this.#conflicts.set(id, { id, path, reason: 'changed' });
   }
