@@ -4,7 +4,7 @@ import type { Turns } from '../base/turns.ts';
 const turnRecords = 4096;
 
 /**
- * Where a record occurs first in a list of records of one length, each of which begins with a digest: 8 to 16 bytes of
+ * Where a record occurs first in a list of records of one length, whole words, each of which begins with a digest: 8 to 16 bytes of
  * memory a record, and no string for any of them. Open addressing with linear probing; the hash is of a record's first and last
  * four bytes, for holes have all the same digest and other lengths.
  */
@@ -62,12 +62,14 @@ export class RecordTable {
   }
 }
 
-/** Whether two lists have the same record at these indexes; false beyond the end of `a`. */
+/** Whether two lists have the same record, of whole words, at these indexes; false beyond the end of `a`. */
 export function sameRecord(a: Buffer, aIndex: number, b: Buffer, bIndex: number, length: number): boolean {
   const from = aIndex * length;
   const to = bIndex * length;
-  if (from + length > a.length || a.readInt32LE(from) !== b.readInt32LE(to)) return false;
-  return a.compare(b, to, to + length, from, from + length) === 0;
+  if (from + length > a.length) return false;
+  // Word by word: a call of `compare` takes longer.
+  for (let at = 0; at < length; at += 4) if (a.readInt32LE(from + at) !== b.readInt32LE(to + at)) return false;
+  return true;
 }
 
 /** Compared at once as long as two lists go on alike. */
