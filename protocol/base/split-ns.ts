@@ -25,3 +25,8 @@ export function splitNs(ns: bigint): { readonly sec: number; readonly nsec: numb
   const nsec = rest < 0n ? rest + billion : rest;
   return { sec: Number((ns - nsec) / billion), nsec: Number(nsec) };
 }
+
+/** Times of file systems that know more than 64 bits of ns have (1677 to 2262) are the last, or first, of those. */
+export function clampNs(ns: bigint): bigint {
+  return BigInt.asIntN(64, ns) === ns ? ns : ns < 0n ? -(2n ** 63n) : 2n ** 63n - 1n;
+}

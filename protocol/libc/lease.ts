@@ -18,7 +18,8 @@ const refused: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ETXTB
 /**
  * Opens a file, to be read or also written, that nobody else has open or mapped; whoever opens it from now on waits until it
  * is closed here, 45 s at most, or gets EAGAIN if he does not wait (fcntl(2), F_SETLEASE). Undefined if somebody has it open, or
- * that cannot be known: without libc, on a network file system, of somebody else's file. Blocking.
+ * that is not told: without libc, by a file system that gives no leases, of somebody else's file. What a lease is worth on a
+ * file system, its caller knows. Blocking.
  */
 export function openAlone(path: NativePath, { write }: { readonly write: boolean }): number | undefined {
   const c = libc();

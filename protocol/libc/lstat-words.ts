@@ -6,7 +6,7 @@
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
 import { errnoOf } from '../base/errors.ts';
 import { nativePath } from '../base/root-path.ts';
-import { joinNsWords } from '../base/split-ns.ts';
+import { clampNs, joinNsWords } from '../base/split-ns.ts';
 import { type Libc, libc } from './libc.ts';
 
 /** Where the fields are; those of 64 bits have their low word first. Times are ns since 1970, signed. */
@@ -145,10 +145,8 @@ export function statsInto(
   writeBigInt(words, at + statWords.dev, dev);
 }
 
-/** Times of file systems that know more than 64 bits of ns have (1677 to 2262) are the last, or first, of those. */
 function writeNs(words: Uint32Array, to: number, ns: bigint): void {
-  const inRange = BigInt.asIntN(64, ns) === ns;
-  writeBigInt(words, to, inRange ? ns : ns < 0n ? -(2n ** 63n) : 2n ** 63n - 1n);
+  writeBigInt(words, to, clampNs(ns));
 }
 
 function writeBigInt(words: Uint32Array, to: number, value: bigint): void {

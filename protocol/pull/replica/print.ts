@@ -1,6 +1,6 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
-import { joinNsWords } from '../../base/split-ns.ts';
+import { clampNs, joinNsWords } from '../../base/split-ns.ts';
 import { kindOfMode, lookInto, type ObjectKind, statsInto, statWords } from '../../libc/lstat-words.ts';
 
 /**
@@ -83,13 +83,8 @@ export function printHasMtime(print: Print, sec: number, nsec: number): boolean 
     if (words[0] === low && words[1] === high) return true;
   }
   const kept = BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
-  const off = kept - clamped(BigInt(sec) * 1_000_000_000n + BigInt(nsec));
+  const off = kept - clampNs(BigInt(sec) * 1_000_000_000n + BigInt(nsec));
   return (off < 0n ? -off : off) <= grainOf(kept);
-}
-
-/** Of times that 64 bits of ns do not have, a print has the last of those (`statsInto`). */
-function clamped(ns: bigint): bigint {
-  return BigInt.asIntN(64, ns) === ns ? ns : ns < 0n ? -(2n ** 63n) : 2n ** 63n - 1n;
 }
 
 /** By how much a file system that kept this time may be off: FAT by two seconds, NTFS by 100 ns, Node without libc by a microsecond and what its floating point adds. */
