@@ -32,6 +32,7 @@ import { gitPath, isTransientGitFile } from './git-state.ts';
 import type { Journal } from './journal.ts';
 import type { KeptVersions } from './kept-versions.ts';
 import type { LedgerDirectory } from './ledger.ts';
+import { LostNames } from './lost-names.ts';
 import type { Op, PatchOp } from './op.ts';
 import { applyPatch, completePatch, reopenBase } from './patch-file.ts';
 import { metaOp } from './plan.ts';
@@ -57,6 +58,7 @@ class SwitchRun {
   readonly #realDirectories = new Set<RootPath>();
   readonly #conflicts = new Map<string, { id: string; path: RootPath; reason: ConflictReason }>();
   readonly #problems: Problem[] = [];
+  readonly #lostNames = new LostNames();
   readonly #unproven = new Set<RootPath>();
   readonly #unplaced = new Set<RootPath>();
   #at = 0;
@@ -141,7 +143,7 @@ class SwitchRun {
     if (!this.#parentIsReal(path)) return;
     const stats = look(this.#abs(path));
     if (stats === undefined || stats.isDirectory()) return;
-    if (printOf(stats) === expect) this.#writable(path, () => unlinkSync(this.#abs(path)));
+    if (this.#lostNames.takes(printOf(stats), expect)) this.#writable(path, () => unlinkSync(this.#abs(path)));
     else this.#moveAway(path, 'deleted-at-source');
   }
 
@@ -267,9 +269,7 @@ class SwitchRun {
       this.#unproven.add(path);
       return;
     }
-    if (stats === undefined || printOf(stats) !== expect) {
-      throw changedMeanwhile(from);
-    }
+    if (stats === undefined || printOf(stats) !== expect) throw changedMeanwhile(from);
     this.#renameInRoot(from, path);
   }
 
@@ -351,9 +351,7 @@ class SwitchRun {
     if (stats.isDirectory()) {
       this.#rmdir(path);
       if (look(this.#abs(path)) !== undefined) this.#moveAway(path, 'in-the-way');
-    } else if (printOf(stats) !== expect) {
-      this.#moveAway(path, reason);
-    }
+    } else if (!this.#lostNames.takes(printOf(stats), expect)) this.#moveAway(path, reason);
   }
 
   #moveAway(path: RootPath, reason: ConflictReason): void {
