@@ -35,7 +35,8 @@ export interface DaemonOptions {
 export async function runAgent(options: DaemonOptions, signal: AbortSignal): Promise<void> {
   const paths = agentPaths(options.home, machineKey(options.machine));
   const build = buildId();
-  if (!takeAgentLock(paths, build)) throw new TowError('node-taken', `an agent runs already for ${paths.base}`);
+  if (!(await takeAgentLock(paths, build, signal)))
+    throw new TowError('node-taken', `an agent runs already for ${paths.base}`);
   reuseMemory({ reusedBytes: 8 << 20, keptBytes: 16 << 20 });
   const identity = readIdentity(paths);
   if (identity === undefined) throw new TowError('unauthenticated', `${paths.identity}: this node is not enrolled`);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { daemonFlags } from '../protocol/base/daemon-flags.ts';
-import { isAlive, lockHolder } from './agent-lock.ts';
+import { isAgent, lockHolder } from './agent-lock.ts';
 import { buildId, bundleFile } from './build-id.ts';
 import { endAgent } from './end-agent.ts';
 import type { AgentPaths } from './paths.ts';
@@ -12,7 +12,7 @@ import { startSupervised } from './supervise/supervision.ts';
  */
 export async function startAgent(paths: AgentPaths, machine: string | undefined, signal: AbortSignal): Promise<void> {
   const holder = lockHolder(paths);
-  if (holder !== undefined && holder.build === buildId() && isAlive(holder.pid)) return;
+  if (holder !== undefined && holder.build === buildId() && isAgent(holder.pid)) return;
   await endAgent(paths, signal);
   if (await startSupervised(paths)) return;
   const args = [...daemonFlags, bundleFile, 'daemon', ...(machine === undefined ? [] : [machine])];

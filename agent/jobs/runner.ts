@@ -3,9 +3,9 @@ import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { systemClock } from '../../protocol/base/clock.ts';
 import { errnoOf } from '../../protocol/base/errors.ts';
+import { sessionMembers, signalSession } from '../process-identity.ts';
 import { baseEnv } from './base-env.ts';
 import { findBash, rcText, readLoginShell } from './login-shell.ts';
-import { sessionMembers, signalSession } from './process-identity.ts';
 import { ScriptDir } from './script-dir.ts';
 import type { ShellAhead } from './spare-runner.ts';
 

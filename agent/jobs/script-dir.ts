@@ -28,7 +28,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf } from '../../protocol/base/errors.ts';
 import type { ScriptState } from '../../protocol/wire/job.ts';
-import { identify, isAlive, nobody, type ProcessIdentity, processSchema, signalSession } from './process-identity.ts';
+import { identify, isAlive, nobody, type ProcessIdentity, processSchema, signalSession } from '../process-identity.ts';
 
 const specSchema = v.object({ home: v.string(), cwd: v.string(), env: v.array(v.tuple([v.string(), v.string()])) });
 /** What the runner needs besides the script. `env` is the task's; secrets are among it. */

@@ -23,6 +23,8 @@ export interface NodeCarrier extends AsyncDisposable {
 
 /** How long an agent that was just started may take to dial. */
 const dialTimeoutMs = 20_000;
+/** After this silence it is started once more: it may have died since, and nothing on the node need bring it back. */
+const silenceMs = 8000;
 /**
  * An agent that lost its controller just now dials again within this time. One that lost it before tries less and less
  * often: over ssh, reviving wakes it. On this machine it sees that the controller is back, and reviving starts it anew.
@@ -97,21 +99,32 @@ export class ClusterNode {
     const first = await this.session.wait(returnTimeoutMs[this.isLocal ? 'local' : 'ssh'], signal);
     if (first !== undefined && first.peer.build === this.#agentBuild) return first;
     this.session.detach(new TowError('link-lost', 'the agent is replaced by this build', { retryable: true }));
-    // Several commands may want the same node: one of them revives it.
-    this.#reviving ??= this.#carrier.revive(context).finally(() => {
-      this.#reviving = undefined;
-    });
-    await this.#reviving;
-    const deadline = Date.now() + dialTimeoutMs;
-    for (;;) {
-      const link = await this.session.wait(Math.max(0, deadline - Date.now()), signal);
-      if (link === undefined) break;
-      if (link.peer.build === this.#agentBuild) return link;
-      this.session.detach(new TowError('link-lost', 'the agent is of another build', { retryable: true }));
+    for (const patienceMs of [silenceMs, dialTimeoutMs - silenceMs]) {
+      await this.#revive(context);
+      const link = await this.#dialled(patienceMs, signal);
+      if (link !== undefined) return link;
     }
     throw new TowError('agent-unreachable', `the agent on ${this.name} did not dial within ${dialTimeoutMs / 1000} s`, {
       hint: 'tow check shows which hop fails',
       retryable: true,
     });
+  }
+
+  /** Several commands may want the same node: one of them revives it. */
+  async #revive(context: CommandContext): Promise<void> {
+    this.#reviving ??= this.#carrier.revive(context).finally(() => {
+      this.#reviving = undefined;
+    });
+    await this.#reviving;
+  }
+
+  /** The link of an agent of this build, if one dials in time. */
+  async #dialled(patienceMs: number, signal: AbortSignal): Promise<Link<AgentMethods> | undefined> {
+    const deadline = Date.now() + patienceMs;
+    for (;;) {
+      const link = await this.session.wait(Math.max(0, deadline - Date.now()), signal);
+      if (link === undefined || link.peer.build === this.#agentBuild) return link;
+      this.session.detach(new TowError('link-lost', 'the agent is of another build', { retryable: true }));
+    }
   }
 }

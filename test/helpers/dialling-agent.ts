@@ -23,7 +23,7 @@ function start(): void {
 
 function alive(): boolean {
   try {
-    const pid = Number(readFileSync(paths.lock, 'utf8'));
+    const pid = Number.parseInt(readFileSync(paths.lock, 'utf8'), 10);
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('daemon');
   } catch {
     return false;
@@ -32,7 +32,7 @@ function alive(): boolean {
 
 function daemon(): void {
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
-  writeFileSync(paths.lock, String(process.pid));
+  writeFileSync(paths.lock, `${process.pid} dialling\n`);
   const connected = new Set<string>();
   const refused = new Set<string>();
   const dial = (): void => {

@@ -218,7 +218,13 @@ test.each([false, true])('uninstalling ends the agent and its identity (purge: %
   const request = { ...options, keyId: options.identity.keyId, purge };
   await expect(uninstallSshNode({ ...request, keyId: 'another' }, never)).resolves.toBe(false);
   await expect(uninstallSshNode(request, never)).resolves.toBe(true);
-  expect(host.run('find ~/.towline -name identity.json; pgrep -u $(id -u) node || true').trim()).toBe('');
+  expect(
+    host
+      .run(
+        'find ~/.towline -name identity.json; ps -u $(id -u) -o stat=,pid=,args= | grep -v ^Z | grep [a]gent.mjs || true',
+      )
+      .trim(),
+  ).toBe('');
   expect(host.run('ls ~/.towline/agent').trim() === '').toBe(purge);
 });
 

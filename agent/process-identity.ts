@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { bootId } from '../../protocol/base/boot-id.ts';
+import { bootId } from '../protocol/base/boot-id.ts';
 
 /** One process and no other: a pid alone is given to another process later, and again after a reboot. */
 export const processSchema = v.object({ pid: v.number(), startTime: v.string(), boot: v.string() });
@@ -12,13 +12,17 @@ export const nobody: ProcessIdentity = { pid: 0, startTime: '', boot: '' };
 /** Where fields stand in /proc/PID/stat behind the command's closing parenthesis (proc(5), less 3). */
 const stateField = 0;
 const sessionField = 3;
+const threadsField = 17;
 const startTimeField = 19;
 
 export function identify(pid: number): ProcessIdentity {
   return { pid, startTime: statOf(pid)?.[startTimeField] ?? '', boot: bootId() ?? '' };
 }
 
-/** Whether it still runs. A dead process that nobody has waited for does not. */
+/**
+ * Whether it still runs. A dead process that nobody has waited for does not; one that was killed does until its last
+ * thread has left the kernel: up to then its files, and so its locks, are open.
+ */
 export function isAlive({ pid, startTime, boot }: ProcessIdentity): boolean {
   if (pid <= 0 || boot !== (bootId() ?? '')) return false;
   const stat = statOf(pid);
@@ -63,7 +67,8 @@ function statOf(pid: number): string[] | undefined {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command may have spaces and parentheses in it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[stateField] === 'Z' || fields[stateField] === 'X' ? undefined : fields;
+    const dead = fields[stateField] === 'Z' || fields[stateField] === 'X';
+    return dead && !(Number(fields[threadsField]) > 1) ? undefined : fields;
   } catch {
     // There is none.
     return undefined;
