@@ -3,17 +3,18 @@
  * compared, which takes a fifth of the time. A span is some chunks in a row, up to one whose digest says that it ends there;
  * so spans, like chunks, are found again wherever they are moved to.
  *
- * A tag is Poly1305 (RFC 8439, the tag of ChaCha20-Poly1305 over additional data alone) under a random key. Key and tags stay
- * in this process's memory, so that nobody can look for two contents with one tag; two that nobody looked for have one
- * with a chance of less than 2^-85.
+ * A tag is GMAC (NIST SP 800-38D: AES-GCM's tag over additional data alone) under a random key and one nonce. That a nonce
+ * is used again matters to those who see tags; key and tags stay in this process's memory, so that nobody can look for two
+ * contents with one tag. Two that nobody looked for have one with a chance of less than 2^-110.
  */
-import { type CipherChaCha20Poly1305, createCipheriv } from 'node:crypto';
+import { type CipherGCM, createCipheriv } from 'node:crypto';
 import { type Digest, digestBytes } from '../../chunk/digest.ts';
 import { type ChunkList, chunkCount, chunkLength, isHole, recordBytes } from '../../chunk/entry.ts';
 
 /** Bytes of a span, at most: it must fit into the memory that is read to. */
 const maxSpanBytes = 896 << 10;
 export const tagBytes = 16;
+const nonce = Buffer.alloc(12);
 
 /** Of the spans of one chunk list that have a tag, in order: the index of the first chunk, and the tag. */
 export interface SpanTags {
@@ -46,11 +47,11 @@ export function spanAt(list: ChunkList, first: number): Span | undefined {
   return undefined;
 }
 
-function begin(key: Uint8Array): CipherChaCha20Poly1305 {
-  return createCipheriv('chacha20-poly1305', key, Buffer.alloc(12), { authTagLength: tagBytes });
+function begin(key: Uint8Array): CipherGCM {
+  return createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes });
 }
 
-function end(cipher: CipherChaCha20Poly1305): Buffer {
+function end(cipher: CipherGCM): Buffer {
   cipher.final();
   return cipher.getAuthTag();
 }
@@ -67,7 +68,7 @@ export class SpanTagger {
   /** Chunks so far. */
   #chunks = 0;
   /** Undefined where it is not known that a span begins here, or it is too long. */
-  #cipher: CipherChaCha20Poly1305 | undefined;
+  #cipher: CipherGCM | undefined;
   #first = 0;
   #bytes = 0;
 
