@@ -9,7 +9,7 @@
 import { TowError } from '../base/errors.ts';
 import { Turns } from '../base/turns.ts';
 import { digestBytes } from './digest.ts';
-import { commonRecords, RecordTable } from './record-table.ts';
+import { commonRecords, placesIn } from './record-places.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
 export interface DigestRuns {
@@ -18,45 +18,39 @@ export interface DigestRuns {
   readonly fresh: Buffer;
 }
 
-/** Chunks between two looks at the clock. */
-const turnChunks = 4096;
-
 /** `digests` and `known` are digests one after the other. A few milliseconds at a time. */
 export async function encodeDigestRuns(digests: Buffer, known: Buffer): Promise<DigestRuns> {
-  const turns = new Turns();
-  let places: RecordTable | undefined;
+  const places = await placesInTurns(known, digests);
   const writer = new VarintWriter();
   const fresh: Buffer[] = [];
-  const count = digests.length / digestBytes;
+  const count = places.length;
   let expected = 0;
   for (let at = 0; at < count; ) {
-    if (turns.over) await turns.next();
     const from = at;
-    let place: number | undefined;
-    // A chunk that comes often is best taken where the run goes on.
-    let length = commonRecords(known, expected, digests, at, digestBytes);
-    if (length > 0) place = expected;
-    const stop = Math.min(count, at + turnChunks);
-    while (place === undefined && at < stop) {
-      places ??= await RecordTable.inTurns(known, digestBytes, turns);
-      place = places.find(digests, at);
-      if (place === undefined) at += 1;
-    }
+    while (at < count && (places[at] ?? 0) < 0) at += 1;
     fresh.push(digests.subarray(from * digestBytes, at * digestBytes));
     writer.number(at - from);
-    if (place !== undefined && length === 0) {
-      // After what is new, too.
-      const goesOn = commonRecords(known, expected, digests, at, digestBytes);
-      if (goesOn > 0) place = expected;
-      length = goesOn > 0 ? goesOn : commonRecords(known, place, digests, at, digestBytes);
-    }
+    // A chunk that comes often is best taken where the run goes on.
+    const goesOn = commonRecords(known, expected, digests, at, digestBytes);
+    const place = goesOn > 0 || at === count ? expected : (places[at] ?? 0);
+    const length = goesOn > 0 ? goesOn : commonRecords(known, place, digests, at, digestBytes);
     writer.number(length);
-    if (place === undefined || length === 0) continue;
+    if (length === 0) continue;
     writer.signed(place - expected);
     at += length;
     expected = place + length;
   }
   return { runs: Buffer.from(writer.bytes()), fresh: Buffer.concat(fresh) };
+}
+
+async function placesInTurns(known: Buffer, digests: Buffer): Promise<Int32Array> {
+  const turns = new Turns();
+  const steps = placesIn(known, digests, digestBytes);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (turns.over) await turns.next();
+  }
 }
 
 /** What was encoded; exactly `count` digests. Throws `bad-message` for anything else. */

@@ -1,8 +1,8 @@
 import { joinPath, type RootPath } from '../base/root-path.ts';
-import { type ChunkList, chunkCount, chunkLength, dataChunkCount, isHole, recordBytes } from './entry.ts';
+import { type ChunkList, chunkLength, dataChunkCount, isHole, recordBytes } from './entry.ts';
 import { indexOfName } from './index-of-name.ts';
 import type { Manifest } from './manifest.ts';
-import { commonRecords, RecordTable } from './record-table.ts';
+import { allPlacesIn } from './record-places.ts';
 
 export interface NewChunks {
   readonly path: RootPath;
@@ -35,29 +35,17 @@ function sameAs(content: ChunkList): Pick<NewChunks, 'dataChunks' | 'indexes' | 
 }
 
 function added(before: ChunkList, content: ChunkList): Pick<NewChunks, 'dataChunks' | 'indexes' | 'bytes'> {
-  const [old, now] = [Buffer.from(before, 'latin1'), Buffer.from(content, 'latin1')];
-  let places: RecordTable | undefined;
-  /** What comes next if the two go on alike. */
-  let expected = 0;
-  let alike = 0;
+  const places = allPlacesIn(Buffer.from(before, 'latin1'), Buffer.from(content, 'latin1'), recordBytes);
   const indexes: number[] = [];
   let dataChunks = 0;
   let bytes = 0;
-  for (let at = 0; at < chunkCount(content); at += 1) {
-    if (alike === 0) alike = commonRecords(old, expected, now, at, recordBytes);
-    if (alike > 0) {
-      alike -= 1;
-      expected += 1;
-    } else if (!isHole(content, at)) {
-      places ??= RecordTable.of(old, recordBytes);
-      const place = places.find(now, at);
-      if (place !== undefined) expected = place + 1;
-      else {
-        indexes.push(dataChunks);
-        bytes += chunkLength(content, at);
-      }
+  for (let at = 0; at < places.length; at += 1) {
+    if (isHole(content, at)) continue;
+    if ((places[at] ?? 0) < 0) {
+      indexes.push(dataChunks);
+      bytes += chunkLength(content, at);
     }
-    if (!isHole(content, at)) dataChunks += 1;
+    dataChunks += 1;
   }
   return { dataChunks, indexes, bytes };
 }

@@ -5,8 +5,8 @@
 
 import { closeSync, fstatSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
-import { type ChunkList, chunkCount, chunkLength, isHole, recordBytes } from '../../chunk/entry.ts';
-import { RecordTable, sameRecord } from '../../chunk/record-table.ts';
+import { type ChunkList, chunkCount, chunkLength, recordBytes } from '../../chunk/entry.ts';
+import { allPlacesIn } from '../../chunk/record-places.ts';
 import type { Extent } from '../../libc/libc.ts';
 import { openForReading } from './file-content.ts';
 import type { PatchBudget } from './patch-file.ts';
@@ -94,10 +94,8 @@ function rangesOf(
   content: ChunkList,
   indexes: readonly number[],
 ): { readonly ranges: readonly Range[]; readonly left: readonly number[] } {
-  const [old, now] = [Buffer.from(former, 'latin1'), Buffer.from(content, 'latin1')];
-  const places = offsetsOf(former);
-  let table: RecordTable | undefined;
-  let expected = 0;
+  const places = allPlacesIn(Buffer.from(former, 'latin1'), Buffer.from(content, 'latin1'), recordBytes);
+  const offsets = offsetsOf(former);
   const ranges: Range[] = [];
   const left: number[] = [];
   let offset = 0;
@@ -106,15 +104,10 @@ function rangesOf(
     const length = chunkLength(content, at);
     if (indexes[next] === at) {
       next += 1;
-      const same = sameRecord(old, expected, now, at, recordBytes);
-      if (!same) table ??= RecordTable.of(old, recordBytes);
-      const place = same ? expected : table?.find(now, at);
-      if (place === undefined) left.push(at);
-      else {
-        addRange(ranges, places[place] ?? 0, offset, length);
-        expected = place + 1;
-      }
-    } else if (!isHole(content, at)) expected += 1;
+      const from = offsets[places[at] ?? -1];
+      if (from === undefined) left.push(at);
+      else addRange(ranges, from, offset, length);
+    }
     offset += length;
   }
   return { ranges, left };

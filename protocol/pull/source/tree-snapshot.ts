@@ -138,8 +138,10 @@ export class TreeSnapshot implements Snapshot {
     }
     const bytes = await encodeDelta(base, delta, blocks, packs);
     if (bytes === undefined || bytes.length > maxBytes) return undefined;
-    const much = ranges === undefined && newRanges(base, delta.part, objectsFromBytes) === undefined;
-    const objects = much && this.hasObjectsFor(options);
+    const objects =
+      ranges === undefined &&
+      this.hasObjectsFor(options) &&
+      newRanges(base, delta.part, objectsFromBytes) === undefined;
     const foreseen = ranges === undefined && options.pushBytes === undefined && !objects;
     return {
       bytes,
