@@ -89,18 +89,20 @@ export interface Settle {
   readonly unplaced: ReadonlySet<RootPath>;
   /** Paths that were hashed, and given their mode and time, just now: whatever the file system keeps of those, they are ours. */
   readonly restored: ReadonlySet<RootPath>;
+  /** Whether prints taken now can be trusted at once (exact-times.ts). */
+  readonly exact: boolean;
 }
 
 /**
  * Fills the prints that a switch made, by looking at each path, and drops what is not there as the entry says. What was
- * written to since then is left without one: it is looked through by the next pull. Prints
+ * written to since then is left without one: it is looked through by the next pull. Unless times are exact, prints
  * younger than `settledNs` (two ticks of the coarsest kernel clock before now) will be hashed once more. Blocking.
  */
 export function settleRecord(
   root: string,
   before: Ledger | undefined,
   record: LedgerRecord,
-  { unproven, failed, unplaced, restored }: Settle,
+  { unproven, failed, unplaced, restored, exact }: Settle,
 ): LedgerRecord {
   let droppedSome = false;
   const settle = (path: RootPath, entry: Entry, print: Print): Print | undefined => {
@@ -130,7 +132,7 @@ export function settleRecord(
     return settled;
   });
   const rootPrint = record.root.kind === 'dir' ? noPrint : (settle('', record.root, record.rootPrint) ?? noPrint);
-  const settled: LedgerRecord = { ...record, replaced, rootPrint, settledNs: settledNow() };
+  const settled: LedgerRecord = { ...record, replaced, rootPrint, settledNs: settledNow(exact) };
   return droppedSome ? { ...settled, digest: manifestDigest(ledgerManifest(applyRecord(before, settled))) } : settled;
 }
 
@@ -160,7 +162,8 @@ export function outlastClock(record: LedgerRecord): void {
 /** The kernel stamps times with its tick: 10 ms at HZ=100, the coarsest in use. Two of them. */
 const clockGrainMs = 20;
 
-/** `Ledger.settledNs` for prints taken now. */
-export function settledNow(): bigint {
-  return BigInt(Date.now() - clockGrainMs) * 1_000_000n;
+/** `Ledger.settledNs` for prints taken before now. */
+function settledNow(exact: boolean): bigint {
+  // The next millisecond: what is of this one is older than that.
+  return BigInt(Date.now() + (exact ? 1 : -clockGrainMs)) * 1_000_000n;
 }

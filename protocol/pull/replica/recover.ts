@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Problem, TowError } from '../../base/errors.ts';
 import { syncStage } from './barrier.ts';
+import { timesAreExact } from './exact-times.ts';
 import { deleteJournal, type Journal, readJournal, setJournalAside } from './journal.ts';
 import type { KeptVersions } from './kept-versions.ts';
 import type { Ledger } from './ledger.ts';
@@ -57,13 +58,15 @@ export function finishSwitch(
 ): { after: Ledger; result: SwitchResult } {
   const result = runSwitch(journal, kept);
   syncStage(journal.stage);
-  outlastClock(journal.record);
+  const exact = timesAreExact(journal.root, journal.stage);
+  if (!exact) outlastClock(journal.record);
   const failed = new Set(result.problems.map((problem) => problem.path));
   const record = settleRecord(journal.root, before, journal.record, {
     unproven: result.unproven,
     unplaced: result.unplaced,
     failed,
     restored: new Set(),
+    exact,
   });
   const after = applyRecord(before, record);
   file.append(record, after);

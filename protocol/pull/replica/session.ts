@@ -305,7 +305,7 @@ export class Session {
       this.#root,
       this.#ledger,
       nextRecord(this.#ledger, manifest, options.source, plan.prints, this.#scope),
-      { unproven: new Set(), failed: new Set(), unplaced: new Set(), restored },
+      { unproven: new Set(), failed: new Set(), unplaced: new Set(), restored, exact: false },
     );
     const after = applyRecord(this.#ledger, record);
     this.#file.append(record, after);
