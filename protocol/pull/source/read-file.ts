@@ -68,6 +68,8 @@ export type ReadResult =
   | { readonly status: 'unstable' };
 
 export interface Cutter {
+  /** Of the file, when it was begun to be read: with another one, the rest of it is read for nothing. */
+  readonly ctimeNs: bigint;
   readonly sizes: ChunkSizes;
   readonly cuts: KnownCuts | undefined;
   /** Makes tags of what is read, and tells by them what is as it was. */
@@ -150,7 +152,7 @@ function readChunks(
 ): boolean {
   const { size } = stats;
   const sizes = chunkSizes(size);
-  const cutter = { sizes, cuts: KnownCuts.of(known, sizes) };
+  const cutter = { ctimeNs: stats.ctimeNs, sizes, cuts: KnownCuts.of(known, sizes) };
   if (isSparse(stats)) context.carrier?.drop();
   const extents = (isSparse(stats) ? dataExtents(fd, size) : undefined) ?? [{ offset: 0, length: size }];
   let at = 0;
@@ -172,7 +174,7 @@ function addHole(lists: ListWriter, length: number): void {
   for (let left = length; left > 0; left -= maxHoleBytes) lists.add(holeDigest, Math.min(left, maxHoleBytes));
 }
 
-/** Cuts an extent up to its end, or the first cut at `until` or beyond. Returns where that is; undefined when the file ends before it should. */
+/** Cuts an extent up to its end, or the first cut at `until` or beyond. Returns where that is; undefined when the file ends before it should, or was written to. */
 export function readExtent(
   fd: number,
   extent: Extent,
@@ -192,6 +194,7 @@ export function readExtent(
       position += got;
     }
     if (Atomics.load(context.cancel, 0) !== 0) throw cancelled();
+    if (position < end && statOpen(fd).ctimeNs !== cutter.ctimeNs) return undefined;
     const start = position - filled;
     const from = cutAll(filled, position === end, cutter, lists, until - start);
     context.onBytes(from);

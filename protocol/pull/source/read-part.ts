@@ -61,7 +61,8 @@ export function readPart(
     if (begin === undefined) return false;
     const sizes = chunkSizes(size);
     tagger = tagKey === undefined ? undefined : new SpanTagger(tagKey, begin === 0);
-    const cutter = { sizes, cuts: KnownCuts.from(begin, known, sizes, spans), tagger };
+    const { ctimeNs } = stats;
+    const cutter = { ctimeNs, sizes, cuts: KnownCuts.from(begin, known, sizes, spans), tagger };
     const extent = { offset: begin, length: size - begin };
     end = begin >= to ? begin : readExtent(fd, extent, cutter, lists, context, to);
     return end !== undefined;
