@@ -27,7 +27,7 @@ export interface PullHandlersOptions {
 
 type PullMethods = Pick<
   Handlers<AgentMethods>,
-  'pull.run' | 'pull.advance' | 'conflicts.list' | 'conflicts.restore' | 'conflicts.prune'
+  'pull.run' | 'pull.advance' | 'pull.early' | 'conflicts.list' | 'conflicts.restore' | 'conflicts.prune'
 >;
 
 /** Serves pulls and kept versions. One pull at a time a root: a second one waits for the first. */
@@ -111,6 +111,12 @@ export function pullHandlers(options: PullHandlersOptions): PullMethods {
         if (!signal.aborted) options.log(`${displayPath(dest)}: no files in advance: ${String(error)}`);
         throw error;
       }
+    },
+    'pull.early': async ({ dest, ...file }, { signal }) => {
+      const key = rootKey(dest);
+      const rules = { home: bytesOf(paths.home), reach: options.reach };
+      const root = { key, stateDir: join(paths.roots, key), dest, rules };
+      return { wanted: await replicaOf(key).early({ root, ...file }, signal) };
     },
     ...conflictHandlers(paths),
   };

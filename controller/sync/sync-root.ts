@@ -1,6 +1,7 @@
 /** What is synced, to whom, and how. */
 import type { Link } from '../../protocol/link/link.ts';
 import type { Advance } from '../../protocol/pull/source/advance.ts';
+import type { EarlyRanges } from '../../protocol/pull/source/early-ranges.ts';
 import type { ServeOptions, Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { Source } from '../../protocol/pull/source/source.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
@@ -67,6 +68,7 @@ export interface SyncNode {
 export interface Scanning {
   readonly snapshot: Promise<Snapshot>;
   readonly advance: Advance;
+  readonly early: EarlyRanges;
 }
 
 export interface SyncOptions {

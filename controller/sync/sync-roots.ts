@@ -9,7 +9,8 @@ import { displayPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
 import type { Digest } from '../../protocol/chunk/digest.ts';
 import { Advance } from '../../protocol/pull/source/advance.ts';
-import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
+import { EarlyRanges } from '../../protocol/pull/source/early-ranges.ts';
+import type { Snapshot, SnapshotOptions } from '../../protocol/pull/source/snapshot.ts';
 import { limits } from '../../protocol/wire/limits.ts';
 import type { PullResult } from '../../protocol/wire/pull.ts';
 import { wireBytes } from '../../protocol/wire/schema.ts';
@@ -29,6 +30,7 @@ import {
   type SyncOptions,
   type SyncRoot,
 } from './sync-root.ts';
+import { tellEarly } from './tell-early.ts';
 
 type ScanOptions = Pick<SyncOptions, 'verify' | 'allowPartial' | 'emit'>;
 
@@ -123,7 +125,9 @@ async function syncRoot(
   for (let scan = 1; ; scan += 1) {
     const ahead = (scan === 1 ? options.ahead?.get(root) : undefined) ?? beginScan(root, options, signal);
     await using _ = sendInAdvance(nodes, root, ahead.advance, options, signal);
+    await using early = tellEarly(nodes, root, ahead.early, options, signal);
     const snapshot = await ahead.snapshot;
+    early.end();
     // The pulls may be asked for while what is under way to a node is still coming: it sees to the order.
     ahead.advance.end();
     const moved = await pullOnNodes(nodes, root, snapshot, options, results, signal);
@@ -198,10 +202,11 @@ export function lookAhead(
 
 function beginScan(root: SourceRoot, options: ScanOptions, signal: AbortSignal): Scanning {
   const advance = new Advance();
-  const snapshot = takeSnapshot(root, options, signal, advance);
+  const early = new EarlyRanges();
+  const snapshot = takeSnapshot(root, options, signal, { advance, early });
   // Told to whoever waits for it.
   snapshot.catch(() => undefined);
-  return { snapshot, advance };
+  return { snapshot, advance, early };
 }
 
 /** Scans the source; warnings and problems go to the user, problems end the sync unless they are allowed. */
@@ -209,7 +214,7 @@ export async function takeSnapshot(
   root: SourceRoot,
   options: ScanOptions,
   signal: AbortSignal,
-  advance?: Advance,
+  meanwhile: Pick<SnapshotOptions, 'advance' | 'early'> = {},
 ): Promise<Snapshot> {
   let reported = 0;
   const onProgress = (files: number, bytes: number): void => {
@@ -227,10 +232,7 @@ export async function takeSnapshot(
       totalBytes: 0,
     });
   };
-  const snapshot = await root.source.snapshot(
-    { verify: options.verify, onProgress, ...(advance && { advance }) },
-    signal,
-  );
+  const snapshot = await root.source.snapshot({ verify: options.verify, onProgress, ...meanwhile }, signal);
   for (const warning of snapshot.warnings) options.emit({ type: 'note', level: 'warning', text: warning });
   if (snapshot.skipped > 0) {
     options.emit({

@@ -75,6 +75,17 @@ export function chunkLength(list: ChunkList, index: number): number {
   );
 }
 
+/** Where each chunk of a list begins, and the last one ends, in bytes. */
+export function chunkOffsets(list: ChunkList): Float64Array {
+  const offsets = new Float64Array(list.length / recordBytes + 1);
+  let offset = 0;
+  for (let at = 0; at + 1 < offsets.length; at += 1) {
+    offset += chunkLength(list, at);
+    offsets[at + 1] = offset;
+  }
+  return offsets;
+}
+
 export function isHole(list: ChunkList, index: number): boolean {
   return list.startsWith(holeDigest, index * recordBytes);
 }

@@ -140,6 +140,30 @@ export const pullAdvance = method(
   }),
 );
 
+/** From, to, length of so many ranges in one `pull.early`. */
+export const maxEarlyRanges = 1024;
+
+/**
+ * Controller to agent: a large file is being read, at `path` of what will be pulled to `dest`, and has ranges of the file at `from`
+ * of the root as it is, which the controller takes to be `base`. An agent that has it so may begin to copy them; the pull
+ * then says what the file is, whatever was told.
+ */
+export const pullEarly = method(
+  v.object({
+    dest: latin1(limits.pathBytes),
+    base: digestSchema,
+    path: rootPathSchema,
+    from: rootPathSchema,
+    /** Bytes that the file will have. */
+    size: countSchema,
+    /** From, to, length, …, in bytes. */
+    ranges: v.pipe(v.array(countSchema), v.maxLength(3 * maxEarlyRanges)),
+  }),
+  v.never(),
+  /** Whether more of the same file is of use. */
+  v.object({ wanted: v.boolean() }),
+);
+
 /** Agent to controller: the files of a scan as they are read, a file pack (chunk/file-pack.ts) a frame, until the scan is over. */
 export const pullFiles = method(v.object({ offer: idSchema }), v.never(), v.object({}), true);
 

@@ -81,6 +81,7 @@ export class TestJobNode implements JobNode, AsyncDisposable {
       'conflicts.restore': refuse,
       'conflicts.prune': refuse,
       'pull.advance': refuse,
+      'pull.early': refuse,
       'copy.run': refuse,
       'copy.serve': refuse,
     };

@@ -25,11 +25,12 @@ const refuse = async (): Promise<never> => {
   throw new TowError('not-supported', 'pulls only');
 };
 
-const nothingOfAgents: Handlers<AgentMethods> = {
+export const nothingOfAgents: Handlers<AgentMethods> = {
   'node.info': refuse,
   'node.stop': refuse,
   'pull.run': refuse,
   'pull.advance': refuse,
+  'pull.early': refuse,
   'copy.run': refuse,
   'copy.serve': refuse,
   'conflicts.list': refuse,

@@ -1,6 +1,7 @@
 /** Runs a pull in this thread, step by step, from a plain snapshot. */
 import { mkdirSync } from 'node:fs';
 import type { Reach } from '../../protocol/pull/replica/destination.ts';
+import type { EarlyCopies } from '../../protocol/pull/replica/early-copies.ts';
 import type { FilesInAdvance } from '../../protocol/pull/replica/files-in-advance.ts';
 import { otherRoots } from '../../protocol/pull/replica/inner-roots.ts';
 import { Session } from '../../protocol/pull/replica/session.ts';
@@ -29,6 +30,7 @@ export interface PullSetup {
   readonly ignored?: (path: string) => boolean;
   /** What came before the pull. */
   readonly advance?: FilesInAdvance | undefined;
+  readonly early?: EarlyCopies | undefined;
   readonly fromGit?: FromGitSetup;
   /** Called before each step; a throw is a crash there. */
   readonly before?: (step: PullStep) => void;
@@ -70,7 +72,7 @@ export function pull(
 ): ReturnType<Session['finish']> & { readonly fetchedBytes: number } {
   const before = setup.before ?? (() => undefined);
   before('open');
-  const session = new Session(sessionOptions(snapshot, setup), undefined, setup.advance);
+  const session = new Session(sessionOptions(snapshot, setup), undefined, setup.advance, setup.early);
   let fetchedBytes = 0;
   try {
     if (!session.knowsManifest) {

@@ -56,6 +56,10 @@ export const agentSamples: MethodSamples<AgentMethods> = {
     event: { files: 3, bytes: 2 ** 40 },
     result: { wanted: true, files: 3 },
   },
+  'pull.early': {
+    params: { dest, base: digest, path, from: wireBytes('models/a'), size: 2 ** 31, ranges: [0, 2 ** 20, 2 ** 30] },
+    result: { wanted: true },
+  },
   'copy.run': {
     params: {
       dest,

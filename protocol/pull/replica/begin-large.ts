@@ -2,7 +2,8 @@
 import { absolutePath, joinPath, type RootPath } from '../../base/root-path.ts';
 import { type ChunkList, recordBytes } from '../../chunk/entry.ts';
 import type { Extent } from '../../libc/libc.ts';
-import { type Former, fillFromFormer, type Lacking } from './former-version.ts';
+import type { EarlyCopies } from './early-copies.ts';
+import { type Former, fillFromFormer, type Lacking, type Meanwhile } from './former-version.ts';
 import { type LedgerItem, ledgerItem } from './ledger.ts';
 import { PatchBudget } from './patch-file.ts';
 import { noPrint, type Print } from './print.ts';
@@ -29,20 +30,27 @@ export const largeFromChunks = 256;
 
 /**
  * Begins large files from what was at their place, or else from a file that begins alike; what they lack then is wanted.
- * `step` is called with the bytes reused after each file. Returns which of them are to be patched. Blocking.
+ * `step` is called with the bytes reused after each file; what was begun `early` is taken. Returns which of them are to be patched. Blocking.
  */
 export function beginLarge(
   options: ReuseOptions | undefined,
   large: readonly Large[],
   wants: Wants,
   step: Step,
+  early: EarlyCopies | undefined,
+  held: number[],
 ): Patches {
   const patches = new Map<RootPath, readonly Extent[]>();
   const budget = new PatchBudget();
   const formers = options === undefined ? new Map<Large, Former>() : formersOf(large, options);
+  const meanwhile = ({ path }: Large, former: Former): Meanwhile => ({
+    takeEarly: (to) => early?.take(path, former, to) ?? [],
+    held,
+  });
   for (const one of large) {
     const former = formers.get(one);
-    const filled = former === undefined ? undefined : fillFromFormer(one, former, wants, budget);
+    const filled =
+      former === undefined ? undefined : fillFromFormer(one, former, wants, budget, meanwhile(one, former));
     if (filled !== undefined) step(filled.bytes, filled.finished ? 1 : 0);
     if (filled?.kept !== undefined) patches.set(one.path, filled.kept);
     wants.add(filled?.file ?? one.file, one.firstOrdinal, filled?.left ?? one.indexes);

@@ -5,9 +5,10 @@
 
 import { closeSync, fstatSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
-import { type ChunkList, chunkCount, chunkLength, recordBytes } from '../../chunk/entry.ts';
+import { type ChunkList, chunkCount, chunkLength, chunkOffsets, recordBytes } from '../../chunk/entry.ts';
 import { allPlacesIn } from '../../chunk/record-places.ts';
 import type { Extent } from '../../libc/libc.ts';
+import type { CopiedRange } from './early-copies.ts';
 import { openForReading } from './file-content.ts';
 import type { PatchBudget } from './patch-file.ts';
 import { type Print, printOf } from './print.ts';
@@ -41,18 +42,26 @@ export interface Filled {
   readonly kept: readonly Extent[] | undefined;
 }
 
-interface Range {
-  readonly from: number;
-  readonly to: number;
-  length: number;
+/** What goes on beside the filling of files. */
+export interface Meanwhile {
+  /** Moves what was copied from the former file already to where the file is staged, and says what that is. */
+  readonly takeEarly: (to: NativePath) => readonly CopiedRange[];
+  /** Open files whose place will be taken: to be closed when nobody waits, for it frees what they hold, a gigabyte in 50 ms. */
+  readonly held: number[];
 }
 
-/** Undefined when the former file is not, or does not stay, what its print says: then nothing of it counts. Blocking. */
+const heldFromBytes = 32 << 20;
+
+/**
+ * Undefined when the former file is not, or does not stay, what its print says: then nothing of it counts. Early copies are
+ * taken once it is certain that all of the file is to be written. Blocking.
+ */
 export function fillFromFormer(
   lacking: Lacking,
   former: Former,
   wants: Wants,
   budget: PatchBudget,
+  { takeEarly, held }: Meanwhile,
 ): Filled | undefined {
   const { file, indexes } = lacking;
   const { ranges, left } = rangesOf(former.content, file.entry.content, indexes);
@@ -63,16 +72,22 @@ export function fillFromFormer(
     if (printOf(fstatSync(fd, { bigint: true })) !== former.print) return undefined;
     const into = kept === undefined ? file : file.patch;
     if (kept !== undefined) into.begin();
-    for (const { from, to, length } of ranges) {
-      if (kept !== undefined && from === to) continue;
-      if (!wants.copyTo({ file: into, offset: to }, fd, from, length)) return undefined;
+    // What was copied to other places is written over, if there is no place that is left as it is.
+    const whole = kept === undefined && indexes.length === chunkCount(file.entry.content);
+    const early = whole ? takeEarly(file.where) : [];
+    for (const range of ranges) {
+      if (kept !== undefined && range.from === range.to) continue;
+      for (const { from, to, length } of without(range, early))
+        if (!wants.copyTo({ file: into, offset: to }, fd, from, length)) return undefined;
     }
     if (printOf(fstatSync(fd, { bigint: true })) !== former.print) return undefined;
     const bytes = ranges.reduce((sum, { length }) => sum + length, 0);
     const filled = indexes.length - left.length;
     return { bytes, left, finished: filled > 0 && into.landed(filled), file: into, kept };
   } finally {
-    closeSync(fd);
+    // What is to be written anew takes its place.
+    if (former.replaced && kept === undefined && former.size >= heldFromBytes) held.push(fd);
+    else closeSync(fd);
   }
 }
 
@@ -80,7 +95,7 @@ export function fillFromFormer(
 function keptOf(
   former: Former,
   { file, indexes }: Lacking,
-  ranges: readonly Range[],
+  ranges: readonly CopiedRange[],
   budget: PatchBudget,
 ): readonly Extent[] | undefined {
   if (indexes.length < chunkCount(file.entry.content)) return undefined;
@@ -93,10 +108,10 @@ function rangesOf(
   former: ChunkList,
   content: ChunkList,
   indexes: readonly number[],
-): { readonly ranges: readonly Range[]; readonly left: readonly number[] } {
+): { readonly ranges: readonly CopiedRange[]; readonly left: readonly number[] } {
   const places = allPlacesIn(Buffer.from(former, 'latin1'), Buffer.from(content, 'latin1'), recordBytes);
-  const offsets = offsetsOf(former);
-  const ranges: Range[] = [];
+  const offsets = chunkOffsets(former);
+  const ranges: CopiedRange[] = [];
   const left: number[] = [];
   let offset = 0;
   let next = 0;
@@ -113,19 +128,25 @@ function rangesOf(
   return { ranges, left };
 }
 
-function addRange(ranges: Range[], from: number, to: number, length: number): void {
+/** What of a range is not copied yet; `copied` is in order of `to`. */
+function without({ from, to, length }: CopiedRange, copied: readonly CopiedRange[]): CopiedRange[] {
+  const left: CopiedRange[] = [];
+  let at = to;
+  const add = (end: number): void => {
+    if (end > at) left.push({ from: from + at - to, to: at, length: end - at });
+  };
+  for (const one of copied) {
+    if (one.from - one.to !== from - to || one.to + one.length <= at) continue;
+    if (one.to >= to + length) break;
+    add(one.to);
+    at = Math.min(to + length, one.to + one.length);
+  }
+  add(to + length);
+  return left;
+}
+
+function addRange(ranges: CopiedRange[], from: number, to: number, length: number): void {
   const last = ranges.at(-1);
   if (last !== undefined && last.from + last.length === from && last.to + last.length === to) last.length += length;
   else ranges.push({ from, to, length });
-}
-
-/** Where each chunk begins. */
-function offsetsOf(content: ChunkList): Float64Array {
-  const offsets = new Float64Array(chunkCount(content));
-  let offset = 0;
-  for (let at = 0; at < offsets.length; at += 1) {
-    offsets[at] = offset;
-    offset += chunkLength(content, at);
-  }
-  return offsets;
 }

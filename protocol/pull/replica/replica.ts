@@ -8,6 +8,7 @@ import { trimMemory } from '../../libc/libc.ts';
 import type { Link } from '../../link/link.ts';
 import type { ControllerMethods } from '../../wire/methods.ts';
 import type { PullResult } from '../../wire/pull.ts';
+import type { EarlyCall } from './early-copies.ts';
 import { type AdvanceCall, type Advanced, fetchInAdvance } from './fetch-in-advance.ts';
 import { hadPull } from './files-in-advance.ts';
 import { openSession, Pull, type PullOptions, type PullTools } from './pull.ts';
@@ -87,6 +88,33 @@ export class Replica implements AsyncDisposable {
         if (!this.#closed) this.#cooling = setTimeout(() => void this.#exclusive(() => this.#cool()), warmMs).unref();
       }
     });
+  }
+
+  /**
+   * Begins a large file of which the source has not read all yet; the next pull finds it, or deletes it. One that is under way is worth
+   * more. Returns whether more of the same is of use.
+   */
+  async early(call: EarlyCall, signal: AbortSignal): Promise<boolean> {
+    if (this.#working > 0) return false;
+    return await this.#exclusive(async () => {
+      clearTimeout(this.#cooling);
+      clearTimeout(this.#resting);
+      try {
+        return await this.#tools().thread.run('early', call, signal);
+      } catch (error) {
+        await this.#cool();
+        throw error;
+      } finally {
+        if (!this.#closed)
+          this.#cooling = setTimeout(() => void this.#exclusive(() => this.#coolUnpulled()), warmMs).unref();
+      }
+    });
+  }
+
+  /** The pull did not come for which something was begun. */
+  async #coolUnpulled(): Promise<void> {
+    await this.#thread?.run('dropEarly', undefined, new AbortController().signal).catch(() => undefined);
+    await this.#cool();
   }
 
   /** Ends the thread. Nothing is pulled any more. */

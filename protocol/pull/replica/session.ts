@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { close, mkdirSync } from 'node:fs';
 import { assert } from '../../base/assert.ts';
 import { collectGarbage } from '../../base/collect-garbage.ts';
 import { type Problem, TowError } from '../../base/errors.ts';
@@ -23,6 +23,7 @@ import { ChunkSupply, type Left } from './chunk-supply.ts';
 import { claimRoot } from './claim-root.ts';
 import { absoluteDestination, resolveDestination } from './destination.ts';
 import { checkSpace, explainDiskFull } from './disk-full.ts';
+import type { EarlyCopies } from './early-copies.ts';
 import type { FilesInAdvance } from './files-in-advance.ts';
 import { pathsInside, rememberRoot, type Trimmed, trim } from './inner-roots.ts';
 import { hasJournal, type Journal, writeJournal } from './journal.ts';
@@ -41,7 +42,7 @@ import { reuseChunks } from './reuse.ts';
 import { checkDeletes } from './safety.ts';
 import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
 import { Stage } from './stage.ts';
-import { discardStages, stageDirectory } from './stage-directory.ts';
+import { discardEarly, discardStages, stageDirectory } from './stage-directory.ts';
 import { finishTrees, stageLinks, stagePlan } from './stage-plan.ts';
 import type { SwitchResult } from './switch-result.ts';
 import { filesIn } from './tree-moves.ts';
@@ -59,6 +60,8 @@ export class Session {
   readonly #ledger: Ledger | undefined;
   readonly #problems: Problem[] = [];
   readonly #advance: FilesInAdvance | undefined;
+  readonly #early: EarlyCopies | undefined;
+  readonly #held: number[] = [];
   readonly #decoder = new ManifestDecoder(limits);
   /** The source's. */
   #manifest: Manifest | undefined;
@@ -86,9 +89,10 @@ export class Session {
   #digest: Digest;
 
   /** Recovers the root if its last switch was interrupted, and reads its ledger unless that is `remembered`. */
-  constructor(options: SessionOptions, remembered?: Remembered, advance?: FilesInAdvance) {
+  constructor(options: SessionOptions, remembered?: Remembered, advance?: FilesInAdvance, early?: EarlyCopies) {
     this.#options = options;
     this.#advance = advance;
+    this.#early = early;
     this.#digest = options.digest;
     this.#kept = new KeptVersions(options.conflictsDir);
     if (remembered?.stateDir === options.stateDir && !hasJournal(options.stateDir)) {
@@ -207,6 +211,7 @@ export class Session {
       return { settled: true, files: 0, finishedFiles: 0, wantedBytes: 0 };
     const appears = manifest.root.kind === 'dir' && look(absolutePath(this.#root, '')) === undefined;
     const directory = stageDirectory(Buffer.from(options.stateDir).toString('latin1'), this.#root, options.key);
+    if (this.#early === undefined) discardEarly(directory);
     const stage = new Stage(directory, appears, options.digest);
     this.#stage = stage;
     if (this.#advance?.stage !== directory) this.#advance?.drop();
@@ -234,7 +239,8 @@ export class Session {
     const [root, ledger, observation] = [this.#root, this.#ledger, this.#observation];
     const from = ledger && { root, ledger, observation, first, verify: this.#options.verify };
     this.#diskFull(() => {
-      this.#patches = beginLarge(from, this.#large, wants, reused);
+      this.#patches = beginLarge(from, this.#large, wants, reused, this.#early, this.#held);
+      this.#early?.drop();
       const before = wants.bytes;
       const pushed = takePushed(this.#delta, wants);
       this.#pushedBytes = pushed.bytes;
@@ -315,6 +321,7 @@ export class Session {
 
   /** Empties the stage and says what came of it all. */
   finish() {
+    this.#release();
     this.#stage?.empty();
     const { manifest, plan } = this.#known();
     const totals = manifestTotals(manifest);
@@ -342,6 +349,13 @@ export class Session {
   /** Lets go of open files; what is staged stays for the next pull. */
   abandon(): void {
     this.#supply?.close();
+    this.#release();
+  }
+
+  #release(): void {
+    this.#early?.drop();
+    // In a thread of its own: nobody waits for what that frees.
+    for (const fd of this.#held.splice(0)) close(fd, () => undefined);
   }
 
   #claim(kind: EntryKind): void {

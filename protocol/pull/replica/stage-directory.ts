@@ -8,6 +8,8 @@ import { removeStaged } from './remove-staged.ts';
 
 /** Of what came in a stage before there was a manifest (files-in-advance.ts). */
 export const aheadName = 'ahead';
+/** Of large files that were begun before there was a delta (early-copies.ts). */
+export const earlyName = 'early';
 
 /**
  * A directory to stage in, from which a rename into the root works: in the root's state if it is on the same mount,
@@ -20,6 +22,11 @@ export function stageDirectory(stateDir: string, root: string, key: string): str
   throw new TowError('permission-denied', `cannot write in ${displayPath(into)}`, {
     hint: `give the account write permission on ${displayPath(into)}`,
   });
+}
+
+/** Deletes what was begun early and not taken. Blocking. */
+export function discardEarly(stage: string): void {
+  removeStaged(Buffer.from(`${stage}/${earlyName}`, 'latin1'));
 }
 
 /** Deletes what an earlier pull staged, wherever that was. Blocking. */

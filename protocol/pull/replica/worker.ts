@@ -8,8 +8,11 @@ import { serveWorker, type TaskHandlers } from '../../base/worker-server.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { CataloguedBlock } from './chunk-store.ts';
 import type { Left } from './chunk-supply.ts';
+import { type EarlyCall, EarlyCopies } from './early-copies.ts';
 import { type AdvanceOptions, FilesInAdvance } from './files-in-advance.ts';
+import { hasJournal } from './journal.ts';
 import { KeptVersions } from './kept-versions.ts';
+import { LedgerFile } from './ledger-file.ts';
 import type { MadeFiles } from './promised-files.ts';
 import { recoverRoot } from './recover.ts';
 import { Session } from './session.ts';
@@ -34,6 +37,10 @@ export type ReplicaTasks = {
   };
   /** Makes ready for files of a root that has none yet; false if it has. */
   readonly advance: { readonly input: AdvanceOptions; readonly event: never; readonly output: boolean };
+  /** Copies what a large file will have of one of the root; false if more of it is of no use. */
+  readonly early: { readonly input: EarlyCall; readonly event: never; readonly output: boolean };
+  /** Deletes what was begun so, if no pull took it. */
+  readonly dropEarly: { readonly input: undefined; readonly event: never; readonly output: undefined };
   /** A file pack; its memory goes back, as a pack's does. */
   readonly filePack: {
     readonly input: Uint8Array;
@@ -125,6 +132,8 @@ export type ReplicaTasks = {
 let current: Session | undefined;
 /** What came for the next one. */
 let advance: FilesInAdvance | undefined;
+/** What was begun for the next one. */
+let early: EarlyCopies | undefined;
 /** What the last session in this thread that came to its end knew. */
 let remembered: Remembered | undefined;
 
@@ -143,14 +152,26 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     const before = remembered;
     remembered = undefined;
     advance?.end();
-    current = new Session(options, before, advance);
-    advance = undefined;
+    current = new Session(options, before, advance, early);
+    [advance, early] = [undefined, undefined];
     return { output: { knowsManifest: current.knowsManifest, root: current.root } };
   },
   advance: (options) => {
     advance?.end();
     advance = FilesInAdvance.begin(options);
     return { output: advance !== undefined };
+  },
+  early: (call) => {
+    const { stateDir } = call.root;
+    if (hasJournal(stateDir)) return { output: false };
+    if (remembered?.stateDir !== stateDir) remembered = rememberedOf(stateDir);
+    early ??= new EarlyCopies();
+    return { output: early.copy(remembered?.ledger, call) };
+  },
+  dropEarly: () => {
+    early?.drop();
+    early = undefined;
+    return nothing;
   },
   filePack: (pack) => {
     assert(advance !== undefined, 'files before they were wanted');
@@ -176,6 +197,7 @@ const handlers: TaskHandlers<ReplicaTasks> = {
   make: () => ({ output: session().supply.make() }),
   look: (doubtful) => {
     const output = session().look(doubtful);
+    session().abandon();
     remembered = session().remember();
     current = undefined;
     return { output };
@@ -221,6 +243,13 @@ const handlers: TaskHandlers<ReplicaTasks> = {
     return { output };
   },
 };
+
+/** What is on the disk, where no switch is to be finished. */
+function rememberedOf(stateDir: string): Remembered | undefined {
+  const file = new LedgerFile(stateDir);
+  const ledger = file.load();
+  return ledger === undefined ? undefined : { stateDir, ledger, file };
+}
 
 export function serveReplicaWorker(): void {
   serveWorker(handlers);

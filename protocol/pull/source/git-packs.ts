@@ -76,3 +76,8 @@ async function packsIn(root: string): Promise<{ readonly path: RootPath; readonl
     return [];
   }
 }
+
+/** What git keeps of its own is in no pack. */
+export function isInGit(path: RootPath): boolean {
+  return path.startsWith('.git/') || path.includes('/.git/');
+}

@@ -7,7 +7,7 @@ import { longestChunkBytes } from '../../chunk/chunker.ts';
 import { packTargetBytes } from '../../chunk/pack.ts';
 import type { Advance, Lane } from './advance.ts';
 import { SpanBook } from './span-book.ts';
-import type { CarriedPack, HashedPart, HashOutput, HashPartInput, SourceTasks } from './tasks.ts';
+import type { CarriedPack, HashedPart, HashOutput, HashPartInput, PartProgress, SourceTasks } from './tasks.ts';
 
 /** By the threads that hash them: what their files were. */
 const books = new WeakMap<WorkerPool<SourceTasks>, { readonly book: SpanBook | undefined }>();
@@ -18,11 +18,13 @@ function bookOf(pool: WorkerPool<SourceTasks>): SpanBook | undefined {
   return known.book;
 }
 
-export interface LargeFile extends Omit<HashPartInput, 'from' | 'to' | 'spans' | 'tagKey' | 'carry'> {
+export interface LargeFile extends Omit<HashPartInput, 'from' | 'to' | 'spans' | 'tagKey' | 'carry' | 'tellsKept'> {
   /** The path of the file that `known` is the content of, if it is another one. */
   readonly knownAs?: RootPath | undefined;
   /** Whether tags may tell that a span is as it was; else all of it is hashed anew. */
   readonly trusted: boolean;
+  /** Is told what it has of `known`, while it is read. */
+  readonly onKept?: ((ranges: readonly number[]) => void) | undefined;
 }
 
 /** Files from this many bytes on: each thread cuts half a mebibyte more than its part. */
@@ -40,7 +42,7 @@ const sentPartBytes = 4 << 20;
  */
 export async function hashInParts(
   pool: WorkerPool<SourceTasks>,
-  { trusted, knownAs, ...whole }: LargeFile,
+  { trusted, knownAs, onKept, ...whole }: LargeFile,
   size: number,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
@@ -53,7 +55,11 @@ export async function hashInParts(
     trusted && whole.known !== undefined
       ? await book?.of(`${whole.root}\0${knownAs ?? whole.path}`, whole.known)
       : undefined;
-  const file = { ...whole, spans, tagKey: book?.key };
+  const file = { ...whole, spans, tagKey: book?.key, tellsKept: onKept !== undefined };
+  const onEvent = ({ bytes, kept }: PartProgress): void => {
+    onBytes(bytes);
+    onKept?.(kept);
+  };
   const count = advance === undefined ? pool.size : Math.ceil(size / sentPartBytes);
   const parts: (HashedPart | undefined)[] = [];
   let next = 0;
@@ -64,7 +70,7 @@ export async function hashInParts(
       const part = next++;
       const bound = (at: number): number => (at === count ? size : Math.floor((size / count) * at));
       const input = { ...file, from: bound(part), to: bound(part + 1) };
-      const hashed = await hashOne(pool, input, lane, onBytes, signal, advance);
+      const hashed = await hashOne(pool, input, lane, onEvent, signal, advance);
       parts[part] = hashed;
       // A file is alike from one end to the other, most often.
       if (hashed !== undefined) lane = shrank(hashed.carried) ? 'packed' : 'plain';
@@ -89,7 +95,7 @@ async function hashOne(
   pool: WorkerPool<SourceTasks>,
   input: HashPartInput,
   lane: Lane,
-  onEvent: (bytes: number) => void,
+  onEvent: (progress: PartProgress) => void,
   signal: AbortSignal,
   advance: Advance | undefined,
 ): Promise<HashedPart | undefined> {

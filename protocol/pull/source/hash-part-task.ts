@@ -1,19 +1,22 @@
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { absolutePath } from '../../base/root-path.ts';
 import type { TaskOutput } from '../../base/worker-server.ts';
+import { KeptRanges } from './kept-ranges.ts';
 import { readContext } from './read-context.ts';
 import { ListWriter } from './read-file.ts';
 import { type ReadPart, readPart } from './read-part.ts';
-import type { HashedPart, HashPartInput } from './tasks.ts';
+import type { HashedPart, HashPartInput, PartProgress } from './tasks.ts';
 
 /** Chunks and hashes a part of a file. Throws `cancelled` and bugs. */
 export function hashPart(
-  { root, path, from, to, cancel, carry, ...known }: HashPartInput,
-  emit: (bytes: number) => void,
+  { root, path, from, to, cancel, carry, tellsKept, ...known }: HashPartInput,
+  emit: (progress: PartProgress) => void,
 ): TaskOutput<HashedPart | undefined> {
   const lists = new ListWriter();
-  const context = readContext({ cancel, ...(carry === undefined ? {} : { carry }) }, emit);
-  const part = quietly(() => readPart(absolutePath(root, path), { from, to }, lists, context, known));
+  const kept = tellsKept ? new KeptRanges() : undefined;
+  const progress = (bytes: number): void => emit({ bytes, kept: kept?.take() ?? [] });
+  const context = readContext({ cancel, ...(carry === undefined ? {} : { carry }) }, progress);
+  const part = quietly(() => readPart(absolutePath(root, path), { from, to }, lists, context, known, kept));
   context.end();
   if (part === undefined) return { output: undefined };
   const { begin, end, fresh, stats, tags } = part;

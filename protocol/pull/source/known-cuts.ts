@@ -1,6 +1,14 @@
 import { type ChunkSizes, chunkSizes } from '../../chunk/chunker.ts';
 import { type Digest, digestBytes } from '../../chunk/digest.ts';
-import { type ChunkList, chunkCount, chunkDigest, chunkLength, isHole, recordBytes } from '../../chunk/entry.ts';
+import {
+  type ChunkList,
+  chunkCount,
+  chunkDigest,
+  chunkLength,
+  chunkOffsets,
+  isHole,
+  recordBytes,
+} from '../../chunk/entry.ts';
 import { type Span, type SpanTags, spanAt, tagBytes } from './span-tags.ts';
 
 /**
@@ -14,14 +22,18 @@ export class KnownCuts {
   readonly #count: number;
   /** The record that should come next; undefined when out of step. */
   #at: number | undefined;
+  /** Where that one begins in the former file. */
+  #offset: number;
   #places: ChunkPlaces | undefined;
+  #offsets: Float64Array | undefined;
   /** By the index of a span's first chunk, where its tag lies. */
   readonly #tagged = new Map<number, number>();
   readonly #tags: Uint8Array;
 
-  private constructor(list: ChunkList, first: number | undefined, spans: SpanTags | undefined) {
+  private constructor(list: ChunkList, first: number | undefined, offset: number, spans: SpanTags | undefined) {
     this.#list = list;
     this.#at = first;
+    this.#offset = offset;
     this.#count = chunkCount(list);
     this.#tags = spans?.tags ?? new Uint8Array(0);
     for (const [at, start] of spans?.starts.entries() ?? []) this.#tagged.set(start, at * tagBytes);
@@ -41,7 +53,7 @@ export class KnownCuts {
       if (bytes === offset) first ??= at;
       bytes += chunkLength(list, at);
     }
-    return chunkSizes(bytes) === sizes ? new KnownCuts(list, first, spans) : undefined;
+    return chunkSizes(bytes) === sizes ? new KnownCuts(list, first, offset, spans) : undefined;
   }
 
   /** The chunk that may come next. The last one before a hole or the end was not cut by its content. */
@@ -62,9 +74,16 @@ export class KnownCuts {
       : { span, tag: this.#tags.subarray(tag, tag + tagBytes) };
   }
 
+  /** Where what may come next begins in the former file, in bytes. */
+  get offset(): number {
+    return this.#offset;
+  }
+
   /** It was that span that came next. */
-  passedSpan({ chunks }: Span): void {
-    if (this.#at !== undefined) this.#at += chunks;
+  passedSpan({ chunks, bytes }: Span): void {
+    if (this.#at === undefined) return;
+    this.#at += chunks;
+    this.#offset += bytes;
   }
 
   /** It was `digest` that came next. */
@@ -72,11 +91,18 @@ export class KnownCuts {
     const at = this.#at;
     if (at !== undefined && at < this.#count && chunkDigest(this.#list, at) === digest) {
       this.#at = at + 1;
+      this.#offset += chunkLength(this.#list, at);
       return;
     }
     this.#places ??= new ChunkPlaces(this.#list);
     const found = this.#places.of(digest);
     this.#at = found === undefined ? undefined : found + 1;
+    if (this.#at !== undefined) this.#offset = this.#offsetOf(this.#at);
+  }
+
+  #offsetOf(index: number): number {
+    this.#offsets ??= chunkOffsets(this.#list);
+    return this.#offsets[index] ?? 0;
   }
 }
 

@@ -1,3 +1,5 @@
+import { EarlyRanges } from './early-ranges.ts';
+
 /** After a look none is taken for so many times as long. */
 const restFactor = 10;
 
@@ -12,6 +14,7 @@ export class LookAhead implements Disposable {
   #again = false;
   #closed = false;
   #notBefore = 0;
+  #early = new EarlyRanges();
 
   /** `look` says how many milliseconds it took, without waiting for its turn. It must not reject. */
   constructor(look: () => Promise<number>) {
@@ -26,10 +29,22 @@ export class LookAhead implements Disposable {
     this.#timer = setTimeout(() => void this.#run(), Math.max(0, this.#notBefore - performance.now())).unref();
   }
 
+  /** What the look that is being taken finds of large files. */
+  get early(): EarlyRanges {
+    return this.#early;
+  }
+
+  /** Somebody waits for the look to end, if one is being taken. */
+  tell(early: EarlyRanges | undefined): void {
+    if (early !== undefined) this.#early.listen((range) => early.tell(range));
+  }
+
   async #run(): Promise<void> {
     this.#looking = true;
+    this.#early = new EarlyRanges();
     const tookMs = await this.#look();
     this.#looking = false;
+    this.#early = new EarlyRanges();
     this.#notBefore = performance.now() + restFactor * tookMs;
     if (this.#again) this.quiet();
   }

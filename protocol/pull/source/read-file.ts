@@ -12,6 +12,7 @@ import { type ChunkList, maxHoleBytes } from '../../chunk/entry.ts';
 import { dataExtents, type Extent } from '../../libc/libc.ts';
 import { type OpenFile, statOpen } from '../../libc/open-file.ts';
 import { type Grain, settleMs } from './grain.ts';
+import type { KeptRanges } from './kept-ranges.ts';
 import { KnownCuts } from './known-cuts.ts';
 import type { ReadContext } from './read-context.ts';
 import { type SpanTagger, tagOf } from './span-tags.ts';
@@ -74,6 +75,8 @@ export interface Cutter {
   readonly cuts: KnownCuts | undefined;
   /** Makes tags of what is read, and tells by them what is as it was. */
   readonly tagger?: SpanTagger | undefined;
+  /** Is told what is as it was. */
+  readonly kept?: KeptRanges | undefined;
 }
 
 const attempts = 3;
@@ -196,7 +199,7 @@ export function readExtent(
     if (Atomics.load(context.cancel, 0) !== 0) throw cancelled();
     if (position < end && statOpen(fd).ctimeNs !== cutter.ctimeNs) return undefined;
     const start = position - filled;
-    const from = cutAll(filled, position === end, cutter, lists, until - start);
+    const from = cutAll({ start, filled, last: position === end }, cutter, lists, until - start);
     context.onBytes(from);
     context.carrier?.add(buffer.subarray(0, from));
     if (start + from >= until) return start + from;
@@ -206,11 +209,17 @@ export function readExtent(
   return end;
 }
 
+/** What is in the buffer: where it begins in the file, how much it is, and whether that is the last of it. */
+interface Filled {
+  readonly start: number;
+  readonly filled: number;
+  readonly last: boolean;
+}
+
 /** Cuts and hashes what is in the buffer, all of it if it is the last, but not from `until` on; returns how far it came. */
 function cutAll(
-  filled: number,
-  last: boolean,
-  { sizes, cuts, tagger }: Cutter,
+  { start, filled, last }: Filled,
+  { sizes, cuts, tagger, kept }: Cutter,
   lists: ListWriter,
   until: number,
 ): number {
@@ -226,6 +235,7 @@ function cutAll(
       if (to <= filled && tagOf(tagger.key, buffer.subarray(from, to)).equals(tag)) {
         lists.addAll(span.records);
         tagger.span(span, tag);
+        if (cuts !== undefined) kept?.add(cuts.offset, start + from, span.bytes);
         cuts?.passedSpan(span);
         from = to;
         continue;
@@ -238,6 +248,7 @@ function cutAll(
       cut = cutPoint(buffer, from, filled, sizes);
       digest = digestOf(buffer.subarray(from, cut));
     }
+    if (cuts !== undefined && digest === guess?.digest) kept?.add(cuts.offset, start + from, cut - from);
     lists.add(digest, cut - from);
     tagger?.chunk(digest, buffer.subarray(from, cut));
     cuts?.passed(digest);

@@ -5,6 +5,7 @@ import { type NativePath } from '../../base/root-path.ts';
 import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
 import type { OpenFile } from '../../libc/open-file.ts';
+import type { KeptRanges } from './kept-ranges.ts';
 import { KnownCuts } from './known-cuts.ts';
 import type { ReadContext } from './read-context.ts';
 import { isSparse, type ListWriter, readExtent, readStable } from './read-file.ts';
@@ -36,7 +37,7 @@ export interface KnownPart {
 }
 
 /**
- * Appends the records of a part's chunks to `lists`. Undefined where a file must be read as a whole: it has holes, or is
+ * Appends the records of a part's chunks to `lists`, and tells `kept` what is as it was. Undefined where a file must be read as a whole: it has holes, or is
  * gone, or changes. Throws as `readFile`.
  */
 export function readPart(
@@ -45,6 +46,7 @@ export function readPart(
   lists: ListWriter,
   context: ReadContext,
   { known, spans, tagKey }: KnownPart,
+  kept?: KeptRanges,
 ): ReadPart | undefined {
   const start = lists.length;
   let begin: number | undefined;
@@ -62,7 +64,7 @@ export function readPart(
     const sizes = chunkSizes(size);
     tagger = tagKey === undefined ? undefined : new SpanTagger(tagKey, begin === 0);
     const { ctimeNs } = stats;
-    const cutter = { ctimeNs, sizes, cuts: KnownCuts.from(begin, known, sizes, spans), tagger };
+    const cutter = { ctimeNs, sizes, cuts: KnownCuts.from(begin, known, sizes, spans), tagger, kept };
     const extent = { offset: begin, length: size - begin };
     end = begin >= to ? begin : readExtent(fd, extent, cutter, lists, context, to);
     return end !== undefined;

@@ -10,7 +10,8 @@ import { Turns } from '../../base/turns.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import { maxObjectBytes } from '../../chunk/file-pack.ts';
 import type { Advance } from './advance.ts';
-import { GitPacks } from './git-packs.ts';
+import type { EarlyRanges } from './early-ranges.ts';
+import { GitPacks, isInGit } from './git-packs.ts';
 import { hashInParts, inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
 import { KnownFiles } from './known-files.ts';
 import { knownLists, LargeFiles } from './known-lists.ts';
@@ -37,8 +38,9 @@ export interface ScanOptions {
   readonly knownFiles?: () => Promise<KnownFiles>;
   /** Read every file, whatever the last scan said. */
   readonly verify: boolean;
-  /** Who takes files as they are read. */
+  /** Who takes files as they are read, and who is told meanwhile what large ones have of former ones. */
   readonly advance?: Advance;
+  readonly early?: EarlyRanges;
   readonly onProgress: (files: number, bytes: number) => void;
   /** Called when the scan fails, with the directories it had come to terms with: true as far as they go. */
   readonly onFailure: (renewed: readonly ScannedDirectory[]) => void;
@@ -312,7 +314,9 @@ class Scan {
       if (guess) this.#largeFiles ??= LargeFiles.of(this.#previous, inPartsFromBytes);
       const like = guess ? (await this.#largeFiles)?.ofSize(size) : undefined;
       const lists = { known: known.get(0) ?? like?.list, knownAs: like?.path };
-      const file = { root: where.root, path: inParts.path, ...lists, cancel, trusted: !verify };
+      const { path } = inParts;
+      const onKept = this.#options.early?.about({ path, from: like?.path ?? path, size }, lists.known);
+      const file = { root: where.root, path, ...lists, cancel, trusted: !verify, onKept };
       const output = await hashInParts(pool, file, size, mayBeNamed ? () => undefined : onEvent, signal, sent);
       if (output !== undefined) return output;
     }
@@ -389,9 +393,4 @@ class Scan {
     this.#directories.set(closed.path, closed);
     this.#renewed.push(closed);
   }
-}
-
-/** What git keeps of its own is in no pack. */
-function isInGit(path: RootPath): boolean {
-  return path.startsWith('.git/') || path.includes('/.git/');
 }

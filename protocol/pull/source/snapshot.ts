@@ -2,8 +2,21 @@ import type { Problem } from '../../base/errors.ts';
 import type { RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import type { Manifest, ManifestTotals } from '../../chunk/manifest.ts';
+import type { Advance } from './advance.ts';
 import type { FirstLevel } from './compression.ts';
+import type { EarlyRanges } from './early-ranges.ts';
 import type { SendFrame } from './pack-sender.ts';
+
+/** How a snapshot is taken. */
+export interface SnapshotOptions {
+  /** Read every file again instead of trusting what stat says. */
+  readonly verify: boolean;
+  /** Files looked at and bytes read so far. */
+  readonly onProgress?: (files: number, bytes: number) => void;
+  /** Who takes files as they are read, and who is told meanwhile what large ones have of former ones. */
+  readonly advance?: Advance;
+  readonly early?: EarlyRanges;
+}
 
 /** How chunks go on their way. */
 export interface ServeOptions {

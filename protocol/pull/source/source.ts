@@ -15,7 +15,7 @@ import { type ScanResult, scan } from './scan.ts';
 import { ScanIndex } from './scan-index.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import { type SentPath, sentPaths } from './sent-paths.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Snapshot, SnapshotOptions } from './snapshot.ts';
 import { SourceWatch, type Watched } from './source-watch.ts';
 import { type PathStanding, rootItself, type SourceTasks, type WalkInput } from './tasks.ts';
 import { TreeSnapshot } from './tree-snapshot.ts';
@@ -31,15 +31,6 @@ export interface SourceOptions {
   readonly home: string;
   readonly xdgConfigHome: string | undefined;
   readonly pool: WorkerPool<SourceTasks>;
-}
-
-export interface SnapshotOptions {
-  /** Read every file again instead of trusting what stat says. */
-  readonly verify: boolean;
-  /** Files looked at and bytes read so far. */
-  readonly onProgress?: (files: number, bytes: number) => void;
-  /** Who takes files as they are read. */
-  readonly advance?: Advance;
 }
 
 /** A source that was not used for this long begins to be watched. */
@@ -120,6 +111,7 @@ export class Source implements AsyncDisposable {
     // Nobody waits for a look at what is watched, and of a million files it takes seconds.
     this.#look?.abort(cancelled());
     this.#advance?.hurry();
+    this.#ahead.tell(options.early);
     this.#waiting += 1;
     const before = this.#taking;
     const taken = this.#inTurn(async () => {
@@ -155,7 +147,8 @@ export class Source implements AsyncDisposable {
       const since = performance.now();
       const names: Changes['names'][] = [];
       try {
-        const result = await this.#rescan(await this.#where(), { verify: false }, signal, (some) => names.push(some));
+        const options = { verify: false, early: this.#ahead.early };
+        const result = await this.#rescan(await this.#where(), options, signal, (some) => names.push(some));
         if (result !== undefined) this.#tree ??= await newTree(this.#options.root, result);
       } finally {
         this.#lookAgain(names);
@@ -251,9 +244,9 @@ export class Source implements AsyncDisposable {
     return result;
   }
 
-  #reading({ onProgress = () => undefined }: SnapshotOptions) {
+  #reading({ onProgress = () => undefined, early }: SnapshotOptions) {
     const onFailure = (renewed: readonly ScannedDirectory[]): void => this.#keep(renewed);
-    return { pool: this.#options.pool, onProgress, onFailure };
+    return { pool: this.#options.pool, onProgress, onFailure, ...(early && { early }) };
   }
 
   /** Looks at what changed, if that can be told; the watch is over if not. */

@@ -100,8 +100,16 @@ export interface HashPartInput {
   readonly known: ChunkList | undefined;
   readonly spans: SpanTags | undefined;
   readonly tagKey: Uint8Array | undefined;
+  /** Whether it is to be told what the file has of `known`. */
+  readonly tellsKept: boolean;
   readonly carry?: Carry;
   readonly cancel: Int32Array;
+}
+
+/** Bytes read since the last one, and what of them is where in the known file (kept-ranges.ts). */
+export interface PartProgress {
+  readonly bytes: number;
+  readonly kept: readonly number[];
 }
 
 export interface HashedPart {
@@ -188,10 +196,10 @@ export type SourceTasks = {
     readonly output: Renewal | undefined;
   };
   readonly hash: { readonly input: HashInput; readonly event: number; readonly output: HashOutput };
-  /** A part of one large file; undefined where it must be read as a whole. Events as those of `hash`. */
+  /** A part of one large file; undefined where it must be read as a whole. */
   readonly hashPart: {
     readonly input: HashPartInput;
-    readonly event: number;
+    readonly event: PartProgress;
     readonly output: HashedPart | undefined;
   };
   readonly pack: { readonly input: PackInput; readonly event: never; readonly output: PackOutput };

@@ -1,0 +1,204 @@
+/**
+ * Large files that are begun while their source still reads them: what they have of a file of the root is copied, range by
+ * range, to where it is said to be, into `early` in the stage. The delta then says what is right of it; the rest is
+ * written over, for the file has no holes. Nothing of it outlives the thread: what a pull does not take is deleted.
+ */
+import { closeSync, constants, mkdirSync, openSync, renameSync, statfsSync } from 'node:fs';
+import { errnoOf, TowError } from '../../base/errors.ts';
+import { absolutePath, type NativePath, nativePath, type RootPath } from '../../base/root-path.ts';
+import type { Digest } from '../../chunk/digest.ts';
+import { copyRange } from '../../libc/copy-range.ts';
+import { resolveDestination } from './destination.ts';
+import { openForReading } from './file-content.ts';
+import type { AdvanceOptions } from './files-in-advance.ts';
+import { type Ledger, ledgerItem } from './ledger.ts';
+import { look, noPrint, type Print, printAt, printCtimeNs } from './print.ts';
+import { removeStaged } from './remove-staged.ts';
+import { discardEarly, earlyName, stageDirectory } from './stage-directory.ts';
+
+/** What of a file of the root is to be copied to where, in one that is to be. */
+export interface EarlyCall {
+  readonly root: AdvanceOptions;
+  /** What the root is taken to be. */
+  readonly base: Digest;
+  readonly path: RootPath;
+  /** Path of the file of the root. */
+  readonly from: RootPath;
+  /** Bytes that the new file will have. */
+  readonly size: number;
+  /** From, to, length, … in bytes. */
+  readonly ranges: readonly number[];
+}
+
+/** What lies at `from` in one file lies at `to` in another. Bytes. */
+export interface CopiedRange {
+  readonly from: number;
+  readonly to: number;
+  length: number;
+}
+
+/** Files begun at one time, and ranges that are remembered of each. */
+const maxFiles = 4;
+const maxRanges = 4096;
+/** Of the file system, left for others: nobody has asked yet whether there is room. */
+const leftFree = 0.1;
+
+export class EarlyCopies {
+  readonly #files = new Map<RootPath, EarlyFile>();
+  #stage: string | undefined;
+
+  /**
+   * Copies ranges, and says whether more of that file are of use: not if the root, or the file in it, is not what the caller takes it for, or
+   * there is no room. Throws `bad-message` for ranges that lie outside of the files. Blocking.
+   */
+  copy(ledger: Ledger | undefined, call: EarlyCall): boolean {
+    if (ledger?.digest !== call.base) return false;
+    const file = this.#files.get(call.path) ?? this.#begin(ledger, call);
+    if (file === undefined || file.former !== call.from) return false;
+    if (file.copy(call.ranges)) return true;
+    this.#forget(call.path, file);
+    return false;
+  }
+
+  #begin(ledger: Ledger, { root, path, from, size }: EarlyCall): EarlyFile | undefined {
+    if (this.#files.size >= maxFiles) return undefined;
+    const item = ledgerItem(ledger, from);
+    if (item?.entry.kind !== 'file' || item.print === noPrint || printCtimeNs(item.print) >= ledger.settledNs) return;
+    const where = resolveDestination(root.dest, root.rules);
+    if (printAt(from === '' ? where : `${where}/${from}`) !== item.print) return undefined;
+    this.#stage ??= stageDirectory(Buffer.from(root.stateDir).toString('latin1'), where, root.key);
+    const directory = `${this.#stage}/${earlyName}`;
+    mkdirSync(nativePath(directory), { recursive: true, mode: 0o700 });
+    const { bavail, blocks, bsize } = statfsSync(nativePath(directory));
+    if ((bavail - leftFree * blocks) * bsize < size) return undefined;
+    const target = nativePath(`${directory}/${this.#files.size}`);
+    removeStaged(target);
+    const file = EarlyFile.begin({ path: from, where: absolutePath(where, from), ...item }, target, size);
+    if (file !== undefined) this.#files.set(path, file);
+    return file;
+  }
+
+  /**
+   * Moves what was begun of a file to `to`, where nothing is, if it was made of this former version. Returns what was
+   * copied, in order of `to`. Blocking.
+   */
+  take(path: RootPath, former: { readonly where: NativePath; readonly print: Print }, to: NativePath): CopiedRange[] {
+    const file = this.#files.get(path);
+    if (file === undefined) return [];
+    this.#files.delete(path);
+    file.close();
+    if (file.print !== former.print || !sameWhere(file.formerWhere, former.where) || look(to) !== undefined) {
+      removeStaged(file.where);
+      return [];
+    }
+    try {
+      renameSync(file.where, to);
+    } catch {
+      // The root went, and with it where it is staged for.
+      removeStaged(file.where);
+      return [];
+    }
+    return file.copied();
+  }
+
+  /** Deletes what nobody took. Blocking. */
+  drop(): void {
+    for (const file of this.#files.values()) file.close();
+    this.#files.clear();
+    if (this.#stage !== undefined) discardEarly(this.#stage);
+  }
+
+  #forget(path: RootPath, file: EarlyFile): void {
+    this.#files.delete(path);
+    file.close();
+    removeStaged(file.where);
+  }
+}
+
+function sameWhere(a: NativePath, b: NativePath): boolean {
+  return Buffer.from(a).equals(Buffer.from(b));
+}
+
+/** The file of the root that one is begun from. */
+interface FormerFile {
+  readonly path: RootPath;
+  readonly where: NativePath;
+  readonly entry: { readonly size: number };
+  readonly print: Print;
+}
+
+class EarlyFile {
+  readonly where: NativePath;
+  readonly #former: FormerFile;
+  readonly #size: number;
+  readonly #fds: { readonly former: number; readonly own: number };
+  /** Disjoint. */
+  readonly #copied: CopiedRange[] = [];
+
+  private constructor(former: FormerFile, where: NativePath, size: number, fds: { former: number; own: number }) {
+    this.#former = former;
+    this.where = where;
+    this.#size = size;
+    this.#fds = fds;
+  }
+
+  static begin(former: FormerFile, where: NativePath, size: number): EarlyFile | undefined {
+    const read = openForReading(former.where);
+    if (read === undefined) return undefined;
+    try {
+      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+      return new EarlyFile(former, where, size, { former: read, own: openSync(where, flags, 0o600) });
+    } catch (error) {
+      closeSync(read);
+      throw error;
+    }
+  }
+
+  get former(): RootPath {
+    return this.#former.path;
+  }
+
+  get formerWhere(): NativePath {
+    return this.#former.where;
+  }
+
+  get print(): Print {
+    return this.#former.print;
+  }
+
+  /** False when it is of no use any more: there is no room, the former file is too short, or what is told contradicts itself. */
+  copy(ranges: readonly number[]): boolean {
+    for (let at = 0; at + 2 < ranges.length; at += 3) {
+      const [from = 0, to = 0, length = 0] = ranges.slice(at, at + 3);
+      if (from + length > this.#former.entry.size || to + length > this.#size)
+        throw new TowError('bad-message', `${length} bytes at ${from} and ${to} of a file of ${this.#size} bytes`);
+      if (!this.#note(from, to, length)) return false;
+      try {
+        if (!copyRange(this.#fds.former, from, this.#fds.own, to, length)) return false;
+      } catch (error) {
+        const errno = errnoOf(error);
+        if (errno !== 'ENOSPC' && errno !== 'EDQUOT') throw error;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Where something was copied already nothing else may go: it would not be there any more. */
+  #note(from: number, to: number, length: number): boolean {
+    for (const range of this.#copied) if (to < range.to + range.length && range.to < to + length) return false;
+    const before = this.#copied.find((range) => range.to + range.length === to && range.from + range.length === from);
+    if (before !== undefined) before.length += length;
+    else this.#copied.push({ from, to, length });
+    return this.#copied.length <= maxRanges;
+  }
+
+  copied(): CopiedRange[] {
+    return this.#copied.sort((a, b) => a.to - b.to);
+  }
+
+  close(): void {
+    closeSync(this.#fds.former);
+    closeSync(this.#fds.own);
+  }
+}
