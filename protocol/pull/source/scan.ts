@@ -12,7 +12,8 @@ import { maxObjectBytes } from '../../chunk/file-pack.ts';
 import type { Advance } from './advance.ts';
 import type { EarlyRanges } from './early-ranges.ts';
 import { GitPacks, isInGit } from './git-packs.ts';
-import { hashInParts, inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
+import { inPartsFromBytes, sentInPartsFromBytes } from './hash-in-parts.ts';
+import { hashLarge } from './hash-large.ts';
 import { KnownFiles } from './known-files.ts';
 import { knownLists, LargeFiles } from './known-lists.ts';
 import { type FileStamp, Listing, stampBytes, unframeListings } from './listing.ts';
@@ -311,13 +312,13 @@ class Scan {
     if (inParts !== undefined) {
       // What is sent as it is read is told its whole list with each of many parts.
       const guess = !known.has(0) && sent === undefined && !verify;
-      if (guess) this.#largeFiles ??= LargeFiles.of(this.#previous, inPartsFromBytes);
-      const like = guess ? (await this.#largeFiles)?.ofSize(size) : undefined;
-      const lists = { known: known.get(0) ?? like?.list, knownAs: like?.path };
-      const { path } = inParts;
-      const onKept = this.#options.early?.about({ path, from: like?.path ?? path, size }, lists.known);
-      const file = { root: where.root, path, ...lists, cancel, trusted: !verify, onKept };
-      const output = await hashInParts(pool, file, size, mayBeNamed ? () => undefined : onEvent, signal, sent);
+      const largeFiles = guess
+        ? (): Promise<LargeFiles> => (this.#largeFiles ??= LargeFiles.of(this.#previous, inPartsFromBytes))
+        : undefined;
+      const { early } = this.#options;
+      const [{ path }, was] = [inParts, known.get(0)];
+      const large = { root: where.root, path, size, known: was, verify, largeFiles, early, advance: sent, cancel };
+      const output = await hashLarge(pool, large, mayBeNamed ? () => undefined : onEvent, signal);
       if (output !== undefined) return output;
     }
     return await this.#hashCarried(input, bytes, bytes > (sent?.batchBytes ?? 0) ? undefined : sent, onEvent, signal);
