@@ -15,10 +15,8 @@ import { digestBytes } from './digest.ts';
 import {
   type ChunkList,
   chunkCount,
-  chunkLength,
   type Entry,
   type EntryKind,
-  isHole,
   maxChunkBytes,
   maxHoleBytes,
   recordBytes,
@@ -164,34 +162,51 @@ function frontDecode(numbers: VarintReader, bytes: VarintReader, last: string): 
   return scratch.toString('latin1', 0, shared + suffix.length);
 }
 
+const digestWords = digestBytes / 4;
+const recordWords = recordBytes / 4;
+
+/** A file's records, as words of 32 bits: four times fewer steps than by bytes, of which a large file takes millions. */
+const listRecords = Buffer.alloc(1024 * recordBytes);
+const listWords = new Int32Array(listRecords.buffer, listRecords.byteOffset, listRecords.length / 4);
+
 function writeChunks(list: ChunkList, columns: Record<ColumnName, VarintWriter>, digests: DigestWriter): void {
-  const count = chunkCount(list);
-  columns.counts.number(count);
-  for (let at = 0; at < count; at += 1) {
-    const hole = isHole(list, at);
-    columns.lengths.number(chunkLength(list, at) * 2 + (hole ? 1 : 0));
-    if (!hole) digests.add(list, at * recordBytes);
+  columns.counts.number(chunkCount(list));
+  for (let from = 0; from < list.length; from += listRecords.length) {
+    const piece = list.length <= listRecords.length ? list : list.slice(from, from + listRecords.length);
+    const words = listRecords.write(piece, 'latin1') / 4;
+    for (let at = 0; at < words; at += recordWords) {
+      const hole = !digests.add(listWords, at);
+      columns.lengths.number(((listWords[at + digestWords] ?? 0) >>> 0) * 2 + (hole ? 1 : 0));
+    }
   }
 }
 
 /** The digests of a block, in order, without the lengths between them. */
 class DigestWriter {
-  readonly #buffer: Buffer;
+  readonly #words: Int32Array;
   #at = 0;
 
   constructor(segments: readonly Segment[]) {
     let characters = 0;
     for (const { entries } of segments)
       for (const { kind, content } of entries) if (kind === 'file') characters += content.length;
-    this.#buffer = Buffer.allocUnsafe((characters / recordBytes) * digestBytes);
+    this.#words = new Int32Array((characters / recordBytes) * digestWords);
   }
 
-  add(list: ChunkList, from: number): void {
-    for (let at = from; at < from + digestBytes; at += 1) this.#buffer[this.#at++] = list.charCodeAt(at);
+  /** False for the digest of a hole, which is left out. */
+  add(records: Int32Array, from: number): boolean {
+    let bits = 0;
+    for (let word = 0; word < digestWords; word += 1) {
+      const value = records[from + word] ?? 0;
+      bits |= value;
+      this.#words[this.#at + word] = value;
+    }
+    if (bits !== 0) this.#at += digestWords;
+    return bits !== 0;
   }
 
   bytes(): Buffer {
-    return this.#buffer.subarray(0, this.#at);
+    return Buffer.from(this.#words.buffer, 0, this.#at * 4);
   }
 }
 
@@ -201,15 +216,20 @@ const noList = { size: 0, list: '' } as const;
 class ListReader {
   readonly #counts: VarintReader;
   readonly #lengths: VarintReader;
-  readonly #digests: Buffer;
-  #records = Buffer.alloc(4096);
+  /** One after the other; a copy, for words lie where words may. */
+  readonly #digests: Int32Array;
+  readonly #digestBytes: number;
+  #words = new Int32Array(1024);
+  #bytes = Buffer.from(this.#words.buffer);
   #at = 0;
   #chunks = 0;
 
   constructor(counts: VarintReader, lengths: VarintReader, digests: Buffer) {
     this.#counts = counts;
     this.#lengths = lengths;
-    this.#digests = digests;
+    this.#digests = new Int32Array(Math.floor(digests.length / 4));
+    this.#digestBytes = digests.length;
+    digests.copy(Buffer.from(this.#digests.buffer));
   }
 
   next(): { readonly size: number; readonly list: ChunkList } {
@@ -218,11 +238,14 @@ class ListReader {
     if (this.#chunks > maxBlockChunks)
       throw new TowError('limit-exceeded', `a manifest block of ${this.#chunks} chunks`);
     if (count > this.#lengths.left) throw new TowError('bad-message', `a file of ${count} chunks with fewer lengths`);
-    if (count * recordBytes > this.#records.length) this.#records = Buffer.allocUnsafe(count * recordBytes);
-    const records = this.#records;
+    if (count * recordWords > this.#words.length) {
+      this.#words = new Int32Array(count * recordWords);
+      this.#bytes = Buffer.from(this.#words.buffer);
+    }
+    const records = this.#words;
     let size = 0;
     let afterShortHole = false;
-    for (let at = 0; at < count * recordBytes; at += recordBytes) {
+    for (let at = 0; at < count * recordWords; at += recordWords) {
       const coded = this.#lengths.number();
       const hole = coded % 2 === 1;
       const length = (coded - (hole ? 1 : 0)) / 2;
@@ -230,28 +253,28 @@ class ListReader {
         throw new TowError('bad-message', `a ${hole ? 'hole' : 'chunk'} of ${length} bytes`);
       }
       afterShortHole = hole && length < maxHoleBytes;
-      if (hole) records.fill(0, at, at + digestBytes);
+      if (hole) records.fill(0, at, at + digestWords);
       else this.#digest(records, at);
-      records.writeUInt32LE(length, at + digestBytes);
+      records[at + digestWords] = length;
       size += length;
     }
     if (!Number.isSafeInteger(size)) throw new TowError('bad-message', `a file of ${size} bytes`);
-    return { size, list: records.toString('latin1', 0, count * recordBytes) };
+    return { size, list: this.#bytes.toString('latin1', 0, count * recordBytes) };
   }
 
   end(): void {
-    if (this.#at !== this.#digests.length) throw new TowError('bad-message', 'more digests than chunks');
+    if (this.#at * 4 !== this.#digestBytes) throw new TowError('bad-message', 'more digests than chunks');
   }
 
-  #digest(records: Buffer, to: number): void {
+  #digest(records: Int32Array, to: number): void {
     const from = this.#at;
-    this.#at += digestBytes;
-    if (this.#at > this.#digests.length) throw new TowError('bad-message', 'more chunks than digests');
+    this.#at += digestWords;
+    if (this.#at * 4 > this.#digestBytes) throw new TowError('bad-message', 'more chunks than digests');
     let bits = 0;
-    for (let at = 0; at < digestBytes; at += 1) {
-      const byte = this.#digests[from + at] ?? 0;
-      bits |= byte;
-      records[to + at] = byte;
+    for (let word = 0; word < digestWords; word += 1) {
+      const value = this.#digests[from + word] ?? 0;
+      bits |= value;
+      records[to + word] = value;
     }
     if (bits === 0) throw new TowError('bad-message', 'a chunk with the digest of a hole');
   }
