@@ -99,7 +99,16 @@ test('what has its tag is taken at its word, digests and all', async () => {
   const bytes = noise(6, 3_000_000);
   writeFileSync(join(bench.top, 'file'), bytes);
   const tagKey = noise(7, 32);
-  const part = { root: bytesOf(bench.top), path: 'file', from: 0, to: bytes.length, tagKey, tellsKept: false, cancel };
+  const part = {
+    root: bytesOf(bench.top),
+    path: 'file',
+    from: 0,
+    to: bytes.length,
+    size: bytes.length,
+    tagKey,
+    tellsKept: false,
+    cancel,
+  };
   const run = async (known: ChunkList | undefined, spans: SpanTags | undefined): Promise<HashedPart> => {
     const output = await bench.pool.run('hashPart', { ...part, known, spans }, signal, { onEvent: () => undefined });
     if (output === undefined) throw new Error('it cannot be read in parts');

@@ -18,7 +18,8 @@ function bookOf(pool: WorkerPool<SourceTasks>): SpanBook | undefined {
   return known.book;
 }
 
-export interface LargeFile extends Omit<HashPartInput, 'from' | 'to' | 'spans' | 'tagKey' | 'carry' | 'tellsKept'> {
+export interface LargeFile
+  extends Omit<HashPartInput, 'from' | 'to' | 'size' | 'spans' | 'tagKey' | 'carry' | 'tellsKept'> {
   /** The path of the file that `known` is the content of, if it is another one. */
   readonly knownAs?: RootPath | undefined;
   /** Whether tags may tell that a span is as it was; else all of it is hashed anew. */
@@ -69,7 +70,7 @@ export async function hashInParts(
     while (next < count && inStep) {
       const part = next++;
       const bound = (at: number): number => (at === count ? size : Math.floor((size / count) * at));
-      const input = { ...file, from: bound(part), to: bound(part + 1) };
+      const input = { ...file, from: bound(part), to: bound(part + 1), size };
       const hashed = await hashOne(pool, input, lane, onEvent, signal, advance);
       parts[part] = hashed;
       // A file is alike from one end to the other, most often.

@@ -1,5 +1,6 @@
 /** Hashes a large file in parts, by what is known of it, or of one that it may be a copy of. */
 import { lstatSync } from 'node:fs';
+import { systemClock } from '../../base/clock.ts';
 import { absolutePath, type RootPath } from '../../base/root-path.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
@@ -24,8 +25,9 @@ export interface LargeJob {
   readonly cancel: Int32Array;
 }
 
-/** One that was still being written when it was listed is looked at again so often. */
-const attempts = 2;
+/** One that is being written is looked at again so often, after as many ms. */
+const attempts = 5;
+const pauseMs = 20;
 
 /** As `hashInParts`; undefined where the file must be read as a whole. */
 export async function hashLarge(
@@ -43,6 +45,7 @@ export async function hashLarge(
     const file = { root, path, ...lists, cancel, trusted: !verify, onKept };
     const output = await hashInParts(pool, file, size, onBytes, signal, advance);
     if (output !== undefined || attempt === attempts) return output;
+    if (attempt > 1) await systemClock.sleep(pauseMs, signal);
     const now = sizeNow(root, path);
     if (now === size || now < inPartsFromBytes) return undefined;
     size = now;

@@ -9,18 +9,18 @@ import type { HashedPart, HashPartInput, PartProgress } from './tasks.ts';
 
 /** Chunks and hashes a part of a file. Throws `cancelled` and bugs. */
 export function hashPart(
-  { root, path, from, to, cancel, carry, tellsKept, ...known }: HashPartInput,
+  { root, path, from, to, size, cancel, carry, tellsKept, ...known }: HashPartInput,
   emit: (progress: PartProgress) => void,
 ): TaskOutput<HashedPart | undefined> {
   const lists = new ListWriter();
   const kept = tellsKept ? new KeptRanges() : undefined;
   const progress = (bytes: number): void => emit({ bytes, kept: kept?.take() ?? [] });
   const context = readContext({ cancel, ...(carry === undefined ? {} : { carry }) }, progress);
-  const part = quietly(() => readPart(absolutePath(root, path), { from, to }, lists, context, known, kept));
+  const part = quietly(() => readPart(absolutePath(root, path), { from, to, of: size }, lists, context, known, kept));
   context.end();
   if (part === undefined) return { output: undefined };
   const { begin, end, fresh, stats, tags } = part;
-  const { mode, mtimeNs, ctimeNs, ino, size } = stats;
+  const { mode, mtimeNs, ctimeNs, ino } = stats;
   const list = new Uint8Array(lists.bytes());
   if (end > begin) context.carrier?.end(path, stats, begin, lists.lengthsFrom(0));
   const carried = context.carrier?.packs() ?? [];
@@ -30,7 +30,7 @@ export function hashPart(
       end,
       fresh,
       mode: mode & 0o7777,
-      stamp: [mtimeNs, ctimeNs, ino, BigInt(size)],
+      stamp: [mtimeNs, ctimeNs, ino, BigInt(stats.size)],
       list,
       tags,
       carried,

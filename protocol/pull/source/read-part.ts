@@ -38,11 +38,11 @@ export interface KnownPart {
 
 /**
  * Appends the records of a part's chunks to `lists`, and tells `kept` what is as it was. Undefined where a file must be read as a whole: it has holes, or is
- * gone, or changes. Throws as `readFile`.
+ * gone, or changes, or has not the size that it is a part `of`. Throws as `readFile`.
  */
 export function readPart(
   path: NativePath,
-  { from, to }: { readonly from: number; readonly to: number },
+  { from, to, of }: { readonly from: number; readonly to: number; readonly of: number },
   lists: ListWriter,
   context: ReadContext,
   { known, spans, tagKey }: KnownPart,
@@ -58,7 +58,7 @@ export function readPart(
     end = undefined;
     context.carrier?.begin();
     const { size } = stats;
-    if (isSparse(stats) || from >= size) return true;
+    if (isSparse(stats) || size !== of) return true;
     begin = from === 0 ? 0 : firstCut(fd, from, size);
     if (begin === undefined) return false;
     const sizes = chunkSizes(size);

@@ -96,6 +96,8 @@ export interface HashPartInput {
   /** Bytes. Chunks are cut from the first cut at `from` or behind up to that at `to` or behind. */
   readonly from: number;
   readonly to: number;
+  /** Of the whole file. */
+  readonly size: number;
   /** The chunk list that the whole file had, tags of its spans, and the key that tags are made with. */
   readonly known: ChunkList | undefined;
   readonly spans: SpanTags | undefined;
