@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { daemonFlags } from '../protocol/base/daemon-flags.ts';
+import { agentEnv, daemonFlags } from '../protocol/base/daemon-flags.ts';
 import { isAgent, lockHolder } from './agent-lock.ts';
 import { buildId, bundleFile } from './build-id.ts';
 import { endAgent } from './end-agent.ts';
@@ -16,5 +16,6 @@ export async function startAgent(paths: AgentPaths, machine: string | undefined,
   await endAgent(paths, signal);
   if (await startSupervised(paths)) return;
   const args = [...daemonFlags, bundleFile, 'daemon', ...(machine === undefined ? [] : [machine])];
-  spawn(process.execPath, args, { detached: true, stdio: 'ignore', cwd: paths.home }).unref();
+  const env = { ...process.env, ...agentEnv };
+  spawn(process.execPath, args, { detached: true, stdio: 'ignore', cwd: paths.home, env }).unref();
 }

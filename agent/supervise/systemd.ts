@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { agentEnv } from '../../protocol/base/daemon-flags.ts';
 import type { AgentPaths } from '../paths.ts';
 import { runTool, type ToolResult } from './run-tool.ts';
 
@@ -50,6 +51,7 @@ export function unitText(command: readonly string[], machineId: string): string 
     '',
     '[Service]',
     `ExecStart=${command.map(quote).join(' ')}`,
+    ...Object.entries(agentEnv).map(([name, value]) => `Environment=${name}=${value}`),
     'Restart=always',
     'RestartSec=2',
     'KillMode=process',

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { daemonFlags } from '../../../protocol/base/daemon-flags.ts';
+import { agentEnv, daemonFlags } from '../../../protocol/base/daemon-flags.ts';
 import { TowError } from '../../../protocol/base/errors.ts';
 import { enrolReplyMarker, enrolReplySchema, type NodeIdentity } from '../../../protocol/wire/enrol.ts';
 import { fromErrorBody } from '../../../protocol/wire/error-body.ts';
@@ -29,6 +29,7 @@ export function localEnv(home: string, privateRoot: boolean): Record<string, str
     PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     LANG: 'C.UTF-8',
     TOWLINE_REACH: privateRoot ? 'namespace' : 'home',
+    ...agentEnv,
   };
 }
 

@@ -21,6 +21,8 @@ import type { ReplicaTasks } from './worker.ts';
 const warmMs = 15_000;
 /** After this long without a pull the root is looked at, if parts of it were not since they changed. */
 const restMs = 1000;
+/** Memory is given back once more so long after a thread has ended, in ms. */
+const freeAgainMs = 1000;
 
 interface Settled {
   readonly source: string;
@@ -184,8 +186,11 @@ export class Replica implements AsyncDisposable {
     this.#thread = undefined;
     if (thread === undefined) return;
     await thread.close();
-    collectGarbage();
-    trimMemory();
+    freeMemory();
+    // V8's threads go on freeing for a while.
+    setTimeout(() => {
+      if (this.#thread === undefined) freeMemory();
+    }, freeAgainMs).unref();
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -197,6 +202,11 @@ export class Replica implements AsyncDisposable {
     );
     return await done;
   }
+}
+
+function freeMemory(): void {
+  collectGarbage();
+  trimMemory();
 }
 
 function withAdvanced(result: PullResult, { fetchedBytes, reusedBytes, sentBytes }: Advanced): PullResult {
