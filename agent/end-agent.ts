@@ -5,18 +5,21 @@ import type { AgentPaths } from './paths.ts';
 import { identify, isAlive } from './process-identity.ts';
 
 const patienceMs = 5000;
+/** A killed process whose last thread is stuck in the kernel (a dead file server's) may never end. */
+const killedMs = 30_000;
 const pollMs = 20;
 
 /**
  * Ends the agent that holds this machine's lock, if one does, and returns its pid. Asks first, kills after 5 seconds;
- * jobs and their runners are processes of their own and go on. When it resolves, the agent's files are closed.
+ * jobs and their runners are processes of their own and go on. When it resolves, the agent's files are
+ * closed, unless it has not ended 30 s after it was killed.
  */
 export async function endAgent(paths: AgentPaths, signal: AbortSignal): Promise<number | undefined> {
   const pid = lockHolder(paths)?.pid;
   if (pid === undefined || !isAgent(pid)) return undefined;
   const agent = identify(pid);
   if (!kill(pid, 'SIGTERM')) return undefined;
-  for (let waited = 0; isAlive(agent); waited += pollMs) {
+  for (let waited = 0; isAlive(agent) && waited < patienceMs + killedMs; waited += pollMs) {
     if (waited >= patienceMs) kill(pid, 'SIGKILL');
     await systemClock.sleep(pollMs, signal);
   }

@@ -10,8 +10,10 @@ import { NodeSession } from './node-session.ts';
 export interface NodeCarrier extends AsyncDisposable {
   /** Enrols and starts the agent, whatever was there. */
   create(context: CommandContext, takeOver: boolean): Promise<void>;
-  /** Starts the agent if it is not running, or not of this build. */
+  /** Starts the agent if it is not running, or not of this build; anew, if that is the surest. */
   revive(context: CommandContext): Promise<void>;
+  /** Starts the agent if none is running. */
+  wake(context: CommandContext): Promise<void>;
   /**
    * Sees to it that these absolute destinations can be the node's own. Returns whether its agent was started again for
    * that; jobs go on.
@@ -99,11 +101,12 @@ export class ClusterNode {
     const first = await this.session.wait(returnTimeoutMs[this.isLocal ? 'local' : 'ssh'], signal);
     if (first !== undefined && first.peer.build === this.#agentBuild) return first;
     this.session.detach(new TowError('link-lost', 'the agent is replaced by this build', { retryable: true }));
-    for (const patienceMs of [silenceMs, dialTimeoutMs - silenceMs]) {
-      await this.#revive(context);
-      const link = await this.#dialled(patienceMs, signal);
-      if (link !== undefined) return link;
-    }
+    await this.#revive(() => this.#carrier.revive(context));
+    const link = await this.#dialled(silenceMs, signal);
+    if (link !== undefined) return link;
+    await this.#revive(() => this.#carrier.wake(context));
+    const late = await this.#dialled(dialTimeoutMs - silenceMs, signal);
+    if (late !== undefined) return late;
     throw new TowError('agent-unreachable', `the agent on ${this.name} did not dial within ${dialTimeoutMs / 1000} s`, {
       hint: 'tow check shows which hop fails',
       retryable: true,
@@ -111,8 +114,8 @@ export class ClusterNode {
   }
 
   /** Several commands may want the same node: one of them revives it. */
-  async #revive(context: CommandContext): Promise<void> {
-    this.#reviving ??= this.#carrier.revive(context).finally(() => {
+  async #revive(start: () => Promise<void>): Promise<void> {
+    this.#reviving ??= start().finally(() => {
       this.#reviving = undefined;
     });
     await this.#reviving;

@@ -125,9 +125,8 @@ async function syncRoot(
   for (let scan = 1; ; scan += 1) {
     const ahead = (scan === 1 ? options.ahead?.get(root) : undefined) ?? beginScan(root, options, signal);
     await using _ = sendInAdvance(nodes, root, ahead.advance, options, signal);
-    await using early = tellEarly(nodes, root, ahead.early, options, signal);
+    await using __ = tellEarly(nodes, root, ahead.early, options, signal);
     const snapshot = await ahead.snapshot;
-    early.end();
     // The pulls may be asked for while what is under way to a node is still coming: it sees to the order.
     ahead.advance.end();
     const moved = await pullOnNodes(nodes, root, snapshot, options, results, signal);

@@ -12,7 +12,8 @@ type Held = NonNullable<ReturnType<HeldRoots['get']>>;
 
 /**
  * Tells those nodes that have a root, as far as is known here, what large files will have of files of theirs, while the scan
- * still reads them. `end` when the snapshot is there: a pull says more. Dispose of it after the pulls. Nothing fails by it.
+ * still reads them, and while it is worked out what a pull will say; once that has come a node wants no more. Dispose of it
+ * after the pulls. Nothing fails by it.
  */
 export function tellEarly(
   nodes: readonly SyncNode[],
@@ -20,7 +21,7 @@ export function tellEarly(
   early: EarlyRanges,
   options: Pick<SyncOptions, 'held'>,
   signal: AbortSignal,
-): AsyncDisposable & { readonly end: () => void } {
+): AsyncDisposable {
   const stop = new AbortController();
   const group = new TaskGroup(AbortSignal.any([signal, stop.signal]));
   const tellers = nodes.flatMap((node) => {
@@ -30,17 +31,30 @@ export function tellEarly(
   early.listen((range) => {
     for (const teller of tellers) teller.tell(range);
   });
-  const end = (): void => {
-    for (const teller of tellers) teller.end();
-  };
   return {
-    end,
     [Symbol.asyncDispose]: async () => {
-      end();
+      for (const teller of tellers) teller.end();
       stop.abort();
       await group.wait();
     },
   };
+}
+
+/** A node copies no more at once: it cannot be told to stop in between. */
+const callBytes = 64 << 20;
+
+/** Takes the first ranges out of a list, as many as go in one call; of the last one maybe a part. */
+export function takeSome(ranges: number[]): number[] {
+  const some: number[] = [];
+  let left = callBytes;
+  while (left > 0 && ranges.length > 0 && some.length < 3 * maxEarlyRanges) {
+    const [from = 0, to = 0, length = 0] = ranges.splice(0, 3);
+    const now = Math.min(length, left);
+    some.push(from, to, now);
+    if (now < length) ranges.unshift(from + now, to + now, length - now);
+    left -= now;
+  }
+  return some;
 }
 
 interface Waiting extends Pick<EarlyRange, 'from' | 'size'> {
@@ -91,7 +105,7 @@ class Teller {
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
         const [path, { from, size, ranges }] = next;
-        const some = ranges.splice(0, 3 * maxEarlyRanges);
+        const some = takeSome(ranges);
         if (ranges.length === 0) this.#waiting.delete(path);
         const link = await this.#node.link(signal);
         const call = { dest: wireBytes(this.#root.dest), base: wireBytes(this.#held.digest), size, ranges: some };

@@ -9,7 +9,7 @@
 import { TowError } from '../base/errors.ts';
 import { Turns } from '../base/turns.ts';
 import { digestBytes } from './digest.ts';
-import { commonRecords, placesIn } from './record-places.ts';
+import { commonRecords, placesInTurns } from './record-places.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
 export interface DigestRuns {
@@ -20,7 +20,7 @@ export interface DigestRuns {
 
 /** `digests` and `known` are digests one after the other. A few milliseconds at a time. */
 export async function encodeDigestRuns(digests: Buffer, known: Buffer): Promise<DigestRuns> {
-  const places = await placesInTurns(known, digests);
+  const places = await placesInTurns(known, digests, digestBytes, new Turns());
   const writer = new VarintWriter();
   const fresh: Buffer[] = [];
   const count = places.length;
@@ -41,16 +41,6 @@ export async function encodeDigestRuns(digests: Buffer, known: Buffer): Promise<
     expected = place + length;
   }
   return { runs: Buffer.from(writer.bytes()), fresh: Buffer.concat(fresh) };
-}
-
-async function placesInTurns(known: Buffer, digests: Buffer): Promise<Int32Array> {
-  const turns = new Turns();
-  const steps = placesIn(known, digests, digestBytes);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-    if (turns.over) await turns.next();
-  }
 }
 
 /** What was encoded; exactly `count` digests. Throws `bad-message` for anything else. */

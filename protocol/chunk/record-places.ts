@@ -4,6 +4,8 @@
  * that are nowhere near a table is made, and of those alone: no string for any of them, and 16 bytes of memory.
  */
 
+import type { Turns } from '../base/turns.ts';
+
 /** Records between two yields. */
 const turnRecords = 4096;
 /** How many records around the expected place are looked at, on either side. */
@@ -14,8 +16,9 @@ const near = 4;
  * first place of all; -1 where `old` does not have it. Yields from time to time, after a millisecond or so; drained at once
  * by who may block. Some 2 ms for 65,000 records with a hundred others among them.
  */
-export function* placesIn(old: Buffer, now: Buffer, length: number): Generator<undefined, Int32Array, void> {
+function* placesIn(old: Buffer, now: Buffer, length: number): Generator<undefined, Int32Array, void> {
   const places = new Int32Array(now.length / length).fill(-1);
+  if (old.length === 0) return places;
   const missed: number[] = [];
   /** What comes next if the two go on alike, and how many in a row did not. */
   let expected = 0;
@@ -96,7 +99,20 @@ function* search(
     if (first >= 0 && (places[first] ?? 0) < 0) places[first] = place;
     if (place % turnRecords === 0) yield;
   }
-  for (const at of missed) places[at] = places[(slots[slotOf(now, at)] ?? 0) - 1] ?? -1;
+  for (const [turn, at] of missed.entries()) {
+    places[at] = places[(slots[slotOf(now, at)] ?? 0) - 1] ?? -1;
+    if (turn % turnRecords === 0) yield;
+  }
+}
+
+/** What `placesIn` returns, a few milliseconds at a time. */
+export async function placesInTurns(old: Buffer, now: Buffer, length: number, turns: Turns): Promise<Int32Array> {
+  const steps = placesIn(old, now, length);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (turns.over) await turns.next();
+  }
 }
 
 /** What `placesIn` returns, all at once. Blocking: 20 ms for 65,000 records that are all others. */

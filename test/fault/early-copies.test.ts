@@ -9,6 +9,7 @@ import {
   readFileSync,
   realpathSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -183,6 +184,33 @@ test('what is told contradicts itself: all of it is forgotten', () => {
   expectSame();
 });
 
+test('what is told twice is copied once', () => {
+  insert();
+  expect(tell({ ranges: [0, mib, 2 * mib] })).toBe(true);
+  expect(tell({ size: bytes + 2 * mib, ranges: [mib, 2 * mib, 3 * mib, 0, mib, 5 * mib] })).toBe(true);
+  sync({ early });
+  expectSame();
+});
+
+test('of several files one is forgotten, and another begun: each has its own bytes', () => {
+  for (const [at, name] of ['a', 'b', 'c'].entries()) writeFileSync(join(source, name), noise(20 + at, bytes));
+  sync();
+  outlastClockGrain(join(node, 'home/work/c'));
+  sync();
+  for (const name of ['a', 'b', 'c']) {
+    const path = join(source, name);
+    writeFileSync(path, Buffer.concat([noise(30, mib), readFileSync(path)]));
+  }
+  const from = (name: string, ...ranges: number[]): boolean => tell({ path: name, from: name, ranges });
+  expect([from('a', 0, mib, mib), from('b', 0, mib, 2 * mib)]).toEqual([true, true]);
+  expect(from('a', 3 * mib, mib, 10)).toBe(false);
+  expect(from('c', 0, mib, 7 * mib)).toBe(true);
+  expect(from('b', 2 * mib, 3 * mib, mib)).toBe(true);
+  expect(staged()).toEqual(['early', 'early/1', 'early/2']);
+  sync({ early });
+  expectSame();
+});
+
 test.each([
   ['of the former file', [bytes - 5, 0, 6]],
   ['of the new one', [0, bytes + mib - 5, 6]],
@@ -216,12 +244,21 @@ test('what no pull took is deleted, by whoever began it or by a pull that has no
   expect(staged()).toEqual([]);
 });
 
-test('a file that is patched needs none of it', () => {
-  const all = noise(1, bytes);
+test('a file that was begun from is patched all the same, and what was begun of it is of no use', () => {
+  const large = 33 * mib;
+  writeFileSync(here, noise(4, large));
+  sync();
+  outlastClockGrain(there);
+  sync();
+  const { ino } = statSync(there);
+  copyFileSync(here, join(source, 'copy'));
+  const all = readFileSync(here);
   all.write('changed', 5 * mib);
   writeFileSync(here, all);
-  tell({ size: bytes, ranges: [0, 0, 4 * mib] });
-  sync({ early });
+  expect(tell({ path: 'copy', size: large, ranges: [0, 0, 20 * mib] })).toBe(true);
+  expect(tell({ size: large, ranges: [0, 0, 4 * mib] })).toBe(true);
+  expect(sync({ early }).reusedBytes).toBeGreaterThan(2 * large - mib);
+  expect(statSync(there).ino).toBe(ino);
   expectSame();
 });
 

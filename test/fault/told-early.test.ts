@@ -1,13 +1,13 @@
 /** While a large file is still being read, nodes that have its former version are told what it has of that: over a real link. */
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { HeldRoots } from '../../controller/sync/held-roots.ts';
 import type { SourceRoot, SyncNode } from '../../controller/sync/sync-root.ts';
-import { tellEarly } from '../../controller/sync/tell-early.ts';
+import { takeSome, tellEarly } from '../../controller/sync/tell-early.ts';
 import type { Handlers, Link } from '../../protocol/link/link.ts';
 import { acceptLink, openLink } from '../../protocol/link/open-link.ts';
-import { EarlyRanges } from '../../protocol/pull/source/early-ranges.ts';
+import { type EarlyRange, EarlyRanges } from '../../protocol/pull/source/early-ranges.ts';
 import type { Snapshot } from '../../protocol/pull/source/snapshot.ts';
 import type { Source } from '../../protocol/pull/source/source.ts';
 import { type AgentMethods, agentMethods } from '../../protocol/wire/methods.ts';
@@ -70,9 +70,8 @@ function nodeWith(link: Link<AgentMethods>): SyncNode {
   return { name: 'head', keyId: 'key', serve: () => ({ compression: undefined }), link: async () => link };
 }
 
-/** Takes a snapshot, and lets all of it be told. */
-async function scan(until: () => boolean): Promise<void> {
-  const root: SourceRoot = {
+function rootOf(): SourceRoot {
+  return {
     type: 'source',
     name: 'workdir',
     dest: '~/work',
@@ -82,9 +81,13 @@ async function scan(until: () => boolean): Promise<void> {
     guardSource: true,
     source,
   };
+}
+
+/** Takes a snapshot, and lets all of it be told. */
+async function scan(until: () => boolean): Promise<void> {
   const early = new EarlyRanges();
   const snapshot = source.snapshot({ verify: false, early }, never);
-  await using _ = tellEarly([node], root, early, { held }, never);
+  await using _ = tellEarly([node], rootOf(), early, { held }, never);
   await snapshot;
   await expect.poll(until, { timeout: 20_000 }).toBe(true);
 }
@@ -123,23 +126,67 @@ test('of a copy: that it is one', async () => {
   expect(told.every(({ from, size }) => from === 'large' && size === bytes)).toBe(true);
 });
 
-test('of one that the node can patch nothing is told, nor of what it has another version of', async () => {
+test('of one that the node can patch nothing is told', async () => {
   const edited = noise(1, bytes);
   edited.write('edited', 5 * mib);
   writeFileSync(file, edited);
-  await scan(() => true);
-  // The node still has the first version.
-  writeFileSync(file, Buffer.concat([noise(5, mib), edited]));
-  await scan(() => true);
+  // The copy is told of last.
+  copyFileSync(file, join(bench.root, 'copy'));
+  writeFileSync(join(bench.root, 'longer'), Buffer.concat([edited, noise(5, mib)]));
+  await source.snapshot({ verify: false }, never);
   expect(told).toEqual([]);
+  copyFileSync(file, join(bench.root, 'other'));
+  held.set('key', '~/work', await source.snapshot({ verify: false }, never));
+  edited.write('again', 9 * mib);
+  writeFileSync(file, edited);
+  appendFileSync(join(bench.root, 'longer'), noise(6, mib));
+  await scan(() => told.some(({ path }) => path === 'longer'));
+  expect(told.filter(({ path }) => path === 'large')).toEqual([]);
+});
+
+/** Tells by hand; what was told before arrives before the last, which is wanted. */
+async function tellAll(ranges: readonly Partial<EarlyRange>[]): Promise<string[]> {
+  const early = new EarlyRanges();
+  const entry = base.manifest.directories.get('')?.entries.find(({ name }) => name === 'large');
+  const range = {
+    path: 'large',
+    from: 'large',
+    former: entry?.content ?? '',
+    size: bytes + mib,
+    ranges: [0, mib, mib],
+  };
+  await using _ = tellEarly([node], rootOf(), early, { held }, never);
+  for (const one of ranges) {
+    const before = told.length;
+    early.tell({ ...range, ...one });
+    if (one.path !== undefined) await expect.poll(() => told.length > before, { timeout: 20_000 }).toBe(true);
+  }
+  return told.map(({ path }) => path);
+}
+
+test('who has another version of it is told nothing', async () => {
+  const other = `${'x'.repeat(36)}`;
+  expect(await tellAll([{ former: other }, { former: other }, { path: 'last' }])).toEqual(['last']);
 });
 
 test('who has no use for it is told no more of that file', async () => {
-  answer = ({ path }) => path !== 'large';
-  writeFileSync(file, Buffer.concat([noise(2, mib), noise(1, bytes)]));
-  copyFileSync(file, join(bench.root, 'other'));
-  await scan(() => told.some(({ path }) => path === 'large'));
-  expect(told.filter(({ path }) => path === 'large')).toHaveLength(1);
+  answer = ({ path }) => path !== 'a';
+  expect(await tellAll([{ path: 'a' }, { path: 'b' }])).toEqual(['a', 'b']);
+  const early = new EarlyRanges();
+  await using _ = tellEarly([node], rootOf(), early, { held }, never);
+  const entry = base.manifest.directories.get('')?.entries.find(({ name }) => name === 'large');
+  const tell = (path: string): void =>
+    early.tell({ path, from: 'large', former: entry?.content ?? '', size: bytes, ranges: [0, 0, mib] });
+  told.length = 0;
+  tell('a');
+  await expect.poll(() => told.length, { timeout: 20_000 }).toBe(1);
+  // Answered once the next one is told, which waits for it.
+  tell('b');
+  await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2);
+  tell('a');
+  tell('c');
+  await expect.poll(() => told.length, { timeout: 20_000 }).toBe(3);
+  expect(told.map(({ path }) => path)).toEqual(['a', 'b', 'c']);
 });
 
 test('who cannot answer is told no more, and nothing fails', async () => {
@@ -149,4 +196,16 @@ test('who cannot answer is told no more, and nothing fails', async () => {
   writeFileSync(file, Buffer.concat([noise(2, mib), noise(1, bytes)]));
   await scan(() => told.length > 0);
   expect(told).toHaveLength(1);
+});
+
+test('no call is of more than 64 MiB, and of all that was told none is lost', () => {
+  const ranges = [0, 5, 10 * mib, 20 * mib, 30 * mib, 100 * mib, 200 * mib, 210 * mib, 3];
+  const calls: number[][] = [];
+  while (ranges.length > 0) calls.push(takeSome(ranges));
+  expect(calls).toEqual([
+    [0, 5, 10 * mib, 20 * mib, 30 * mib, 54 * mib],
+    [74 * mib, 84 * mib, 46 * mib, 200 * mib, 210 * mib, 3],
+  ]);
+  const many = Array.from({ length: 3 * 2000 }, () => 1);
+  expect(takeSome(many)).toHaveLength(3 * 1024);
 });

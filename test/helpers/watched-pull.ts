@@ -84,7 +84,7 @@ async function deltaFor(
   if (held === undefined || delta === undefined) return { bytes: undefined, foreseen: [] };
   const blocks = [...encodeManifest(delta.part)].map((block) => Buffer.from(block));
   // Only some, so that both ways are gone.
-  const ranges = newRanges(held.manifest, delta.part, 20_000);
+  const ranges = await newRanges(held.manifest, delta.part, 20_000);
   const part = { ...snapshot, chunks: chunksOf(delta.part, snapshot) };
   const foreseen =
     ranges === undefined ? packsOf(part, await foresee(held.manifest, delta.part, new AbortController().signal)) : [];

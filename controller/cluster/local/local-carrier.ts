@@ -24,6 +24,7 @@ export function localCarrier(
       await stopLocalAgent(options, context.signal);
       await start(startLocalAgent, context);
     },
+    wake: (context) => start(startLocalAgent, context),
     reserve: async (destinations, context) => {
       const known = await readDestinations(home);
       const all = [...new Set([...known, ...destinations])];

@@ -29,6 +29,7 @@ export function sshCarrier(options: SshCarrierOptions): NodeCarrier {
   return {
     create: connect,
     revive: (context) => connect(context, false),
+    wake: (context) => connect(context, false),
     reserve: async () => false,
     remove: async ({ env, login, signal }, purge) => {
       await node?.[Symbol.asyncDispose]();

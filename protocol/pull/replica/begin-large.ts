@@ -40,6 +40,7 @@ export function beginLarge(
   early: EarlyCopies | undefined,
   held: number[],
 ): Patches {
+  early?.keepOnly(new Set(large.map(({ path }) => path)));
   const patches = new Map<RootPath, readonly Extent[]>();
   const budget = new PatchBudget();
   const formers = options === undefined ? new Map<Large, Former>() : formersOf(large, options);

@@ -1,13 +1,14 @@
 /**
  * Large files that are begun while their source still reads them: what they have of a file of the root is copied, range by
  * range, to where it is said to be, into `early` in the stage. The delta then says what is right of it; the rest is
- * written over, for the file has no holes. Nothing of it outlives the thread: what a pull does not take is deleted.
+ * written over, for the file has no holes. Only the thread that began them takes them up; what no pull takes is deleted.
  */
-import { closeSync, constants, mkdirSync, openSync, renameSync, statfsSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, renameSync, statfsSync } from 'node:fs';
 import { errnoOf, TowError } from '../../base/errors.ts';
 import { absolutePath, type NativePath, nativePath, type RootPath } from '../../base/root-path.ts';
 import type { Digest } from '../../chunk/digest.ts';
 import { copyRange } from '../../libc/copy-range.ts';
+import { type CopiedRange, without } from './copied-ranges.ts';
 import { resolveDestination } from './destination.ts';
 import { openForReading } from './file-content.ts';
 import type { AdvanceOptions } from './files-in-advance.ts';
@@ -30,13 +31,6 @@ export interface EarlyCall {
   readonly ranges: readonly number[];
 }
 
-/** What lies at `from` in one file lies at `to` in another. Bytes. */
-export interface CopiedRange {
-  readonly from: number;
-  readonly to: number;
-  length: number;
-}
-
 /** Files begun at one time, and ranges that are remembered of each. */
 const maxFiles = 4;
 const maxRanges = 4096;
@@ -46,6 +40,8 @@ const leftFree = 0.1;
 export class EarlyCopies {
   readonly #files = new Map<RootPath, EarlyFile>();
   #stage: string | undefined;
+  /** Files begun so far: each has a name of its own. */
+  #begun = 0;
 
   /**
    * Copies ranges, and says whether more of that file are of use: not if the root, or the file in it, is not what the caller takes it for, or
@@ -55,27 +51,42 @@ export class EarlyCopies {
     if (ledger?.digest !== call.base) return false;
     const file = this.#files.get(call.path) ?? this.#begin(ledger, call);
     if (file === undefined || file.former !== call.from) return false;
-    if (file.copy(call.ranges)) return true;
+    if (this.#hasRoom(call.ranges) && file.copy(call)) return true;
     this.#forget(call.path, file);
     return false;
   }
 
-  #begin(ledger: Ledger, { root, path, from, size }: EarlyCall): EarlyFile | undefined {
+  #begin(ledger: Ledger, { root, path, from }: EarlyCall): EarlyFile | undefined {
     if (this.#files.size >= maxFiles) return undefined;
     const item = ledgerItem(ledger, from);
     if (item?.entry.kind !== 'file' || item.print === noPrint || printCtimeNs(item.print) >= ledger.settledNs) return;
     const where = resolveDestination(root.dest, root.rules);
     if (printAt(from === '' ? where : `${where}/${from}`) !== item.print) return undefined;
     this.#stage ??= stageDirectory(Buffer.from(root.stateDir).toString('latin1'), where, root.key);
+    if (this.#begun === 0) discardEarly(this.#stage);
     const directory = `${this.#stage}/${earlyName}`;
     mkdirSync(nativePath(directory), { recursive: true, mode: 0o700 });
-    const { bavail, blocks, bsize } = statfsSync(nativePath(directory));
-    if ((bavail - leftFree * blocks) * bsize < size) return undefined;
-    const target = nativePath(`${directory}/${this.#files.size}`);
-    removeStaged(target);
-    const file = EarlyFile.begin({ path: from, where: absolutePath(where, from), ...item }, target, size);
+    const target = nativePath(`${directory}/${this.#begun++}`);
+    const file = EarlyFile.begin({ path: from, where: absolutePath(where, from), ...item }, target);
     if (file !== undefined) this.#files.set(path, file);
     return file;
+  }
+
+  #hasRoom(ranges: readonly number[]): boolean {
+    let bytes = 0;
+    for (let at = 2; at < ranges.length; at += 3) bytes += ranges[at] ?? 0;
+    const { bavail, blocks, bsize } = statfsSync(nativePath(`${this.#stage ?? ''}/${earlyName}`));
+    return (bavail - leftFree * blocks) * bsize >= bytes;
+  }
+
+  /** Nothing more comes: nobody is to find the files of the root open. */
+  end(): void {
+    for (const file of this.#files.values()) file.close();
+  }
+
+  /** Deletes what was begun of any other file. Blocking. */
+  keepOnly(paths: ReadonlySet<RootPath>): void {
+    for (const [path, file] of this.#files) if (!paths.has(path)) this.#forget(path, file);
   }
 
   /**
@@ -85,12 +96,13 @@ export class EarlyCopies {
   take(path: RootPath, former: { readonly where: NativePath; readonly print: Print }, to: NativePath): CopiedRange[] {
     const file = this.#files.get(path);
     if (file === undefined) return [];
-    this.#files.delete(path);
-    file.close();
-    if (file.print !== former.print || !sameWhere(file.formerWhere, former.where) || look(to) !== undefined) {
-      removeStaged(file.where);
+    const fits = file.print === former.print && sameWhere(file.formerWhere, former.where) && look(to) === undefined;
+    if (!fits || look(file.where)?.ino !== file.inode) {
+      this.#forget(path, file);
       return [];
     }
+    this.#files.delete(path);
+    file.close();
     try {
       renameSync(file.where, to);
     } catch {
@@ -98,12 +110,12 @@ export class EarlyCopies {
       removeStaged(file.where);
       return [];
     }
-    return file.copied();
+    return [...file.copied];
   }
 
   /** Deletes what nobody took. Blocking. */
   drop(): void {
-    for (const file of this.#files.values()) file.close();
+    this.end();
     this.#files.clear();
     if (this.#stage !== undefined) discardEarly(this.#stage);
   }
@@ -129,25 +141,25 @@ interface FormerFile {
 
 class EarlyFile {
   readonly where: NativePath;
+  readonly inode: bigint;
   readonly #former: FormerFile;
-  readonly #size: number;
-  readonly #fds: { readonly former: number; readonly own: number };
-  /** Disjoint. */
+  #fds: { readonly former: number; readonly own: number } | undefined;
+  /** Disjoint, in order of `to`. */
   readonly #copied: CopiedRange[] = [];
 
-  private constructor(former: FormerFile, where: NativePath, size: number, fds: { former: number; own: number }) {
+  private constructor(former: FormerFile, where: NativePath, fds: { former: number; own: number }) {
     this.#former = former;
     this.where = where;
-    this.#size = size;
     this.#fds = fds;
+    this.inode = fstatSync(fds.own, { bigint: true }).ino;
   }
 
-  static begin(former: FormerFile, where: NativePath, size: number): EarlyFile | undefined {
+  static begin(former: FormerFile, where: NativePath): EarlyFile | undefined {
     const read = openForReading(former.where);
     if (read === undefined) return undefined;
     try {
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-      return new EarlyFile(former, where, size, { former: read, own: openSync(where, flags, 0o600) });
+      return new EarlyFile(former, where, { former: read, own: openSync(where, flags, 0o600) });
     } catch (error) {
       closeSync(read);
       throw error;
@@ -166,39 +178,51 @@ class EarlyFile {
     return this.#former.print;
   }
 
+  get copied(): readonly CopiedRange[] {
+    return this.#copied;
+  }
+
   /** False when it is of no use any more: there is no room, the former file is too short, or what is told contradicts itself. */
-  copy(ranges: readonly number[]): boolean {
+  copy({ ranges, size }: Pick<EarlyCall, 'ranges' | 'size'>): boolean {
     for (let at = 0; at + 2 < ranges.length; at += 3) {
       const [from = 0, to = 0, length = 0] = ranges.slice(at, at + 3);
-      if (from + length > this.#former.entry.size || to + length > this.#size)
-        throw new TowError('bad-message', `${length} bytes at ${from} and ${to} of a file of ${this.#size} bytes`);
-      if (!this.#note(from, to, length)) return false;
-      try {
-        if (!copyRange(this.#fds.former, from, this.#fds.own, to, length)) return false;
-      } catch (error) {
-        const errno = errnoOf(error);
-        if (errno !== 'ENOSPC' && errno !== 'EDQUOT') throw error;
-        return false;
-      }
+      if (from + length > this.#former.entry.size || to + length > size)
+        throw new TowError('bad-message', `${length} bytes at ${from} and ${to} of a file of ${size} bytes`);
+      // Told twice by a source that read it twice.
+      for (const left of without({ from, to, length }, this.#copied)) if (!this.#add(left)) return false;
     }
     return true;
   }
 
-  /** Where something was copied already nothing else may go: it would not be there any more. */
-  #note(from: number, to: number, length: number): boolean {
-    for (const range of this.#copied) if (to < range.to + range.length && range.to < to + length) return false;
-    const before = this.#copied.find((range) => range.to + range.length === to && range.from + range.length === from);
-    if (before !== undefined) before.length += length;
-    else this.#copied.push({ from, to, length });
+  /** Where something else was copied nothing may go: that would not be there any more. */
+  #add({ from, to, length }: CopiedRange): boolean {
+    const next = this.#copied.findIndex((range) => range.to + range.length > to);
+    const behind = next < 0 ? undefined : this.#copied[next];
+    if (behind !== undefined && behind.to < to + length) return false;
+    if (this.#fds === undefined || !this.#write(this.#fds, { from, to, length })) return false;
+    const place = next < 0 ? this.#copied.length : next;
+    const before = this.#copied[place - 1];
+    const goesOn = before !== undefined && before.to + before.length === to && before.from + before.length === from;
+    if (goesOn) before.length += length;
+    else this.#copied.splice(place, 0, { from, to, length });
     return this.#copied.length <= maxRanges;
   }
 
-  copied(): CopiedRange[] {
-    return this.#copied.sort((a, b) => a.to - b.to);
+  #write(fds: { readonly former: number; readonly own: number }, { from, to, length }: CopiedRange): boolean {
+    try {
+      return copyRange(fds.former, from, fds.own, to, length);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== 'ENOSPC' && errno !== 'EDQUOT') throw error;
+      return false;
+    }
   }
 
+  /** Once or more. */
   close(): void {
+    if (this.#fds === undefined) return;
     closeSync(this.#fds.former);
     closeSync(this.#fds.own);
+    this.#fds = undefined;
   }
 }

@@ -8,7 +8,8 @@ import { type NativePath } from '../../base/root-path.ts';
 import { type ChunkList, chunkCount, chunkLength, chunkOffsets, recordBytes } from '../../chunk/entry.ts';
 import { allPlacesIn } from '../../chunk/record-places.ts';
 import type { Extent } from '../../libc/libc.ts';
-import type { CopiedRange } from './early-copies.ts';
+import { isOnNetwork } from '../watch/network.ts';
+import { type CopiedRange, without } from './copied-ranges.ts';
 import { openForReading } from './file-content.ts';
 import type { PatchBudget } from './patch-file.ts';
 import { type Print, printOf } from './print.ts';
@@ -51,6 +52,7 @@ export interface Meanwhile {
 }
 
 const heldFromBytes = 32 << 20;
+const mostHeld = 16;
 
 /**
  * Undefined when the former file is not, or does not stay, what its print says: then nothing of it counts. Early copies are
@@ -86,7 +88,9 @@ export function fillFromFormer(
     return { bytes, left, finished: filled > 0 && into.landed(filled), file: into, kept };
   } finally {
     // What is to be written anew takes its place.
-    if (former.replaced && kept === undefined && former.size >= heldFromBytes) held.push(fd);
+    const holds = former.replaced && kept === undefined && former.size >= heldFromBytes && held.length < mostHeld;
+    // Where another machine has it, it would get a name of its own for as long.
+    if (holds && !isOnNetwork(former.where)) held.push(fd);
     else closeSync(fd);
   }
 }
@@ -126,23 +130,6 @@ function rangesOf(
     offset += length;
   }
   return { ranges, left };
-}
-
-/** What of a range is not copied yet; `copied` is in order of `to`. */
-function without({ from, to, length }: CopiedRange, copied: readonly CopiedRange[]): CopiedRange[] {
-  const left: CopiedRange[] = [];
-  let at = to;
-  const add = (end: number): void => {
-    if (end > at) left.push({ from: from + at - to, to: at, length: end - at });
-  };
-  for (const one of copied) {
-    if (one.from - one.to !== from - to || one.to + one.length <= at) continue;
-    if (one.to >= to + length) break;
-    add(one.to);
-    at = Math.min(to + length, one.to + one.length);
-  }
-  add(to + length);
-  return left;
 }
 
 function addRange(ranges: CopiedRange[], from: number, to: number, length: number): void {

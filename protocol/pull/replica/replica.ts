@@ -23,6 +23,9 @@ const warmMs = 15_000;
 const restMs = 1000;
 /** Memory is given back once more so long after a thread has ended, in ms. */
 const freeAgainMs = 1000;
+let freeingAgain: NodeJS.Timeout | undefined;
+/** Replicas of this process that have something to do. */
+let busy = 0;
 
 interface Settled {
   readonly source: string;
@@ -104,7 +107,7 @@ export class Replica implements AsyncDisposable {
       try {
         return await this.#tools().thread.run('early', call, signal);
       } catch (error) {
-        await this.#cool();
+        await this.#coolUnpulled();
         throw error;
       } finally {
         if (!this.#closed)
@@ -113,7 +116,7 @@ export class Replica implements AsyncDisposable {
     });
   }
 
-  /** The pull did not come for which something was begun. */
+  /** The pull did not come, or had no use for it, for which something was begun. */
   async #coolUnpulled(): Promise<void> {
     await this.#thread?.run('dropEarly', undefined, new AbortController().signal).catch(() => undefined);
     await this.#cool();
@@ -124,7 +127,7 @@ export class Replica implements AsyncDisposable {
     this.#closed = true;
     clearTimeout(this.#resting);
     await this.#turn;
-    await this.#cool();
+    await this.#coolUnpulled();
     this.#watch[Symbol.dispose]();
   }
 
@@ -157,7 +160,7 @@ export class Replica implements AsyncDisposable {
 
   #later(session: SessionOptions): void {
     if (this.#closed) return;
-    this.#cooling = setTimeout(() => void this.#exclusive(() => this.#cool()), warmMs).unref();
+    this.#cooling = setTimeout(() => void this.#exclusive(() => this.#coolUnpulled()), warmMs).unref();
     this.#resting = setTimeout(() => void this.#exclusive(() => this.#rest(session)), restMs).unref();
   }
 
@@ -188,14 +191,19 @@ export class Replica implements AsyncDisposable {
     await thread.close();
     freeMemory();
     // V8's threads go on freeing for a while.
-    setTimeout(() => {
-      if (this.#thread === undefined) freeMemory();
+    clearTimeout(freeingAgain);
+    freeingAgain = setTimeout(() => {
+      if (busy === 0) freeMemory();
     }, freeAgainMs).unref();
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {
     this.#working += 1;
-    const done = this.#turn.then(work).finally(() => void (this.#working -= 1));
+    busy += 1;
+    const done = this.#turn.then(work).finally(() => {
+      this.#working -= 1;
+      busy -= 1;
+    });
     this.#turn = done.then(
       () => undefined,
       () => undefined,

@@ -93,6 +93,7 @@ export class Session {
     this.#options = options;
     this.#advance = advance;
     this.#early = early;
+    early?.end();
     this.#digest = options.digest;
     this.#kept = new KeptVersions(options.conflictsDir);
     if (remembered?.stateDir === options.stateDir && !hasJournal(options.stateDir)) {

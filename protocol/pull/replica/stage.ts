@@ -3,6 +3,7 @@
  * node has none of that name; the whole `tree` when there is no root; `begun` names the boot of the machine and the manifest that it was
  * begun for; `ahead` is what came before there was a manifest. What an earlier pull left is used again.
  */
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   linkSync,
@@ -105,11 +106,14 @@ export class Stage {
   }
 
   #nameOf(path: RootPath, entry: Entry): string {
-    return digestHex(
-      digestOf(
-        `${path.length} ${path}${entry.kind} ${entry.mode} ${entry.mtimeSec}.${entry.mtimeNsec} ${entry.content}`,
-      ),
-    ).slice(0, 40);
+    const { kind, mode, mtimeSec, mtimeNsec, content } = entry;
+    const head = `${path.length} ${path}${kind} ${mode} ${mtimeSec}.${mtimeNsec} `;
+    // A long one is not put behind it first: that takes as long again.
+    const digest =
+      content.length < longContent
+        ? digestHex(digestOf(`${head}${content}`))
+        : createHash('sha256').update(head, 'latin1').update(content, 'latin1').digest('hex');
+    return digest.slice(0, 40);
   }
 
   where({ path, entry, tree }: Placement): NativePath {

@@ -17,6 +17,7 @@ import type { MadeFiles } from './promised-files.ts';
 import { recoverRoot } from './recover.ts';
 import { Session } from './session.ts';
 import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
+import { discardEarly } from './stage-directory.ts';
 import type { StoredStep } from './stored-chunks.ts';
 
 export interface FileStep {
@@ -145,9 +146,13 @@ function session(): Session {
 const nothing = { output: undefined };
 
 const handlers: TaskHandlers<ReplicaTasks> = {
-  recover: ({ stateDir, conflictsDir }) => ({
-    output: { rolledForward: recoverRoot(stateDir, new KeptVersions(conflictsDir)).rolledForward !== undefined },
-  }),
+  recover: ({ stateDir, conflictsDir }) => {
+    // Of an agent that was killed.
+    discardEarly(`${Buffer.from(stateDir).toString('latin1')}/stage`);
+    return {
+      output: { rolledForward: recoverRoot(stateDir, new KeptVersions(conflictsDir)).rolledForward !== undefined },
+    };
+  },
   open: (options) => {
     const before = remembered;
     remembered = undefined;

@@ -57,6 +57,7 @@ export function readPart(
     begin = undefined;
     end = undefined;
     context.carrier?.begin();
+    kept?.take();
     const { size } = stats;
     if (isSparse(stats) || size !== of) return true;
     begin = from === 0 ? 0 : firstCut(fd, from, size);

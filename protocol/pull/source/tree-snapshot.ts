@@ -130,7 +130,7 @@ export class TreeSnapshot implements Snapshot {
       if (left < 0) return undefined;
       if (turns.over) await turns.next();
     }
-    const ranges = newRanges(base, delta.part, Math.min(left, options.pushBytes ?? left));
+    const ranges = await newRanges(base, delta.part, Math.min(left, options.pushBytes ?? left));
     const packs: Buffer[] = [];
     if (ranges !== undefined && ranges.length > 0) {
       const send = async (...parts: readonly Uint8Array[]): Promise<void> => void packs.push(Buffer.concat(parts));
@@ -141,7 +141,7 @@ export class TreeSnapshot implements Snapshot {
     const objects =
       ranges === undefined &&
       this.hasObjectsFor(options) &&
-      newRanges(base, delta.part, objectsFromBytes) === undefined;
+      (await newRanges(base, delta.part, objectsFromBytes)) === undefined;
     const foreseen = ranges === undefined && options.pushBytes === undefined && !objects;
     return {
       bytes,
