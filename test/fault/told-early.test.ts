@@ -165,7 +165,7 @@ async function tellAll(ranges: readonly Partial<EarlyRange>[]): Promise<string[]
 }
 
 test('who has another version of it is told nothing', async () => {
-  const other = `${'x'.repeat(36)}`;
+  const other = 'x'.repeat(36);
   expect(await tellAll([{ former: other }, { former: other }, { path: 'last' }])).toEqual(['last']);
 });
 
