@@ -5,6 +5,9 @@ import { indexOfName } from './index-of-name.ts';
 import type { Manifest } from './manifest.ts';
 import { placesInTurns } from './record-places.ts';
 
+/** Chunks between two looks at the clock. */
+const chunksTogether = 4096;
+
 export interface NewChunks {
   readonly path: RootPath;
   readonly content: ChunkList;
@@ -56,6 +59,7 @@ async function addedTo(before: ChunkList, content: ChunkList, turns: Turns): Pro
       bytes += chunkLength(content, at);
     }
     dataChunks += 1;
+    if (at % chunksTogether === 0 && turns.over) await turns.next();
   }
   return { dataChunks, indexes, records, bytes };
 }

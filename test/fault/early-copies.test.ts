@@ -8,18 +8,19 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type EarlyCall, EarlyCopies } from '../../protocol/pull/replica/early-copies.ts';
 import type { Ledger } from '../../protocol/pull/replica/ledger.ts';
 import { LedgerFile } from '../../protocol/pull/replica/ledger-file.ts';
+import { recoverAllRoots } from '../../protocol/pull/replica/recover-all.ts';
 import { noise } from '../helpers/noise.ts';
 import { outlastClockGrain } from '../helpers/outlast-clock-grain.ts';
 import { plainSnapshot } from '../helpers/plain-source.ts';
@@ -37,7 +38,7 @@ let here = '';
 let early = new EarlyCopies();
 
 beforeEach(() => {
-  top = realpathSync(mkdtempSync(join(tmpdir(), 'early-')));
+  top = realpathSync(mkdtempSync('/dev/shm/early-'));
   [source, node] = [join(top, 'src'), join(top, 'node')];
   [here, there] = [join(source, 'large'), join(node, 'home/work/large')];
   mkdirSync(source);
@@ -233,6 +234,31 @@ test('a pull that does not know of it deletes it', () => {
     },
   });
   expectSame();
+});
+
+test('an agent that starts deletes what the one before it had begun', async () => {
+  mkdirSync(join(node, 'roots'), { recursive: true });
+  renameSync(join(node, 'state'), join(node, 'roots/root'));
+  mkdirSync(join(node, 'roots/root/stage/early'), { recursive: true });
+  mkdirSync(join(node, 'home/.towline-stage-root/early'), { recursive: true });
+  writeFileSync(join(node, 'roots/root/stage/early/0'), 'x');
+  writeFileSync(join(node, 'home/.towline-stage-root/early/0'), 'x');
+  const options = { rootsDir: join(node, 'roots'), conflictsDir: join(node, 'conflicts'), script: 'none' };
+  await recoverAllRoots(options, new AbortController().signal);
+  expect(existsSync(join(node, 'roots/root/stage/early'))).toBe(false);
+  expect(existsSync(join(node, 'home/.towline-stage-root/early'))).toBe(false);
+  renameSync(join(node, 'roots/root'), join(node, 'state'));
+  expectSame();
+});
+
+test('a pull that breaks off before it took anything deletes it', () => {
+  insert();
+  tell({ ranges: [0, mib, 4 * mib] });
+  const breakOff = (step: string): void => {
+    if (step === 'stage') throw new Error('broken off');
+  };
+  expect(() => sync({ early, before: breakOff })).toThrow('broken off');
+  expect(staged()).toEqual([]);
 });
 
 test('what no pull took is deleted, by whoever began it or by a pull that has nothing to do', () => {

@@ -79,6 +79,11 @@ export class EarlyCopies {
     return (bavail - leftFree * blocks) * bsize >= bytes;
   }
 
+  /** Whether there is anything in the stage. */
+  get hasBegun(): boolean {
+    return this.#begun > 0;
+  }
+
   /** Nothing more comes: nobody is to find the files of the root open. */
   end(): void {
     for (const file of this.#files.values()) file.close();
@@ -96,13 +101,13 @@ export class EarlyCopies {
   take(path: RootPath, former: { readonly where: NativePath; readonly print: Print }, to: NativePath): CopiedRange[] {
     const file = this.#files.get(path);
     if (file === undefined) return [];
+    file.close();
     const fits = file.print === former.print && sameWhere(file.formerWhere, former.where) && look(to) === undefined;
-    if (!fits || look(file.where)?.ino !== file.inode) {
+    if (!fits || !file.sound || look(file.where)?.ino !== file.inode) {
       this.#forget(path, file);
       return [];
     }
     this.#files.delete(path);
-    file.close();
     try {
       renameSync(file.where, to);
     } catch {
@@ -144,6 +149,7 @@ class EarlyFile {
   readonly inode: bigint;
   readonly #former: FormerFile;
   #fds: { readonly former: number; readonly own: number } | undefined;
+  #sound = true;
   /** Disjoint, in order of `to`. */
   readonly #copied: CopiedRange[] = [];
 
@@ -157,11 +163,13 @@ class EarlyFile {
   static begin(former: FormerFile, where: NativePath): EarlyFile | undefined {
     const read = openForReading(former.where);
     if (read === undefined) return undefined;
+    let own: number | undefined;
     try {
-      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-      return new EarlyFile(former, where, { former: read, own: openSync(where, flags, 0o600) });
+      own = openSync(where, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+      return new EarlyFile(former, where, { former: read, own });
     } catch (error) {
       closeSync(read);
+      if (own !== undefined) closeSync(own);
       throw error;
     }
   }
@@ -176,6 +184,11 @@ class EarlyFile {
 
   get print(): Print {
     return this.#former.print;
+  }
+
+  /** Whether all that was written is known to be there. */
+  get sound(): boolean {
+    return this.#sound;
   }
 
   get copied(): readonly CopiedRange[] {
@@ -220,9 +233,16 @@ class EarlyFile {
 
   /** Once or more. */
   close(): void {
-    if (this.#fds === undefined) return;
-    closeSync(this.#fds.former);
-    closeSync(this.#fds.own);
+    const fds = this.#fds;
+    if (fds === undefined) return;
     this.#fds = undefined;
+    for (const fd of [fds.former, fds.own]) {
+      try {
+        closeSync(fd);
+      } catch {
+        // Some file systems say only now that there was no room.
+        this.#sound = false;
+      }
+    }
   }
 }

@@ -23,6 +23,11 @@ export function rememberRoot(stateDir: string, root: string): void {
   if (readRoot(file) !== root) replaceFile(file, [Buffer.from(root, 'latin1')]);
 }
 
+/** Where a root lies, if something was pulled to it; latin1. Blocking. */
+export function rootOf(stateDir: string): string | undefined {
+  return readRoot(join(stateDir, 'root'));
+}
+
 /** Where the other roots of the node lie, of which something is there. Blocking: reads a small file a root. */
 export function otherRoots(rootsDir: string, key: string): readonly string[] {
   return readdirSync(rootsDir)

@@ -116,7 +116,7 @@ export class Replica implements AsyncDisposable {
     });
   }
 
-  /** The pull did not come, or had no use for it, for which something was begun. */
+  /** What was begun for a pull that did not come, broke off, or had no use for it, goes. */
   async #coolUnpulled(): Promise<void> {
     await this.#thread?.run('dropEarly', undefined, new AbortController().signal).catch(() => undefined);
     await this.#cool();
@@ -150,7 +150,7 @@ export class Replica implements AsyncDisposable {
     try {
       result = withAdvanced(await pull.run(), advanced);
     } catch (error) {
-      await this.#cool();
+      await this.#coolUnpulled();
       throw error;
     }
     const clean = result.digest === options.session.digest && result.conflictCount + result.problemCount === 0;

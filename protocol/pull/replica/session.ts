@@ -212,7 +212,7 @@ export class Session {
       return { settled: true, files: 0, finishedFiles: 0, wantedBytes: 0 };
     const appears = manifest.root.kind === 'dir' && look(absolutePath(this.#root, '')) === undefined;
     const directory = stageDirectory(Buffer.from(options.stateDir).toString('latin1'), this.#root, options.key);
-    if (this.#early === undefined) discardEarly(directory);
+    if (this.#early?.hasBegun !== true) discardEarly(directory);
     const stage = new Stage(directory, appears, options.digest);
     this.#stage = stage;
     if (this.#advance?.stage !== directory) this.#advance?.drop();

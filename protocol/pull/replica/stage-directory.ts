@@ -29,6 +29,11 @@ export function discardEarly(stage: string): void {
   removeStaged(Buffer.from(`${stage}/${earlyName}`, 'latin1'));
 }
 
+/** Deletes what an agent that is gone had begun early for a root (latin1; undefined if it is not known), wherever that was. Blocking. */
+export function discardAllEarly(stateDir: string, root: string | undefined, key: string): void {
+  for (const stage of root === undefined ? [`${stateDir}/stage`] : candidates(stateDir, root, key)) discardEarly(stage);
+}
+
 /** Deletes what an earlier pull staged, wherever that was. Blocking. */
 export function discardStages(stateDir: string, root: string, key: string): void {
   for (const candidate of candidates(stateDir, root, key)) {

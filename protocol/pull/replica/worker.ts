@@ -17,7 +17,6 @@ import type { MadeFiles } from './promised-files.ts';
 import { recoverRoot } from './recover.ts';
 import { Session } from './session.ts';
 import type { Remembered, SessionOptions, StagedTotals } from './session-options.ts';
-import { discardEarly } from './stage-directory.ts';
 import type { StoredStep } from './stored-chunks.ts';
 
 export interface FileStep {
@@ -146,13 +145,9 @@ function session(): Session {
 const nothing = { output: undefined };
 
 const handlers: TaskHandlers<ReplicaTasks> = {
-  recover: ({ stateDir, conflictsDir }) => {
-    // Of an agent that was killed.
-    discardEarly(`${Buffer.from(stateDir).toString('latin1')}/stage`);
-    return {
-      output: { rolledForward: recoverRoot(stateDir, new KeptVersions(conflictsDir)).rolledForward !== undefined },
-    };
-  },
+  recover: ({ stateDir, conflictsDir }) => ({
+    output: { rolledForward: recoverRoot(stateDir, new KeptVersions(conflictsDir)).rolledForward !== undefined },
+  }),
   open: (options) => {
     const before = remembered;
     remembered = undefined;
@@ -176,6 +171,8 @@ const handlers: TaskHandlers<ReplicaTasks> = {
   dropEarly: () => {
     early?.drop();
     early = undefined;
+    // Or of a pull that broke off.
+    current?.abandon();
     return nothing;
   },
   filePack: (pack) => {

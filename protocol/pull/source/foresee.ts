@@ -24,6 +24,10 @@ export async function foresee(base: Manifest, part: Manifest, signal: AbortSigna
       const digest = chunkDigest(content, record);
       if (!lacking.has(digest)) lacking.set(digest, first + (indexes[at] ?? 0));
       beginnings[beginning(content, record)] = 1;
+      if (at % chunksTogether === 0 && turns.over) {
+        await turns.next();
+        throwIfAborted(signal);
+      }
     }
     first += dataChunks;
   }
