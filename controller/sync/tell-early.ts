@@ -1,5 +1,4 @@
-import type { RootPath } from '../../protocol/base/root-path.ts';
-import { nameOf, parentOf } from '../../protocol/base/root-path.ts';
+import { nameOf, parentOf, type RootPath } from '../../protocol/base/root-path.ts';
 import { TaskGroup } from '../../protocol/base/task-group.ts';
 import { indexOfName } from '../../protocol/chunk/index-of-name.ts';
 import type { EarlyRange, EarlyRanges } from '../../protocol/pull/source/early-ranges.ts';
