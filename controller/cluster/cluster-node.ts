@@ -1,4 +1,5 @@
 /** One node of a living cluster: sees to it that its agent runs, in this build, and has a link. */
+import { raceSignal } from '../../protocol/base/abort.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import type { Link } from '../../protocol/link/link.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
@@ -12,8 +13,8 @@ export interface NodeCarrier extends AsyncDisposable {
   create(context: CommandContext, takeOver: boolean): Promise<void>;
   /** Starts the agent if it is not running, or not of this build; anew, if that is the surest. */
   revive(context: CommandContext): Promise<void>;
-  /** Starts the agent if none is running. */
-  wake(context: CommandContext): Promise<void>;
+  /** Starts the agent if none is running, with what the last command that came this way had, without its terminal. */
+  wake(signal: AbortSignal): Promise<void>;
   /**
    * Sees to it that these absolute destinations can be the node's own. Returns whether its agent was started again for
    * that; jobs go on.
@@ -27,6 +28,8 @@ export interface NodeCarrier extends AsyncDisposable {
 const dialTimeoutMs = 20_000;
 /** After this silence it is started once more: it may have died since, and nothing on the node need bring it back. */
 const silenceMs = 8000;
+/** Who waits for as long as it takes has it looked after less and less often, down to this. */
+const longestSilenceMs = 120_000;
 /**
  * An agent that lost its controller just now dials again within this time. One that lost it before tries less and less
  * often: over ssh, reviving wakes it. On this machine it sees that the controller is back, and reviving starts it anew.
@@ -39,7 +42,11 @@ export class ClusterNode {
   readonly session = new NodeSession();
   readonly #carrier: NodeCarrier;
   readonly #agentBuild: string;
+  /** Ends with the node's place in its cluster, or the controller. */
+  readonly #life = new AbortController();
   #reviving: Promise<void> | undefined;
+  /** The last start for those who only wait. Never rejects. */
+  #waking: Promise<void> | undefined;
 
   constructor(state: NodeState, rank: number, carrier: NodeCarrier, agentBuild: string) {
     this.state = state;
@@ -70,10 +77,14 @@ export class ClusterNode {
   }
 
   async remove(context: CommandContext, purge: boolean): Promise<void> {
+    this.#life.abort(new TowError('cancelled', `${this.name} was taken out of its cluster`));
+    // Or it would start an agent after the last one was stopped.
+    await this.#waking;
     await this.#carrier.remove(context, purge);
   }
 
   async dispose(): Promise<void> {
+    this.#life.abort(new TowError('cancelled', 'the controller stops'));
     this.session.detach(new TowError('link-lost', 'the controller stops', { retryable: true }));
     await this.#carrier[Symbol.asyncDispose]();
   }
@@ -104,13 +115,36 @@ export class ClusterNode {
     await this.#revive(() => this.#carrier.revive(context));
     const link = await this.#dialled(silenceMs, signal);
     if (link !== undefined) return link;
-    await this.#revive(() => this.#carrier.wake(context));
+    await this.#revive(() => this.#carrier.wake(signal));
     const late = await this.#dialled(dialTimeoutMs - silenceMs, signal);
     if (late !== undefined) return late;
     throw new TowError('agent-unreachable', `the agent on ${this.name} did not dial within ${dialTimeoutMs / 1000} s`, {
       hint: 'tow check shows which hop fails',
       retryable: true,
     });
+  }
+
+  /**
+   * The link, now or whenever it is back, which may take as long as the laptop sleeps. An agent that died has to be
+   * started again even if no command asks for it: whoever follows a job would wait for ever. Rejects when `signal` aborts
+   * or the node is taken away.
+   */
+  async returned(signal: AbortSignal): Promise<Link<AgentMethods>> {
+    const either = AbortSignal.any([signal, this.#life.signal]);
+    for (let patienceMs = silenceMs; ; patienceMs = Math.min(2 * patienceMs, longestSilenceMs)) {
+      const link = await this.session.wait(patienceMs, either);
+      if (link !== undefined) return link;
+      await raceSignal(this.#wakeAgain(), either);
+    }
+  }
+
+  /** Does not reject: why it failed is in the node's state, and the next command's to say. */
+  async #wakeAgain(): Promise<void> {
+    const waking = this.#revive(() => {
+      this.#waking = this.#carrier.wake(this.#life.signal).catch(() => undefined);
+      return this.#waking;
+    });
+    await waking.catch(() => undefined);
   }
 
   /** Several commands may want the same node: one of them revives it. */

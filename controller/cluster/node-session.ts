@@ -32,14 +32,17 @@ export class NodeSession {
     if (this.#link !== undefined) return this.#link;
     signal.throwIfAborted();
     return await new Promise((resolve, reject) => {
-      const settle = (link: Link<AgentMethods> | undefined): void => {
+      const end = (): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', abort);
         this.#waiting.delete(settle);
+      };
+      const settle = (link: Link<AgentMethods> | undefined): void => {
+        end();
         resolve(link);
       };
       const abort = (): void => {
-        settle(undefined);
+        end();
         reject(signal.reason instanceof TowError ? signal.reason : new TowError('cancelled', 'cancelled'));
       };
       const timer = setTimeout(() => settle(undefined), timeoutMs);

@@ -31,14 +31,14 @@ export interface ReservedJob {
 /** Variables of one script. */
 export type EnvOf = (kind: ScriptKind, rank: number, job: JobRecord, nodes: readonly JobNode[]) => [string, string][];
 
-/** A link that a job waits for may be away for as long as the laptop sleeps. */
-const dayMs = 24 * 3600 * 1000;
-
 export class Jobs {
   readonly #records: JobRecords;
   readonly #jobs = new Map<string, Job[]>();
   readonly #queues = new Map<string, ClusterQueue>();
   readonly #running = new Set<Promise<void>>();
+  /** Of each job the last save that was begun. Never rejects. */
+  readonly #saving = new WeakMap<Job, Promise<void>>();
+  readonly #forgotten = new WeakSet<Job>();
   readonly #infos = new WeakMap<Link<AgentMethods>, NodeInfo>();
   readonly #life = new AbortController();
   readonly #envOf: EnvOf;
@@ -144,8 +144,14 @@ export class Jobs {
   }
 
   async forget(cluster: string): Promise<void> {
-    for (const job of this.list(cluster)) job.cancel();
+    const jobs = this.list(cluster);
     this.#jobs.delete(cluster);
+    for (const job of jobs) {
+      // What becomes of it from now on is nobody's, least of all the next cluster's of this name.
+      this.#forgotten.add(job);
+      job.cancel();
+    }
+    await Promise.all(jobs.map(async (job) => await this.#saving.get(job)));
     await this.#records.remove(cluster);
   }
 
@@ -157,7 +163,7 @@ export class Jobs {
   }
 
   async #jobNodeOf(node: ClusterNode, signal: AbortSignal): Promise<JobNode> {
-    const link = waitingLink(node);
+    const link: JobNode['link'] = (aborted) => node.returned(aborted);
     const { address, gpus } = await persist({ name: node.name, link }, (now) => this.#infoOf(now, signal), signal);
     return { name: node.name, address, gpus, link };
   }
@@ -195,7 +201,14 @@ export class Jobs {
   }
 
   async #save(cluster: Cluster, job: Job, change: JobChange): Promise<void> {
-    await this.#records.save(cluster.name, { ...job.record, ...change });
+    if (!this.#forgotten.has(job)) {
+      const saved = this.#records.save(cluster.name, { ...job.record, ...change });
+      this.#saving.set(
+        job,
+        saved.catch(() => undefined),
+      );
+      await saved;
+    }
     job.update(change);
   }
 
@@ -230,13 +243,4 @@ export class Jobs {
       .finally(() => this.#running.delete(owned));
     this.#running.add(owned);
   }
-}
-
-function waitingLink(node: ClusterNode): JobNode['link'] {
-  return async (signal) => {
-    for (;;) {
-      const link = await node.session.wait(dayMs, signal);
-      if (link !== undefined) return link;
-    }
-  };
 }

@@ -248,6 +248,18 @@ describe('the controller', () => {
     await until(() => home.runnerPids().length === 0, 2000);
   });
 
+  test('kill -9 of the agents and of all they run: who waits for the job hears of its end, with no other command', async () => {
+    expect(home.run(project, 'exec', 'dev', '-d', 'echo on; sleep 600').code).toBe(0);
+    await until(() => home.run(project, 'logs', 'dev', '--no-follow').stdout.includes('on'));
+    const status = home.start(project, 'logs', 'dev', '--status');
+    const [agents, runners] = [home.agentPids(), home.runnerPids()];
+    // Neither may see the other's end.
+    for (const pid of [...agents, ...runners]) process.kill(pid, 'SIGSTOP');
+    for (const pid of [...agents, ...runners]) process.kill(pid, 'SIGKILL');
+    expect((await status.done).code).toBe(239);
+    expect(home.run(project, 'exec', 'dev', 'true').code).toBe(0);
+  });
+
   test('two first commands at once start one controller', async () => {
     home.run(project, 'stop');
     const both = await Promise.all([home.start(project, 'status').done, home.start(project, 'status').done]);

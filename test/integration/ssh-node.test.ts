@@ -138,6 +138,20 @@ test('an agent that was killed is started again by whoever wants it, though the 
   expect(controller.states).toEqual(['connected']);
 });
 
+test('the node starts its agent again by itself when told that it is gone', async () => {
+  await using controller = new SshController();
+  const node = await controller.connect(controller.options(host, dist));
+  const { pid, socket } = await controller.hello();
+  const closed = new Promise((resolve) => socket.on('close', resolve));
+  socket.resume();
+  await node.wake(never);
+  host.runAsRoot(`kill -KILL ${pid}`);
+  await closed;
+  await node.wake(never);
+  expect((await controller.hello()).pid).not.toBe(pid);
+  expect(controller.states).toEqual(['connected']);
+});
+
 test.each(['AllowStreamLocalForwarding no', 'DisableForwarding yes'])(
   'with %s the link runs over stdin and stdout, again and again',
   async (line) => {

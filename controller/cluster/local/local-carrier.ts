@@ -15,7 +15,7 @@ export function localCarrier(
   onPrivateRoot: (privateRoot: boolean) => void,
 ): NodeCarrier {
   const options: LocalNodeOptions = { home, identity: state.identity, bundle };
-  const start = async (run: typeof startLocalNode, { signal }: CommandContext): Promise<void> => {
+  const start = async (run: typeof startLocalNode, { signal }: Pick<CommandContext, 'signal'>): Promise<void> => {
     onPrivateRoot((await run(options, signal)).privateRoot);
   };
   return {
@@ -24,7 +24,7 @@ export function localCarrier(
       await stopLocalAgent(options, context.signal);
       await start(startLocalAgent, context);
     },
-    wake: (context) => start(startLocalAgent, context),
+    wake: (signal) => start(startLocalAgent, { signal }),
     reserve: async (destinations, context) => {
       const known = await readDestinations(home);
       const all = [...new Set([...known, ...destinations])];

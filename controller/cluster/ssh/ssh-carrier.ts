@@ -29,7 +29,7 @@ export function sshCarrier(options: SshCarrierOptions): NodeCarrier {
   return {
     create: connect,
     revive: (context) => connect(context, false),
-    wake: (context) => connect(context, false),
+    wake: async (signal) => await node?.wake(signal),
     reserve: async () => false,
     remove: async ({ env, login, signal }, purge) => {
       await node?.[Symbol.asyncDispose]();

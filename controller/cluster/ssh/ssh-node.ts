@@ -137,6 +137,15 @@ export class SshNode implements AsyncDisposable {
     }
   }
 
+  /**
+   * Starts the agent again where the connection is there and the agent is not. Without a connection, the node is making
+   * one by itself, or waits for a person; then this does nothing. Fails as `connectSshNode` does.
+   */
+  async wake(signal: AbortSignal): Promise<void> {
+    if (this.#state !== 'connected') return;
+    await this.#attempt(this.#ownLogin, AbortSignal.any([signal, this.#life.signal]), true);
+  }
+
   /** Ends connection, sessions and forwardings. The agent stays on the node and goes on with its jobs. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#life.abort(cancelled());
@@ -216,6 +225,11 @@ export class SshNode implements AsyncDisposable {
     return forward ?? (await openBridge(master, target, signal));
   }
 
+  /** What the node has without a request. */
+  get #ownLogin(): SshLogin {
+    return { ...this.#login, login: undefined, takeOver: false };
+  }
+
   #setState(state: SshNodeState, failure: TowError | undefined): void {
     this.#failure = failure;
     if (this.#state === state) return;
@@ -238,7 +252,7 @@ export class SshNode implements AsyncDisposable {
       await this.#pause(pauseMs);
       pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       // The attempt's failure is the node's state by now.
-      await this.#attempt({ ...this.#login, login: undefined, takeOver: false }, life, false).catch(() => undefined);
+      await this.#attempt(this.#ownLogin, life, false).catch(() => undefined);
     }
   }
 

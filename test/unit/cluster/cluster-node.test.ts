@@ -94,3 +94,27 @@ test('a node that stays silent is an error after 20 s', async () => {
   await vi.advanceTimersByTimeAsync(30_000);
   await link;
 });
+
+test('who waits for as long as it takes has an agent that died started again, less and less often', async () => {
+  const { node, woken } = nodeWith((self, times) => {
+    if (times === 4) self.session.attach(linkOf('this build'));
+  });
+  const link = node.returned(never);
+  await vi.advanceTimersByTimeAsync(7000);
+  expect(woken()).toBe(0);
+  await vi.advanceTimersByTimeAsync(8000 + 16_000);
+  expect(woken()).toBe(2);
+  await vi.advanceTimersByTimeAsync(32_000 + 64_000);
+  await expect(link).resolves.toMatchObject({ peer: { build: 'this build' } });
+});
+
+test('nobody waits for a node that was taken out of its cluster, nor starts its agent', async () => {
+  const { node, woken } = nodeWith(() => undefined);
+  const link = expect(node.returned(never)).rejects.toMatchObject({ code: 'cancelled' });
+  await vi.advanceTimersByTimeAsync(1000);
+  await node.remove(context, false);
+  await link;
+  await expect(node.returned(never)).rejects.toMatchObject({ code: 'cancelled' });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(woken()).toBe(0);
+});
