@@ -40,6 +40,33 @@ export function lookInto(words: Uint32Array, at: number, path: string): boolean 
   }
 }
 
+/** Looks at names in one directory after the other, without a string for each. */
+export class NamesBelow {
+  readonly #path = Buffer.alloc(maxPathBytes);
+  #directory = '';
+  #length = 0;
+
+  /** `directory` is absolute and latin1-held. */
+  enter(directory: string): void {
+    this.#directory = directory;
+    this.#length = directory.length < maxPathBytes ? this.#path.write(`${directory}/`, 'latin1') : maxPathBytes;
+  }
+
+  /** As `lookInto`, at the name in these bytes. */
+  look(words: Uint32Array, at: number, names: Buffer, from: number, to: number): boolean {
+    const c = usable();
+    const end = this.#length + to - from;
+    if (c !== undefined && end < maxPathBytes) {
+      names.copy(this.#path, this.#length, from, to);
+      this.#path[end] = 0;
+      const errno = ask(c, this.#path);
+      if (errno === 0) writeAnswer(words, at);
+      if (errno === 0 || errno === enoent || errno === enotdir) return errno === 0;
+    }
+    return lookInto(words, at, `${this.#directory}/${names.toString('latin1', from, to)}`);
+  }
+}
+
 /** Where `fstatInto` has the blocks of 512 bytes that a file takes, and how much it writes in all. */
 export const openWords = { blocks: statWords.count, count: statWords.count + 2 } as const;
 
@@ -95,10 +122,15 @@ function usable(): Libc | undefined {
 }
 
 /** The error that came of it: 0 for none, -1 for one of which Node is to say what it is. */
-function askPath({ statx: call, koffi }: Libc, path: string): number {
+function askPath(c: Libc, path: string): number {
   if (path.length >= maxPathBytes) return -1;
   pathBytes[pathBytes.write(path, 'latin1')] = 0;
-  return call?.(atFdcwd, pathBytes, atSymlinkNofollow, basicStats, answer) === 0 ? 0 : koffi.errno();
+  return ask(c, pathBytes);
+}
+
+/** The same of a path that ends with a zero. */
+function ask({ statx: call, koffi }: Libc, path: Buffer): number {
+  return call?.(atFdcwd, path, atSymlinkNofollow, basicStats, answer) === 0 ? 0 : koffi.errno();
 }
 
 function writeAnswer(words: Uint32Array, at: number): void {

@@ -52,7 +52,10 @@ export function applyEdit(root: string, { type, path: at, to, seed, length }: Tr
     else if (type === 'cut' && isFile) truncateSync(full, length);
     else if (type === 'symlink') symlinkSync(`../${seed}`, full);
     else if (type === 'rename') renameSync(full, other);
-    else if (type === 'link') linkSync(full, other);
+    else if (type === 'rules') {
+      mkdirSync(full, { recursive: true });
+      writeFileSync(join(full, '.gitignore'), `${names[seed % names.length]}\n${seed % 3 === 0 ? '!a' : '/b'}\n`);
+    } else if (type === 'link') linkSync(full, other);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error)) throw error;
   }

@@ -20,7 +20,7 @@ export class Grain {
   /** Nanoseconds that `stats` must have been old when the file at `path` was read. */
   of(stats: Pick<OpenFile, 'dev' | 'ctimeNs'>, path: NativePath): bigint {
     if (this.#onNetwork(stats.dev, path)) return networkNs;
-    return stats.ctimeNs % 1_000_000_000n === 0n ? wholeSecondsNs : tickNs;
+    return localGrain(stats.ctimeNs);
   }
 
   #onNetwork(device: bigint, path: NativePath): boolean {
@@ -30,6 +30,11 @@ export class Grain {
     this.#networkByDevice.set(device, network);
     return network;
   }
+}
+
+/** Nanoseconds that a ctime must be old where no network lies between. */
+export function localGrain(ctimeNs: bigint): bigint {
+  return ctimeNs % 1_000_000_000n === 0n ? wholeSecondsNs : tickNs;
 }
 
 /** Milliseconds to wait until a file this young can be read for good; 0 when it is old enough, or waiting takes too long. */

@@ -2,10 +2,11 @@
  * What the file system says of one directory, as bytes: compared whole to see that nothing changed, kept in the index,
  * handed from thread to thread.
  *
- *   count (u32) · a record of `recordBytes` an entry, in name order · names and symlink texts
+ *   count (u32) · the directory's stamp · a record of `recordBytes` an entry, in name order · names and symlink texts
  *
  * A record holds all that tells a file changed (size, mtime, ctime, inode, mode), so a file whose record is the same
- * has the chunks it had. `distrust` spoils a record, so that it equals none the file system could give: that is how a
+ * has the chunks it had. The stamp is the directory's own (directory-stamp.ts): while it is the same, so are the names; zeros
+ * stand for one that nothing can be told by. `distrust` spoils a record, so that it equals none the file system could give: that is how a
  * file that must be hashed again is marked, here and in the index alike.
  */
 import { splitNs, splitNsWords } from '../../base/split-ns.ts';
@@ -33,7 +34,9 @@ export interface ListedName {
   readonly text: string;
 }
 
-const headBytes = 4;
+/** Words of a directory's stamp: mtime, ctime, inode, size, device. */
+export const dirStampWords = 10;
+const headBytes = 4 + 4 * dirStampWords;
 const recordBytes = 48;
 /** A record in words of 32 bits; but for the first two as `lstatInto` has them. `dev` is not 0 only for a file with more than one name. */
 export const recordWords = recordBytes / 4;
@@ -53,14 +56,19 @@ export function packRecordHead(
 }
 
 /** `records` one behind the other, of `names`, both in name order. */
-export function encodeListing(names: readonly ListedName[], records: Buffer): Buffer {
+export function encodeListing(names: readonly ListedName[], records: Buffer, stamp?: Uint32Array): Buffer {
   let texts = '';
   for (const { name, text } of names) texts += text === '' ? name : name + text;
   const bytes = Buffer.allocUnsafe(headBytes + records.length + texts.length);
   bytes.writeUInt32LE(names.length, 0);
+  writeStamp(bytes, stamp);
   records.copy(bytes, headBytes);
   bytes.write(texts, headBytes + records.length, 'latin1');
   return bytes;
+}
+
+function writeStamp(bytes: Buffer, stamp: Uint32Array | undefined): void {
+  for (let word = 0; word < dirStampWords; word += 1) bytes.writeUInt32LE(stamp?.[word] ?? 0, 4 + 4 * word);
 }
 
 /** Entries that were not gathered in name order, put into it. */
@@ -83,6 +91,17 @@ export class Listing {
   constructor(bytes: Buffer) {
     this.bytes = bytes;
     this.count = bytes.readUInt32LE(0);
+  }
+
+  /** Whether names can have neither come nor gone, if `stamp` is what the directory's is now. */
+  hasStamp(stamp: Uint32Array): boolean {
+    let any = 0;
+    for (let word = 0; word < dirStampWords; word += 1) {
+      const known = this.bytes.readUInt32LE(4 + 4 * word);
+      if (known !== stamp[word]) return false;
+      any |= known;
+    }
+    return any !== 0;
   }
 
   kind(index: number): ListedKind {
@@ -136,6 +155,31 @@ export class Listing {
       };
       tail = textEnd;
     }
+  }
+
+  /** Where each name lies in `bytes`, without a string of it. */
+  *names(): Generator<{ readonly from: number; readonly to: number }, void, void> {
+    let tail = headBytes + this.count * recordBytes;
+    for (let index = 0; index < this.count; index += 1) {
+      const record = this.#record(index);
+      const to = tail + this.bytes.readUInt16LE(record + at.nameLength);
+      yield { from: tail, to };
+      tail = to + this.bytes.readUInt16LE(record + at.textLength);
+    }
+  }
+
+  /** Whether an entry has this record: `recordWords` of `words`. */
+  hasRecord(index: number, words: Uint32Array): boolean {
+    const from = this.#record(index);
+    for (let word = 0; word < recordWords; word += 1)
+      if (this.bytes.readUInt32LE(from + 4 * word) !== words[word]) return false;
+    return true;
+  }
+
+  /** Lengths of an entry's name and text, as its record has them. */
+  lengths(index: number): readonly [number, number] {
+    const record = this.#record(index);
+    return [this.bytes.readUInt16LE(record + at.nameLength), this.bytes.readUInt16LE(record + at.textLength)];
   }
 
   /** Whether an entry has the same record in both, names aside. */
@@ -198,7 +242,10 @@ export class Listing {
   }
 }
 
-/** `known` with `fresh` in the place of what it says of `names`; both in name order, every fresh one's name is in `names`. */
+/**
+ * `known` with `fresh` in the place of what it says of `names`; both in name order, every fresh one's name is in `names`.
+ * Its stamp stays: if names came or went since it was taken, the directory has another one by now.
+ */
 export function mergeListing(known: Listing, names: ReadonlySet<string>, fresh: Buffer): Buffer {
   const now = new Listing(fresh);
   const kept: { readonly name: string; readonly from: Listing; readonly at: number; readonly text: string }[] = [];
@@ -216,6 +263,7 @@ export function mergeListing(known: Listing, names: ReadonlySet<string>, fresh: 
   const texts = kept.map(({ name, text }) => name + text).join('');
   const bytes = Buffer.allocUnsafe(headBytes + kept.length * recordBytes + texts.length);
   bytes.writeUInt32LE(kept.length, 0);
+  known.bytes.copy(bytes, 4, 4, headBytes);
   kept.forEach((one, to) => {
     const record = headBytes + one.at * recordBytes;
     one.from.bytes.copy(bytes, headBytes + to * recordBytes, record, record + recordBytes);

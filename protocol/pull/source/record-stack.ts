@@ -1,4 +1,12 @@
-import { kindOfMode, lstatInto, type ObjectKind, statWords } from '../../libc/lstat-words.ts';
+import { errnoOf } from '../../base/errors.ts';
+import {
+  kindOfMode,
+  lookInto,
+  lstatInto,
+  type NamesBelow,
+  type ObjectKind,
+  statWords,
+} from '../../libc/lstat-words.ts';
 import { type ListedKind, packRecordHead, recordWords } from './listing.ts';
 
 /**
@@ -16,9 +24,26 @@ export class RecordStack {
 
   /** Asks what is at a path (absolute, latin1-held), and keeps it on top for `push`. Throws as `lstatSync`. */
   look(path: string): ObjectKind {
-    if (this.#top + recordWords > this.#words.length) this.#grow();
+    this.#makeRoom();
     lstatInto(this.#words, this.#top, path);
-    return kindOfMode(this.#words[this.#top] ?? 0);
+    return this.#kind;
+  }
+
+  /** As `look`; undefined if nothing is there, or it cannot be told. */
+  lookQuietly(path: string): ObjectKind | undefined {
+    this.#makeRoom();
+    return quietly(() => lookInto(this.#words, this.#top, path)) ? this.#kind : undefined;
+  }
+
+  /** As `lookQuietly`, at the name in these bytes of `names`, where `below` has entered. */
+  lookBelow(below: NamesBelow, names: Buffer, from: number, to: number): ObjectKind | undefined {
+    this.#makeRoom();
+    return quietly(() => below.look(this.#words, this.#top, names, from, to)) ? this.#kind : undefined;
+  }
+
+  /** Some words of what was looked at last; of the same memory, until the next look. */
+  looked(from: number, count: number): Uint32Array {
+    return this.#words.subarray(this.#top + from, this.#top + from + count);
   }
 
   /** Puts down what was looked at last, or nothing of what is `unknown`. */
@@ -34,6 +59,14 @@ export class RecordStack {
     this.#top += recordWords;
   }
 
+  /** The record that `push` would put down, until the next look. */
+  peek(kind: ListedKind, nameLength: number, textLength: number): Uint32Array {
+    const top = this.#top;
+    this.push(kind, nameLength, textLength);
+    this.#top = top;
+    return this.looked(0, recordWords);
+  }
+
   /** Takes off all above `top`. */
   truncate(top: number): void {
     this.#top = top;
@@ -44,9 +77,24 @@ export class RecordStack {
     return Buffer.from(this.#words.buffer, 4 * from, 4 * (this.#top - from));
   }
 
-  #grow(): void {
+  get #kind(): ObjectKind {
+    return kindOfMode(this.#words[this.#top] ?? 0);
+  }
+
+  #makeRoom(): void {
+    if (this.#top + recordWords <= this.#words.length) return;
     const grown = new Uint32Array(2 * this.#words.length);
     grown.set(this.#words);
     this.#words = grown;
+  }
+}
+
+/** False where the file system says no. */
+function quietly(look: () => boolean): boolean {
+  try {
+    return look();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
   }
 }

@@ -14,18 +14,27 @@ const ruleNames = ['.git', ...watchedRuleFiles];
 /** A new directory is watched before it is listed, so each level of a new tree takes a round. */
 const maxRounds = 64;
 
-export interface RescanOptions extends Omit<ScanOptions, 'only' | 'known' | 'tracked' | 'verify' | 'previous'> {
-  /** What the rules were called before any of them changed, if one did. */
-  readonly rulesBefore: string;
+/** Who is told which directories there are, and knows whether the way of telling is still good. */
+export interface Surroundings {
+  readonly tree: Pick<SourceWatch['tree'], 'lost' | 'add' | 'remove'>;
+  covers(ruleFile: string): boolean;
+}
+
+export interface RoundsOptions extends Omit<ScanOptions, 'only' | 'known' | 'tracked' | 'verify' | 'previous'> {
   readonly previous: Scanned;
-  readonly watch: SourceWatch;
-  readonly changes: NonNullable<ReturnType<SourceWatch['changes']>>;
+  readonly watch: Surroundings;
   /** The last look at everything, with what the verdicts hang on. */
   readonly walk: WalkOutput;
 }
 
+export interface RescanOptions extends RoundsOptions {
+  /** What the rules were called before any of them changed, if one did. */
+  readonly rulesBefore: string;
+  readonly changes: NonNullable<ReturnType<SourceWatch['changes']>>;
+}
+
 type Scanned = ReadonlyMap<RootPath, ScannedDirectory>;
-type Names = ReadonlyMap<RootPath, ReadonlySet<string>>;
+export type Names = ReadonlyMap<RootPath, ReadonlySet<string>>;
 
 /**
  * What a scan of the whole tree would have come to, as far as `changes` tell; undefined when they do not tell enough,
@@ -33,41 +42,54 @@ type Names = ReadonlyMap<RootPath, ReadonlySet<string>>;
  * other paths than before is no such change: the directories in question are looked at.
  */
 export async function rescan(options: RescanOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
+  const { rulesBefore, changes, ...rounds } = options;
   const { pool, previous, walk } = options;
-  const { tree, rules } = options.changes;
+  const { tree, rules } = changes;
   const state = walk.rules;
   for (const names of tree.names.values()) if (ruleNames.some((name) => names.has(name))) return undefined;
   // Something happened where nothing was sent: now it may be.
   for (const path of tree.names.keys()) if (!previous.has(path)) return undefined;
   const renewal = rules.length === 0 ? undefined : pool.run('renew', { state, changed: rules }, signal);
-  const run = new Rescan(options);
+  const run = new Rescan(rounds);
   run.drop(tree.moved);
   const known = [...tree.names.keys()].filter((path) => run.directories.has(path));
   // By the rules as they were, which the threads have at hand. If they say something else now, nothing of it counts; if git
   // tracks something else, the directories in question are looked at once more.
-  const round = run.round(known, { names: tree.names, rules: options.rulesBefore, tracked: state.tracked }, signal);
+  const round = run.round(known, { names: tree.names, rules: rulesBefore, tracked: state.tracked }, signal);
   const [renewed, first] = await Promise.all([renewal, round]);
   if (first === undefined || (renewal !== undefined && renewed === undefined)) return undefined;
-  let todo = [...new Set([...first, ...run.judging(renewed?.affected ?? [])])];
-  const { tracked } = renewed?.state ?? state;
-  for (let left = maxRounds; todo.length > 0; left -= 1) {
-    if (left === 0) return undefined;
-    const next = await run.round(todo, { rules: options.rules, tracked }, signal);
-    if (next === undefined) return undefined;
-    todo = next;
-  }
-  return run.result(previous, renewed?.state ?? state);
+  const todo = [...new Set([...first, ...run.judging(renewed?.affected ?? [])])];
+  const now = renewed?.state ?? state;
+  if (!(await run.follow(todo, { rules: options.rules, tracked: now.tracked }, signal))) return undefined;
+  return run.result(previous, now);
+}
+
+/**
+ * What a scan of the whole tree would have come to, if nothing but these directories (or these names of one) changed, and
+ * no rule; undefined as for `rescan`.
+ */
+export async function scanChanged(
+  options: RoundsOptions,
+  directories: readonly RootPath[],
+  names: Names,
+  signal: AbortSignal,
+): Promise<ScanResult | undefined> {
+  const run = new Rescan(options);
+  const { rules, walk } = options;
+  const first = await run.round(directories, { names, rules }, signal);
+  if (first === undefined || !(await run.follow(first, { rules }, signal))) return undefined;
+  return run.result(options.previous, walk.rules);
 }
 
 class Rescan {
   readonly directories: Map<RootPath, ScannedDirectory>;
-  readonly #options: RescanOptions;
+  readonly #options: RoundsOptions;
   readonly #renewed = new Map<RootPath, ScannedDirectory>();
   readonly #states: RuleState[] = [];
   #last: ScanResult | undefined;
   #knownFiles: Promise<KnownFiles> | undefined;
 
-  constructor(options: RescanOptions) {
+  constructor(options: RoundsOptions) {
     this.#options = options;
     this.directories = new Map(options.previous);
   }
@@ -101,6 +123,21 @@ class Rescan {
     }
   }
 
+  /** Round after round, until there is nothing more to list; false where that cannot be told. */
+  async follow(
+    directories: readonly RootPath[],
+    by: Pick<ScanOptions, 'rules' | 'tracked'>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    let todo: readonly RootPath[] | undefined = directories;
+    for (let left = maxRounds; todo.length > 0; left -= 1) {
+      if (left === 0) return false;
+      todo = await this.round(todo, by, signal);
+      if (todo === undefined) return false;
+    }
+    return true;
+  }
+
   /** Lists directories, or those `names` of them; returns those to be listed next, which are watched by then. */
   async round(
     paths: readonly RootPath[],
@@ -108,7 +145,7 @@ class Rescan {
     signal: AbortSignal,
   ): Promise<RootPath[] | undefined> {
     if (paths.length === 0) return [];
-    const { watch, changes: _, walk: __, rulesBefore: ___, ...options } = this.#options;
+    const { watch, walk: _, ...options } = this.#options;
     const result = await scan(
       {
         ...options,

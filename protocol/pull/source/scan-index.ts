@@ -1,8 +1,8 @@
 /**
  * The last scan of a source, on disk, so that a daemon that starts anew hashes nothing again.
  *
- * A file of framed records: length (u32), SHA-256, payload. The first says which format and root; each later one has
- * some directories, of which a later mention replaces an earlier one (none are ever taken out: a directory that is gone
+ * A file of framed records: length (u32), SHA-256, payload. The first says which format and root; each later one has what
+ * the last look at all of it went by, of which the last counts, or some directories, of which a later mention replaces an earlier one (none are ever taken out: a directory that is gone
  * is just not asked for, and the next compaction forgets it). Every record is true by itself, because a listing's record
  * is only trusted while the file system says the same: so a torn or lost tail costs hashing, nothing else. A damaged
  * record ends the reading there. Whoever can write this file can already write the user's files.
@@ -10,9 +10,12 @@
  * A daemon that starts waits for it: listings are taken as they lie in the payload, digests and counts of directories are
  * stored beside them, and entries are made of them only where something changed.
  */
+
 import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import * as v from 'valibot';
 import { ByteReader } from '../../base/byte-reader.ts';
 import { ByteWriter } from '../../base/byte-writer.ts';
 import { errnoOf } from '../../base/errors.ts';
@@ -22,10 +25,12 @@ import { digestBytes, digestOf } from '../../chunk/digest.ts';
 import type { Entry } from '../../chunk/entry.ts';
 import { storedDirectory, summaryOf } from '../../chunk/manifest.ts';
 import { readSummary, writeSummary } from '../../chunk/summary-codec.ts';
+import { type LastLook, lastLookSchema } from './last-look.ts';
 import { Listing } from './listing.ts';
 import { entryOf, type FileContent, type ScannedDirectory } from './scanned-directory.ts';
 
-const magic = 'towline scan index 2';
+const format = 'towline scan index';
+const magic = `${format} 3`;
 const frameBytes = 4 + digestBytes;
 /** Payloads are filled to about this. */
 const payloadBytes = 512 << 10;
@@ -34,9 +39,13 @@ const slackBytes = 1 << 20;
 
 export interface LoadedIndex {
   readonly directories: Map<RootPath, ScannedDirectory>;
+  readonly look: LastLook | undefined;
   /** Something in it could not be read; a tail cut off by a crash does not count. */
   readonly damaged: boolean;
 }
+
+/** The first byte of a payload. */
+const payloadKind = { directories: 0, look: 1 } as const;
 
 const fileKinds = ['gone', 'file', 'hardlink', 'unknown'] as const;
 
@@ -46,6 +55,9 @@ export class ScanIndex {
   /** Where the next record goes; 0 when the file must be written anew. */
   #end = 0;
   #compactBytes = 0;
+  #look: LastLook | undefined;
+  /** The one that the file has. */
+  #written: LastLook | undefined;
 
   /** `path` is UTF-16, `root` names the source. One `ScanIndex` a file at a time. */
   constructor(path: string, root: string) {
@@ -60,11 +72,12 @@ export class ScanIndex {
     try {
       file = await open(this.#path, 'r');
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return { directories, damaged: false };
+      if (errnoOf(error) === 'ENOENT') return { directories, look: undefined, damaged: false };
       throw error;
     }
     try {
-      return { directories, damaged: await this.#read(file, directories) };
+      const damaged = await this.#read(file, directories);
+      return { directories, look: damaged ? undefined : this.#look, damaged };
     } finally {
       await file.close();
     }
@@ -77,6 +90,7 @@ export class ScanIndex {
       try {
         await file.truncate(this.#end);
         await this.#write(file, renewed);
+        await this.#writeLook(file);
       } finally {
         await file.close();
       }
@@ -87,8 +101,10 @@ export class ScanIndex {
     const file = await open(temp, 'w', 0o600);
     try {
       this.#end = 0;
+      this.#written = undefined;
       await this.#append(file, Buffer.from(`${magic}\n${this.#root}`, 'latin1'));
       await this.#write(file, all.values());
+      await this.#writeLook(file);
     } catch (error) {
       this.#end = 0;
       throw error;
@@ -97,6 +113,13 @@ export class ScanIndex {
     }
     await rename(temp, this.#path);
     this.#compactBytes = this.#end;
+  }
+
+  /** Adds what a look went by; the next `save` after a damaged one has it, too. */
+  async saveLook(look: LastLook, all: ReadonlyMap<RootPath, ScannedDirectory>): Promise<void> {
+    if (isDeepStrictEqual(look, this.#look)) return;
+    this.#look = look;
+    await this.save([], all);
   }
 
   async #read(file: FileHandle, directories: Map<RootPath, ScannedDirectory>): Promise<boolean> {
@@ -117,6 +140,7 @@ export class ScanIndex {
         this.#end = at;
         return false;
       }
+      if (at === 0 && isOther(payload)) return false;
       if (
         digestOf(payload) !== head.toString('latin1', 4) ||
         !(await this.#takePayload(payload, at === 0, directories, turns))
@@ -138,9 +162,15 @@ export class ScanIndex {
     directories: Map<RootPath, ScannedDirectory>,
     turns: Turns,
   ): Promise<boolean> {
-    if (first) return payload.toString('latin1') === `${magic}\n${this.#root}`;
+    const text = first ? payload.toString('latin1') : '';
+    if (first) return text === `${magic}\n${this.#root}`;
     try {
       const reader = new ByteReader(payload);
+      if (reader.u8() === payloadKind.look) {
+        this.#look = v.parse(lastLookSchema, JSON.parse(payload.toString('utf8', 1)));
+        this.#written = this.#look;
+        return true;
+      }
       while (!reader.done) {
         const directory = readDirectory(reader);
         directories.set(directory.path, directory);
@@ -157,6 +187,7 @@ export class ScanIndex {
     const turns = new Turns();
     let writer = new ByteWriter();
     for (const directory of directories) {
+      if (writer.length === 0) writer.u8(payloadKind.directories);
       writeDirectory(writer, directory);
       if (writer.length >= payloadBytes) {
         await this.#append(file, writer.bytes());
@@ -165,6 +196,13 @@ export class ScanIndex {
       if (turns.over) await turns.next();
     }
     if (writer.length > 0) await this.#append(file, writer.bytes());
+  }
+
+  async #writeLook(file: FileHandle): Promise<void> {
+    if (this.#look === this.#written || this.#look === undefined) return;
+    const text = Buffer.from(JSON.stringify(this.#look));
+    await this.#append(file, Buffer.concat([Buffer.of(payloadKind.look), text]));
+    this.#written = this.#look;
   }
 
   async #append(file: FileHandle, payload: Buffer): Promise<void> {
@@ -176,6 +214,12 @@ export class ScanIndex {
       throw new Error(`only ${bytesWritten} bytes of the index were written`);
     this.#end += bytesWritten;
   }
+}
+
+/** Whether it begins an index of another version. */
+function isOther(payload: Buffer): boolean {
+  const text = payload.toString('latin1', 0, magic.length + 1);
+  return text.startsWith(format) && text !== `${magic}\n`;
 }
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer | undefined> {

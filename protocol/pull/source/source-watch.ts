@@ -1,7 +1,7 @@
-import { lstatSync, realpathSync } from 'node:fs';
 import { joinPath, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
 import { type Changes, TreeWatch } from '../watch/tree-watch.ts';
+import { stampOf, stampsOf } from './rule-stamps.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import { rootItself, type WalkOutput } from './tasks.ts';
 
@@ -24,13 +24,16 @@ export interface Watched {
  */
 export class SourceWatch implements Disposable {
   readonly tree: TreeWatch;
+  /** When it looked at rule files first. */
+  readonly openedMs: number;
   readonly #rules: Map<string, string>;
   readonly #linked: ReadonlyMap<string, string>;
 
-  private constructor(tree: TreeWatch, rules: Map<string, string>, linked: ReadonlyMap<string, string>) {
+  private constructor(tree: TreeWatch, rules: readonly string[], linked: readonly string[]) {
     this.tree = tree;
-    this.#rules = rules;
-    this.#linked = linked;
+    this.openedMs = Date.now();
+    this.#rules = stampsOf(rules);
+    this.#linked = stampsOf(linked);
   }
 
   /**
@@ -55,7 +58,7 @@ export class SourceWatch implements Disposable {
       if (turns.over) await turns.next();
     }
     if (!tree.lost && rules.inputs.length + alone.length <= maxStamps)
-      return new SourceWatch(tree, stampsOf(rules.inputs), stampsOf(alone));
+      return new SourceWatch(tree, rules.inputs, alone);
     tree[Symbol.dispose]();
     return undefined;
   }
@@ -70,6 +73,11 @@ export class SourceWatch implements Disposable {
     const rules = this.#changedRules();
     const tree = this.tree.take();
     return tree === undefined ? undefined : { tree, rules };
+  }
+
+  /** What rule files were when it was opened, or at the last `changes`. */
+  get ruleStamps(): ReadonlyMap<string, string> {
+    return this.#rules;
   }
 
   /** Whether all rule files are as they were when it was opened, or at the last `changes`. */
@@ -103,25 +111,5 @@ function* linkedFiles(root: string, path: RootPath, listing: ScannedDirectory['l
   for (const { name } of listing.texts()) {
     if (listing.linkKey(at) !== undefined) yield `${root}/${joinPath(path, name)}`;
     at += 1;
-  }
-}
-
-function stampsOf(paths: readonly string[]): Map<string, string> {
-  return new Map(paths.map((path) => [path, stampOf(path)]));
-}
-
-/** Of what is at a path, or that nothing is. */
-function stampOf(path: string): string {
-  try {
-    const bytes = Buffer.from(path, 'latin1');
-    const stats = lstatSync(bytes, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) return '';
-    // A directory's times tell of its names, which is not what anybody asks of it here.
-    if (stats.isDirectory()) return `dir ${stats.dev} ${stats.ino}`;
-    // Some rules are read through symlinks.
-    if (stats.isSymbolicLink()) return `${stats.ino} ${stats.ctimeNs} ${stampOf(realpathSync(bytes, 'latin1'))}`;
-    return `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs} ${stats.mode} ${stats.nlink}`;
-  } catch {
-    return 'unreadable';
   }
 }

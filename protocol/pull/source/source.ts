@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { cancelled, raceSignal, throwIfAborted } from '../../base/abort.ts';
-import { displayPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
+import { nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { WorkerPool } from '../../base/worker-pool.ts';
 import { manifestTotals } from '../../chunk/manifest.ts';
 import type { Changes } from '../watch/tree-watch.ts';
 import type { Advance } from './advance.ts';
+import { IndexKeeper } from './index-keeper.ts';
+import { type LastLook, lookOf } from './last-look.ts';
 import { LookAhead } from './look-ahead.ts';
 import { newTree, type SourceTree } from './new-tree.ts';
+import { recheck } from './recheck.ts';
 import { refuseNothing } from './refuse-nothing.ts';
 import { rescan } from './rescan.ts';
 import { resolveRoot } from './resolve-root.ts';
 import { type ScanResult, scan } from './scan.ts';
-import { ScanIndex } from './scan-index.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
 import { type SentPath, sentPaths } from './sent-paths.ts';
 import type { Snapshot, SnapshotOptions } from './snapshot.ts';
@@ -49,9 +51,11 @@ const nothingNew = { renewed: [], same: true, problems: [] } as const;
  */
 export class Source implements AsyncDisposable {
   readonly #options: SourceOptions;
-  readonly #index: ScanIndex;
+  readonly #index: IndexKeeper;
   #directories: ReadonlyMap<RootPath, ScannedDirectory> = new Map();
   #tree: SourceTree | undefined;
+  /** What the last look at everything went by, perhaps in an earlier life. */
+  #lastLook: LastLook | undefined;
   /** Set while the tree is watched: what the last look at all of it said. */
   #watched: Watched | undefined;
   /** What was `#watched` before the look that is being taken. It goes on watching. */
@@ -70,36 +74,27 @@ export class Source implements AsyncDisposable {
   #distrusts = 0;
   readonly #ahead = new LookAhead(() => this.lookAhead());
   readonly #closing = new AbortController();
-  /** A sentence for the next snapshot. */
-  #note: string | undefined;
   /** The snapshot being taken, if any; never rejects. */
   #taking: Promise<void> = Promise.resolve();
   /** The index being read; never rejects. */
   #loaded: Promise<void> = Promise.resolve();
-  /** The index being written, if it is; never rejects. */
-  #saving: Promise<void> = Promise.resolve();
 
-  private constructor(options: SourceOptions, index: ScanIndex) {
+  private constructor(options: SourceOptions) {
     this.#options = options;
-    this.#index = index;
+    this.#index = new IndexKeeper(options.indexFile, options.root);
   }
 
   /** Begins to read the index; a damaged one is as good as none. Does not look at the root. */
   static open(options: SourceOptions): Source {
-    const source = new Source(options, new ScanIndex(options.indexFile, options.root));
+    const source = new Source(options);
     source.#loaded = source.#load();
     return source;
   }
 
   async #load(): Promise<void> {
-    const root = displayPath(this.#options.root);
-    try {
-      const { directories, damaged } = await this.#index.load();
-      this.#directories = directories;
-      if (damaged) this.#note = `the scan index of ${root} was damaged; files were read again`;
-    } catch (error) {
-      this.#note = `the scan index of ${root} cannot be read (${String(error)}); files were read again`;
-    }
+    const { directories, look } = await this.#index.load();
+    this.#directories = directories;
+    this.#lastLook = look;
   }
 
   /**
@@ -192,7 +187,7 @@ export class Source implements AsyncDisposable {
     await this.#taking;
     this.#unwatch();
     await this.#loaded;
-    await this.#saving;
+    await this.#index.written();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -209,14 +204,15 @@ export class Source implements AsyncDisposable {
     clearTimeout(this.#rest);
     this.#retryMs = firstRetryMs;
     const where = await this.#where();
-    const known = options.verify ? undefined : await this.#rescan(where, options, signal);
+    const known = options.verify
+      ? undefined
+      : ((await this.#rescan(where, options, signal)) ?? (await this.#recheck(where, options, signal)));
     const result = known ?? (await this.#scanAnew(where, options, signal));
     this.#watchAfter(this.#watched === undefined ? restMs : longRestMs, false);
     refuseNothing(this.#options.root, result.walk);
     const tree = result.same && this.#tree !== undefined ? this.#tree : await newTree(this.#options.root, result);
     this.#tree = tree;
-    const note = this.#note ?? [];
-    this.#note = undefined;
+    const note = this.#index.takeNote() ?? [];
     return new TreeSnapshot({
       ...tree,
       id: `s-${randomBytes(8).toString('hex')}`,
@@ -234,6 +230,20 @@ export class Source implements AsyncDisposable {
   async #scanAnew(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult> {
     this.#unwatch();
     return await this.#scan(where, options, signal);
+  }
+
+  /** Looks at everything by what the last look went by. Ends the watch, as a scan does. */
+  async #recheck(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
+    await this.#loaded;
+    const look = this.#lastLook;
+    if (look === undefined) return undefined;
+    this.#unwatch();
+    this.#rules = randomBytes(8).toString('hex');
+    const previous = this.#directories;
+    const from = { ...options, ...this.#reading(options), where, previous, rules: this.#rules, look };
+    const result = await recheck(from, signal);
+    if (result !== undefined) this.#adopt(result);
+    return result;
   }
 
   async #scan(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult> {
@@ -301,6 +311,7 @@ export class Source implements AsyncDisposable {
       const watched = await this.#lookAtAll(this.#kept, look.signal);
       // What a look that was ended had found new, the watch that was before it does not know its way about in.
       const found = this.#directories !== before;
+      if (watched !== undefined) this.#keepLook(watched);
       this.#watched = watched ?? (look.signal.aborted && !found ? this.#kept : undefined);
     } finally {
       this.#look = undefined;
@@ -308,6 +319,14 @@ export class Source implements AsyncDisposable {
       this.#kept = undefined;
     }
     return this.#watched !== undefined;
+  }
+
+  #keepLook(watched: Watched): void {
+    const { home, xdgConfigHome, sendGit } = this.#options;
+    const look = lookOf({ root: watched.watch.tree.root, home, xdgConfigHome, sendGit }, watched);
+    if (look === undefined) return;
+    this.#lastLook = look;
+    this.#index.saveLook(look, this.#directories);
   }
 
   /** Watches the tree and looks at all of it, until nothing happened between the two. `before` where it cannot be watched once more. */
@@ -354,7 +373,7 @@ export class Source implements AsyncDisposable {
   #adopt({ directories, renewed, same }: ScanResult): void {
     this.#directories = directories;
     if (!same) this.#tree = undefined;
-    this.#save(renewed);
+    this.#index.save(renewed, this.#directories);
   }
 
   /** What a scan that failed had read need not be read again. */
@@ -364,17 +383,7 @@ export class Source implements AsyncDisposable {
     for (const directory of renewed) directories.set(directory.path, directory);
     this.#directories = directories;
     this.#tree = undefined;
-    this.#save(renewed);
-  }
-
-  #save(renewed: readonly ScannedDirectory[]): void {
-    const directories = this.#directories;
-    if (renewed.length === 0) return;
-    this.#saving = this.#saving
-      .then(() => this.#index.save(renewed, directories))
-      .catch((error: unknown) => {
-        this.#note = `the scan index of ${displayPath(this.#options.root)} cannot be written (${String(error)})`;
-      });
+    this.#index.save(renewed, this.#directories);
   }
 
   /** Has a file read again by the next scan. */

@@ -61,6 +61,19 @@ export interface WalkOutput {
   readonly unclear: boolean;
 }
 
+export interface RecheckInput {
+  readonly root: string;
+  /** Frames of the listings that directories had. */
+  readonly known: Uint8Array;
+  readonly cancel: Int32Array;
+}
+
+/** A directory that is not what it was; without `names` any name of it may be. */
+export interface ChangedDirectory {
+  readonly path: RootPath;
+  readonly names?: readonly string[];
+}
+
 /** Where files are packed as they are read (chunk/file-pack.ts), and how. */
 export interface Carry {
   /** Nobody else's until the packs have been sent. What does not fit is not packed. */
@@ -190,13 +203,19 @@ export interface PathStanding {
 export type SourceTasks = {
   /** Lists a tree; events are frames of listings (see listing.ts), the root itself under `rootItself`. */
   readonly walk: { readonly input: WalkTask; readonly event: Uint8Array; readonly output: WalkOutput };
-  /** Chunks and hashes files; events are bytes read since the last one. */
+  /** Which directories are not what they were (recheck-task.ts). */
+  readonly recheck: {
+    readonly input: RecheckInput;
+    readonly event: never;
+    readonly output: readonly ChangedDirectory[];
+  };
   /** Whether rules still say what they said, see `renewRules`. */
   readonly renew: {
     readonly input: { readonly state: RuleState; readonly changed: readonly string[] };
     readonly event: never;
     readonly output: Renewal | undefined;
   };
+  /** Chunks and hashes files; events are bytes read since the last one. */
   readonly hash: { readonly input: HashInput; readonly event: number; readonly output: HashOutput };
   /** A part of one large file; undefined where it must be read as a whole. */
   readonly hashPart: {

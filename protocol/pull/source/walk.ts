@@ -5,24 +5,17 @@
  * that is not sent for itself has something in it that is. A name that vanishes between being listed and being looked
  * at may have been renamed, so its directory is listed again.
  */
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { codeOfErrno, type ErrorCode, errnoOf, type Problem, TowError } from '../../base/errors.ts';
-import {
-  absolutePath,
-  displayPath,
-  isAscii,
-  joinPath,
-  type NativePath,
-  nameOf,
-  parentOf,
-  type RootPath,
-} from '../../base/root-path.ts';
+import { absolutePath, displayPath, joinPath, nameOf, parentOf, type RootPath } from '../../base/root-path.ts';
 import type { ObjectKind } from '../../libc/lstat-words.ts';
+import { DirectoryStamps } from './directory-stamp.ts';
 import { gitDirOutside } from './git-file.ts';
 import type { RuleState } from './ignore/rule-state.ts';
 import type { IgnoreScope, OpenIgnore } from './ignore-scope.ts';
 import {
+  dirStampWords,
   encodeListing,
   frameListing,
   type ListedKind,
@@ -32,6 +25,7 @@ import {
   sortListed,
   unframeListings,
 } from './listing.ts';
+import { hasName, type Name, namesIn } from './names-in.ts';
 import { RecordStack } from './record-stack.ts';
 import { missingRoot } from './resolve-root.ts';
 import { type NamedRule, rootItself, type WalkOutput, type WalkPart, type WalkTask } from './tasks.ts';
@@ -44,22 +38,19 @@ export function walkSource(input: WalkTask, openIgnore: OpenIgnore, emit: (frame
   return new Walker(input, emit).run(openIgnore);
 }
 
-/** What a directory says of what is in it; the name is latin1-held. */
-interface Name {
-  readonly name: string;
-  isDirectory(): boolean;
-}
-
 /** Where a walk stands below the root: `scope` is undefined inside `.git`, where no rule counts. */
 interface Place {
   readonly path: RootPath;
   readonly names: readonly Name[];
+  /** Of before they were read; undefined if it proves nothing. */
+  readonly stamp: Uint32Array | undefined;
   readonly scope: IgnoreScope | undefined;
 }
 
 class Walker {
   readonly #input: WalkTask;
   readonly #records = new RecordStack();
+  readonly #stamps = new DirectoryStamps();
   readonly #emit: (frames: Uint8Array) => void;
   readonly #problems: Problem[] = [];
   readonly #warnings: string[] = [];
@@ -98,10 +89,11 @@ class Walker {
       );
     let rules: RuleState = { inputs: [], facts: new Map(), tracked: new Map() };
     if (kind === 'dir') {
+      const stamp = this.#stamp('');
       const names = this.#names('');
       if (typeof names === 'string') throw missingRoot(root, Object.assign(new Error(names), { code: names }));
       const ignore = openIgnore({ root, home, xdgConfigHome, tracked });
-      if (only === undefined) this.#emitFrame('', this.#entries({ path: '', names, scope: ignore.scope }));
+      if (only === undefined) this.#emitFrame('', this.#entries({ path: '', names, stamp, scope: ignore.scope }));
       else this.#some(only, ignore.scope);
       this.#warnings.push(...ignore.warnings());
       rules = ignore.state();
@@ -134,7 +126,8 @@ class Walker {
           ? 'ENOENT'
           : ((names === undefined || before === undefined
               ? undefined
-              : this.#named({ path, names: [], scope: inside }, new Set(names), before)) ?? this.#whole(path, inside));
+              : this.#named({ path, names: [], stamp: undefined, scope: inside }, new Set(names), before)) ??
+            this.#whole(path, inside));
       if (typeof listing !== 'string') {
         this.#emitFrame(path, listing);
         // Whether it is sent may hang on that.
@@ -148,8 +141,9 @@ class Walker {
 
   /** Its listing, or the errno of why there is none. */
   #whole(path: RootPath, scope: IgnoreScope | undefined): Buffer | string {
+    const stamp = this.#stamp(path);
     const names = this.#names(path);
-    return typeof names === 'string' ? names : this.#entries({ path, names, scope });
+    return typeof names === 'string' ? names : this.#entries({ path, names, stamp, scope });
   }
 
   /** The listing that was `known`, with these names as they are now; undefined if one of those it has is gone, perhaps renamed. */
@@ -193,7 +187,8 @@ class Walker {
   /** The listing of a directory; what is below it is emitted meanwhile. */
   #entries(place: Place): Buffer {
     const seen = new Set<string>();
-    return this.#gather(() => {
+    let { stamp } = place;
+    const list = (): ListedName[] => {
       const listed: ListedName[] = [];
       let names: readonly Name[] | string = place.names;
       for (let attempt = 0; attempt < 3 && typeof names !== 'string'; attempt += 1) {
@@ -207,20 +202,22 @@ class Walker {
           if (entry !== 'gone' && entry !== undefined) listed.push(entry);
         }
         if (!vanished) break;
+        stamp = undefined;
         names = this.#names(place.path);
       }
       return listed;
-    });
+    };
+    return this.#gather(list, () => stamp);
   }
 
   /** The listing of what `list` returns, which has put a record down for each, in that order. */
-  #gather(list: () => ListedName[]): Buffer {
+  #gather(list: () => ListedName[], stamp: () => Uint32Array | undefined = () => undefined): Buffer {
     const from = this.#records.top;
     const names = list();
     const records = this.#records.since(from);
     this.#records.truncate(from);
     const inOrder = names.every(({ name }, at) => at === 0 || (names[at - 1]?.name ?? '') < name);
-    if (inOrder) return encodeListing(names, records);
+    if (inOrder) return encodeListing(names, records, stamp());
     // A directory that was listed twice.
     const sorted = sortListed(names, records);
     return encodeListing(sorted.names, sorted.records);
@@ -272,13 +269,14 @@ class Walker {
     const { top } = this.#records;
     const listed = this.#listed('dir', name, '');
     if (!this.#deep) return listed;
+    const stamp = this.#stamp(path);
     const names = this.#names(path);
     if (typeof names === 'string') {
       this.#records.truncate(top);
       return this.#unreadable(path, name, Object.assign(new Error(names), { code: names }));
     }
     const inside = scope?.enter(name, { ignoreFile: hasName(names, '.gitignore'), git: hasName(names, '.git') });
-    const listing = this.#entries({ path, names, scope: inside });
+    const listing = this.#entries({ path, names, stamp, scope: inside });
     if (send || new Listing(listing).count > 0) {
       this.#emitFrame(path, listing);
       return listed;
@@ -299,8 +297,13 @@ class Walker {
   }
 
   #look(path: RootPath): ObjectKind {
+    return this.#records.look(this.#absolute(path));
+  }
+
+  /** Latin1-held. */
+  #absolute(path: RootPath): string {
     const { root } = this.#input;
-    return this.#records.look(path === '' ? root : `${root}/${path}`);
+    return path === '' ? root : `${root}/${path}`;
   }
 
   #rootKind(): ObjectKind {
@@ -309,6 +312,11 @@ class Walker {
     } catch (error) {
       throw missingRoot(this.#input.root, error);
     }
+  }
+
+  #stamp(path: RootPath): Uint32Array | undefined {
+    const stamp = new Uint32Array(dirStampWords);
+    return this.#stamps.take(this.#records, this.#absolute(path), stamp) ? stamp : undefined;
   }
 
   /** What is in a directory, or the errno of why it cannot be told. */
@@ -362,31 +370,6 @@ function* unframeKnown(frames: Uint8Array | undefined): Generator<[RootPath, Lis
   if (frames === undefined) return;
   const bytes = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
   for (const { path, listing } of unframeListings(bytes)) yield [path, new Listing(listing)];
-}
-
-/** In order. */
-function namesIn(directory: NativePath): Name[] {
-  if (typeof directory === 'string') {
-    try {
-      const names = readdirSync(directory, { withFileTypes: true, encoding: 'latin1' });
-      if (names.every(({ name }) => isAscii(name))) return names.sort(byName);
-    } catch {
-      // The other way says why, if it cannot be read.
-    }
-  }
-  // Where the file system does not say what a name is, Node asks: with these bytes, not with what they would be as text.
-  const names = readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
-  return names
-    .map((dirent) => ({ name: dirent.name.toString('latin1'), isDirectory: () => dirent.isDirectory() }))
-    .sort(byName);
-}
-
-function byName(a: Name, b: Name): number {
-  return a.name < b.name ? -1 : 1;
-}
-
-function hasName(names: readonly Name[], wanted: string): boolean {
-  return names.some(({ name }) => name === wanted);
 }
 
 /** Latin1-held; undefined where there is nothing. */

@@ -6,6 +6,7 @@ import { renewRules } from './ignore/rule-state.ts';
 import type { OpenIgnore } from './ignore-scope.ts';
 import { openRules } from './open-rules.ts';
 import { makePack } from './pack-task.ts';
+import { recheck } from './recheck-task.ts';
 import { standings } from './stand-task.ts';
 import type { SourceTasks } from './tasks.ts';
 import { walkSource } from './walk.ts';
@@ -24,6 +25,7 @@ function rulesNamed(name: string): OpenIgnore {
 export function serveSourceWorker(): void {
   serveWorker<SourceTasks>({
     walk: (input, emit) => ({ output: walkSource(input, rulesNamed(input.rules), emit) }),
+    recheck: (input) => ({ output: recheck(input) }),
     renew: ({ state, changed }) => ({ output: renewRules(state, changed) }),
     hash: hashFiles,
     hashPart,

@@ -1,0 +1,122 @@
+/** A look at a whole source that goes by what the last one knew: only what changed since is listed, and no rule is read. */
+import { joinPath, type RootPath } from '../../base/root-path.ts';
+import { Turns } from '../../base/turns.ts';
+import { type LastLook, rulesHold, walkOf } from './last-look.ts';
+import { frameListing, type Listing } from './listing.ts';
+import { type RoundsOptions, scanChanged } from './rescan.ts';
+import type { ScanResult } from './scan.ts';
+import type { ScannedDirectory } from './scanned-directory.ts';
+import { type ChangedDirectory, rootItself } from './tasks.ts';
+
+type Scanned = ReadonlyMap<RootPath, ScannedDirectory>;
+
+/** Parts a thread, so that large ones even out. */
+const partsEach = 4;
+/** If more than this part of the directories changed, a walk of all is as fast. */
+const worthShare = 1 / 8;
+const worthAnyway = 64;
+
+export interface RecheckOptions extends Omit<RoundsOptions, 'watch' | 'walk'> {
+  readonly look: LastLook;
+}
+
+/**
+ * What a scan of the whole tree would have come to; undefined when that cannot be told, and it must be scanned: rules
+ * changed, or much else, or something cannot be read. A change is seen as by a scan, by what `lstat` says of each file;
+ * names that came or went by what it says of their directory.
+ */
+export async function recheck(options: RecheckOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
+  const { look, where, previous } = options;
+  if (!previous.has(rootItself) || !rulesHold(look, where)) return undefined;
+  const [changed, { directories, lost }] = await Promise.all([changedIn(options, signal), reachable(previous)]);
+  const whole = new Set<RootPath>(lost);
+  const names = new Map<RootPath, ReadonlySet<string>>();
+  for (const { path, names: some } of changed) {
+    if (path === rootItself || !directories.has(path)) continue;
+    if (some === undefined) whole.add(path);
+    else names.set(path, new Set(some));
+  }
+  // Its record comes with the directory ''.
+  if (changed.some(({ path }) => path === rootItself) && !names.has('')) whole.add('');
+  const count = whole.size + names.size;
+  if (count > Math.max(worthAnyway, directories.size * worthShare)) return undefined;
+  const walk = walkOf(look);
+  if (count === 0) return { directories, renewed: [], same: directories.size === previous.size, problems: [], walk };
+  const known = new Set(look.rules.map(([path]) => path));
+  const watch = {
+    tree: { lost: false, add: () => undefined, remove: () => undefined },
+    covers: (ruleFile: string) => known.has(ruleFile),
+  };
+  const rounds = { ...options, previous: directories, walk, watch };
+  const result = await scanChanged(rounds, [...whole, ...names.keys()], names, signal);
+  // A rule file of a directory that lists it by now would have been read.
+  return result === undefined ? undefined : { ...result, same: result.same && directories.size === previous.size };
+}
+
+async function changedIn(
+  { pool, where, previous }: RecheckOptions,
+  signal: AbortSignal,
+): Promise<readonly ChangedDirectory[]> {
+  const cancel = new Int32Array(new SharedArrayBuffer(4));
+  const stop = (): void => void Atomics.store(cancel, 0, 1);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const tasks: Promise<readonly ChangedDirectory[]>[] = [];
+    for await (const known of framesOf(previous, pool.size * partsEach))
+      tasks.push(pool.run('recheck', { root: where.root, known, cancel }, signal, { transfer: [known.buffer] }));
+    const settled = await Promise.allSettled(tasks);
+    const failed = settled.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+    return settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** All listings, in some parts of like size. */
+async function* framesOf(previous: Scanned, parts: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  const turns = new Turns();
+  let total = 0;
+  for (const { path, listing } of previous.values()) total += path.length + listing.bytes.length;
+  let frames: Buffer[] = [];
+  let bytes = 0;
+  for (const { path, listing } of previous.values()) {
+    const frame = frameListing(path, listing.bytes);
+    frames.push(frame);
+    bytes += frame.length;
+    if (bytes * parts < total) continue;
+    yield new Uint8Array(Buffer.concat(frames));
+    frames = [];
+    bytes = 0;
+    if (turns.over) await turns.next();
+  }
+  if (frames.length > 0) yield new Uint8Array(Buffer.concat(frames));
+}
+
+/** Of what the index has (which forgets nothing) what is in the tree; and what is in the tree and it has not. */
+async function reachable(
+  previous: Scanned,
+): Promise<{ readonly directories: Map<RootPath, ScannedDirectory>; readonly lost: readonly RootPath[] }> {
+  const turns = new Turns();
+  const directories = new Map<RootPath, ScannedDirectory>();
+  const lost: RootPath[] = [];
+  const todo: RootPath[] = [rootItself, ''];
+  for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
+    const scanned = previous.get(path);
+    if (scanned === undefined) lost.push(path);
+    else {
+      directories.set(path, scanned);
+      if (path !== rootItself) for (const below of directoriesIn(path, scanned.listing)) todo.push(below);
+    }
+    if (turns.over) await turns.next();
+  }
+  return { directories, lost };
+}
+
+function* directoriesIn(path: RootPath, listing: Listing): Generator<RootPath, void, void> {
+  let index = 0;
+  for (const { from, to } of listing.names()) {
+    if (listing.kind(index) === 'dir') yield joinPath(path, listing.bytes.toString('latin1', from, to));
+    index += 1;
+  }
+}
