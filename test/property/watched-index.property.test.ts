@@ -32,7 +32,10 @@ const change = fc.oneof(
   fc.record({ do: fc.constant('damage' as const), at: fc.nat(200) }),
 );
 
-const edit = fc.tuple(change, fc.boolean()).map(([one, ahead]) => ({ ...one, ahead }));
+/** With a look before anybody asks, or by a source that starts anew. */
+const edit = fc
+  .tuple(change, fc.constantFrom('', 'ahead', 'anew'))
+  .map(([one, by]) => ({ ...one, ahead: by === 'ahead', anew: by === 'anew' }));
 
 it('a watched repository', async () => {
   await using bench = await SourceBench.make();
@@ -65,7 +68,8 @@ it('a watched repository', async () => {
       git('add', '-f', 'x.d');
       git('rm', '-q', 'd/e/a.o');
       git('commit', '-qm', 'two');
-      await using source = await bench.open({ indexFile: join(bench.top, `index${count}`) });
+      const indexFile = join(bench.top, `index${count}`);
+      let source = await bench.open({ indexFile });
       await source.snapshot({ verify: false }, signal);
       expect(await source.watch()).toBe(true);
       for (const one of edits) {
@@ -79,6 +83,10 @@ it('a watched repository', async () => {
           writeFileSync(index, bytes);
         }
         if (one.ahead) await source.lookAhead();
+        if (one.anew) {
+          await source.close();
+          source = await bench.open({ indexFile });
+        }
         const upon = await source.snapshot({ verify: false }, signal);
         const none = await bench.open({ indexFile: join(bench.top, 'none', `${count}`) });
         const anew = await none.snapshot({ verify: true }, signal);
@@ -88,6 +96,7 @@ it('a watched repository', async () => {
         rmSync(join(bench.top, 'none'), { recursive: true, force: true });
         await source.watch();
       }
+      await source.close();
     }),
     { numRuns: Number(process.env['TOWLINE_RUNS'] ?? 25) },
   );

@@ -10,6 +10,7 @@ export class IndexKeeper {
   readonly #root: string;
   readonly #index: ScanIndex;
   #note: string | undefined;
+  #look: LastLook | undefined;
   /** Never rejects. */
   #saving: Promise<void> = Promise.resolve();
 
@@ -20,15 +21,16 @@ export class IndexKeeper {
   }
 
   /** A damaged index is as good as none. Never rejects. */
-  async load(): Promise<Pick<LoadedIndex, 'directories' | 'look'>> {
+  async load(): Promise<LoadedIndex['directories']> {
     const root = displayPath(this.#root);
     try {
       const loaded = await this.#index.load();
       if (loaded.damaged) this.#note = `the scan index of ${root} was damaged; files were read again`;
-      return loaded;
+      this.#look = loaded.look;
+      return loaded.directories;
     } catch (error) {
       this.#note = `the scan index of ${root} cannot be read (${String(error)}); files were read again`;
-      return { directories: new Map(), look: undefined };
+      return new Map();
     }
   }
 
@@ -36,8 +38,20 @@ export class IndexKeeper {
     if (renewed.length > 0) this.#write(() => this.#index.save(renewed, all));
   }
 
+  /** What the last look at everything went by, perhaps in an earlier life, while it holds. */
+  get look(): LastLook | undefined {
+    return this.#look;
+  }
+
   saveLook(look: LastLook, all: Scanned): void {
+    this.#look = look;
     this.#write(() => this.#index.saveLook(look, all));
+  }
+
+  /** What is saved from now on may lack what that look would not miss: ignored directories that something tracked may come back to. */
+  forgetLook(all: Scanned): void {
+    this.#look = undefined;
+    this.#write(() => this.#index.saveLook(undefined, all));
   }
 
   /** A sentence for the user, once. */

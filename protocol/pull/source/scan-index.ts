@@ -89,6 +89,8 @@ export class ScanIndex {
       const file = await open(this.#path, 'r+');
       try {
         await file.truncate(this.#end);
+        // One that does not hold any more must not be there with what came after it.
+        if (this.#look === undefined) await this.#writeLook(file);
         await this.#write(file, renewed);
         await this.#writeLook(file);
       } finally {
@@ -115,8 +117,8 @@ export class ScanIndex {
     this.#compactBytes = this.#end;
   }
 
-  /** Adds what a look went by; the next `save` after a damaged one has it, too. */
-  async saveLook(look: LastLook, all: ReadonlyMap<RootPath, ScannedDirectory>): Promise<void> {
+  /** Adds what a look went by, or that none holds any more. It stands by what was saved before. */
+  async saveLook(look: LastLook | undefined, all: ReadonlyMap<RootPath, ScannedDirectory>): Promise<void> {
     if (isDeepStrictEqual(look, this.#look)) return;
     this.#look = look;
     await this.save([], all);
@@ -167,7 +169,7 @@ export class ScanIndex {
     try {
       const reader = new ByteReader(payload);
       if (reader.u8() === payloadKind.look) {
-        this.#look = v.parse(lastLookSchema, JSON.parse(payload.toString('utf8', 1)));
+        this.#look = v.parse(v.nullable(lastLookSchema), JSON.parse(payload.toString('utf8', 1))) ?? undefined;
         this.#written = this.#look;
         return true;
       }
@@ -199,8 +201,8 @@ export class ScanIndex {
   }
 
   async #writeLook(file: FileHandle): Promise<void> {
-    if (this.#look === this.#written || this.#look === undefined) return;
-    const text = Buffer.from(JSON.stringify(this.#look));
+    if (this.#look === this.#written) return;
+    const text = Buffer.from(JSON.stringify(this.#look ?? null));
     await this.#append(file, Buffer.concat([Buffer.of(payloadKind.look), text]));
     this.#written = this.#look;
   }

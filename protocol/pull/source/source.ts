@@ -7,7 +7,7 @@ import { manifestTotals } from '../../chunk/manifest.ts';
 import type { Changes } from '../watch/tree-watch.ts';
 import type { Advance } from './advance.ts';
 import { IndexKeeper } from './index-keeper.ts';
-import { type LastLook, lookOf } from './last-look.ts';
+import { lookOf } from './last-look.ts';
 import { LookAhead } from './look-ahead.ts';
 import { newTree, type SourceTree } from './new-tree.ts';
 import { recheck } from './recheck.ts';
@@ -54,8 +54,6 @@ export class Source implements AsyncDisposable {
   readonly #index: IndexKeeper;
   #directories: ReadonlyMap<RootPath, ScannedDirectory> = new Map();
   #tree: SourceTree | undefined;
-  /** What the last look at everything went by, perhaps in an earlier life. */
-  #lastLook: LastLook | undefined;
   /** Set while the tree is watched: what the last look at all of it said. */
   #watched: Watched | undefined;
   /** What was `#watched` before the look that is being taken. It goes on watching. */
@@ -92,9 +90,7 @@ export class Source implements AsyncDisposable {
   }
 
   async #load(): Promise<void> {
-    const { directories, look } = await this.#index.load();
-    this.#directories = directories;
-    this.#lastLook = look;
+    this.#directories = await this.#index.load();
   }
 
   /**
@@ -235,7 +231,7 @@ export class Source implements AsyncDisposable {
   /** Looks at everything by what the last look went by. Ends the watch, as a scan does. */
   async #recheck(where: WalkInput, options: SnapshotOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
     await this.#loaded;
-    const look = this.#lastLook;
+    const { look } = this.#index;
     if (look === undefined) return undefined;
     this.#unwatch();
     this.#rules = randomBytes(8).toString('hex');
@@ -250,6 +246,7 @@ export class Source implements AsyncDisposable {
     const previous = this.#loaded.then(() => this.#directories);
     this.#rules = randomBytes(8).toString('hex');
     const result = await scan({ ...options, ...this.#reading(options), where, previous, rules: this.#rules }, signal);
+    if (result.walk.empty.length > 0) this.#index.forgetLook(this.#directories);
     this.#adopt(result);
     return result;
   }
@@ -324,9 +321,7 @@ export class Source implements AsyncDisposable {
   #keepLook(watched: Watched): void {
     const { home, xdgConfigHome, sendGit } = this.#options;
     const look = lookOf({ root: watched.watch.tree.root, home, xdgConfigHome, sendGit }, watched);
-    if (look === undefined) return;
-    this.#lastLook = look;
-    this.#index.saveLook(look, this.#directories);
+    if (look !== undefined) this.#index.saveLook(look, this.#directories);
   }
 
   /** Watches the tree and looks at all of it, until nothing happened between the two. `before` where it cannot be watched once more. */
@@ -379,6 +374,7 @@ export class Source implements AsyncDisposable {
   /** What a scan that failed had read need not be read again. */
   #keep(renewed: readonly ScannedDirectory[]): void {
     if (renewed.length === 0) return;
+    this.#index.forgetLook(this.#directories);
     const directories = new Map(this.#directories);
     for (const directory of renewed) directories.set(directory.path, directory);
     this.#directories = directories;

@@ -102,6 +102,18 @@ describe('a source that starts anew', () => {
     expect((await reopened()).files).toContain('x/tracked');
   });
 
+  it('sees it come back when the look that is kept was taken before it went', async () => {
+    put('.gitignore', 'x/\n');
+    put('x/y/tracked');
+    execFileSync('git', ['-C', bench.root, 'init', '-q']);
+    execFileSync('git', ['-C', bench.root, 'add', '-f', '.']);
+    await look();
+    rmSync(join(bench.root, 'x/y/tracked'));
+    expect((await reopened()).files).not.toContain('x/y/tracked');
+    put('x/y/tracked');
+    expect((await reopened()).files).toContain('x/y/tracked');
+  });
+
   it('looks where its index has lost a directory', async () => {
     put('a/b/file');
     put('c/file');
