@@ -3,10 +3,13 @@
  * (so reading in pieces is the same as reading at once); cuts depend on nearby content only, so an insertion leaves most
  * chunks as they were.
  */
+
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChunkSizes, chunkSizes, cutPoint } from '../../protocol/chunk/chunker.ts';
+import { type ChunkSizes, chunkSizes } from '../../protocol/chunk/chunker.ts';
+import { CutBuffer } from '../../protocol/chunk/cut-buffer.ts';
 import { digestOf } from '../../protocol/chunk/digest.ts';
+import { cutPoint } from '../helpers/cut-point.ts';
 import { cutsOf, noise } from '../helpers/noise.ts';
 
 const data = fc
@@ -50,6 +53,24 @@ describe('chunks', () => {
       fc.property(data, sizes, fc.nat(5000), (bytes, chunk, extra) => {
         expect(cutsThroughWindow(bytes, chunk, extra)).toEqual(cutsOf(bytes, chunk));
       }),
+    );
+  });
+
+  it('are found by a cut buffer, wherever in it the data begins and ends', () => {
+    const cutting = new CutBuffer(300_000);
+    fc.assert(
+      fc.property(data, sizes, fc.nat(99_000), (bytes, chunk, before) => {
+        // What is before and behind has no say.
+        cutting.bytes.fill(before);
+        bytes.copy(cutting.bytes, before);
+        const cuts: number[] = [];
+        for (let at = 0; at < bytes.length; ) {
+          at = cutting.cutPoint(before + at, before + bytes.length, chunk) - before;
+          cuts.push(at);
+        }
+        expect(cuts).toEqual(cutsOf(bytes, chunk));
+      }),
+      { numRuns: 300 },
     );
   });
 

@@ -6,7 +6,8 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { cancelled } from '../../base/abort.ts';
 import { errnoOf } from '../../base/errors.ts';
 import { type NativePath } from '../../base/root-path.ts';
-import { type ChunkSizes, chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
+import { type ChunkSizes, chunkSizes, longestChunkBytes } from '../../chunk/chunker.ts';
+import { CutBuffer } from '../../chunk/cut-buffer.ts';
 import { digestBytes, digestOf, holeDigest } from '../../chunk/digest.ts';
 import { type ChunkList, maxHoleBytes } from '../../chunk/entry.ts';
 import { dataExtents, type Extent } from '../../libc/libc.ts';
@@ -80,7 +81,8 @@ export interface Cutter {
 }
 
 const attempts = 3;
-const buffer = Buffer.allocUnsafeSlow(1 << 20);
+const cutting = new CutBuffer(1 << 20);
+const buffer = cutting.bytes;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Appends the file's records to `lists`; `known` is the list that it had before, if that is known. Throws system errors (EACCES, EIO …) and `cancelled`. */
@@ -245,7 +247,7 @@ function cutAll(
     let cut = guess === undefined ? filled + 1 : from + guess.length;
     let digest = cut > filled ? undefined : digestOf(buffer.subarray(from, cut));
     if (digest === undefined || digest !== guess?.digest) {
-      cut = cutPoint(buffer, from, filled, sizes);
+      cut = cutting.cutPoint(from, filled, sizes);
       digest = digestOf(buffer.subarray(from, cut));
     }
     if (cuts !== undefined && digest === guess?.digest) kept?.add(cuts.offset, start + from, cut - from);

@@ -2,7 +2,8 @@
 
 import { readSync } from 'node:fs';
 import { type NativePath } from '../../base/root-path.ts';
-import { chunkSizes, cutPoint, longestChunkBytes } from '../../chunk/chunker.ts';
+import { chunkSizes, longestChunkBytes } from '../../chunk/chunker.ts';
+import { CutBuffer } from '../../chunk/cut-buffer.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
 import type { OpenFile } from '../../libc/open-file.ts';
 import type { KeptRanges } from './kept-ranges.ts';
@@ -16,7 +17,8 @@ import { SpanTagger, type SpanTags } from './span-tags.ts';
  * soon meet. So long before its part a reader begins to cut, without hashing, to be in step when it gets there.
  */
 const runUpBytes = 512 << 10;
-const runUp = Buffer.allocUnsafeSlow(runUpBytes + 2 * longestChunkBytes);
+const cutting = new CutBuffer(runUpBytes + 2 * longestChunkBytes);
+const runUp = cutting.bytes;
 
 /** Where the chunks of a part lie: from the first cut at its beginning or behind, up to that at its end or behind. */
 export interface ReadPart {
@@ -88,6 +90,6 @@ function firstCut(fd: number, from: number, size: number): number | undefined {
   }
   const sizes = chunkSizes(size);
   let at = 0;
-  while (start + at < from) at = cutPoint(runUp, at, filled, sizes);
+  while (start + at < from) at = cutting.cutPoint(at, filled, sizes);
   return start + at;
 }
