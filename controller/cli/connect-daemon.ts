@@ -10,10 +10,10 @@ export function apiSocket(home: string): string {
   return join(controllerDirectory(home), 'api.sock');
 }
 
-/** A connection to the daemon; starts one if none answers. Rejects with `controller-failed` and the end of its log. */
-export async function connectDaemon(home: string): Promise<Socket> {
+/** A connection to the daemon; starts one if none answers, which gets its threads ready at once if it `willSync`. Rejects with `controller-failed` and the end of its log. */
+export async function connectDaemon(home: string, willSync: boolean): Promise<Socket> {
   const socket = await tryConnect(apiSocket(home));
-  return socket ?? (await (await import('./start-daemon.ts')).startAndConnect(home));
+  return socket ?? (await (await import('./start-daemon.ts')).startAndConnect(home, willSync));
 }
 
 /** Whether a daemon runs. */

@@ -5,7 +5,7 @@
 import { isatty } from 'node:tty';
 import { TowError, toTowError } from '../../protocol/base/errors.ts';
 import { toErrorBody } from '../../protocol/wire/error-body.ts';
-import type { ApiRequest } from '../api/command.ts';
+import type { ApiRequest, Command } from '../api/command.ts';
 import type { ApiEvent } from '../api/event.ts';
 import type { Output, OutputOptions } from '../ui/output.ts';
 import { connectDaemon, controllerDirectory, daemonAnswers } from './connect-daemon.ts';
@@ -45,6 +45,9 @@ async function run(line: Extract<ParsedLine, { type: 'run' }>): Promise<number> 
   });
 }
 
+/** Commands that a daemon needs its threads for. */
+const syncing: ReadonlySet<string> = new Set<Command['command']>(['exec', 'launch', 'push']);
+
 /** Controllers that may go away before they take a command. */
 const maxLost = 3;
 
@@ -54,7 +57,7 @@ async function openOutput(options: OutputOptions): Promise<Output> {
 
 /** Exit code; `replacedCode` and `unbegun` when a daemon is to be started anew. */
 async function ask(line: Extract<ParsedLine, { type: 'run' }>, home: string): Promise<number | 'unbegun'> {
-  const socket = await connectDaemon(home);
+  const socket = await connectDaemon(home, syncing.has(line.command.command));
   const request: ApiRequest = {
     type: 'request',
     build: TOWLINE_BUILD,

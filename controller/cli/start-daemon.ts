@@ -8,13 +8,13 @@ import { TowError } from '../../protocol/base/errors.ts';
 import { apiSocket, controllerDirectory, tryConnect } from './connect-daemon.ts';
 
 const startTimeoutMs = 15_000;
-const retryMs = 25;
+const retryMs = 5;
 const maxLogBytes = 4 << 20;
 
 /** Starts a daemon and waits until it, or another first command's, answers. Rejects with `controller-failed` and the end of its log. */
-export async function startAndConnect(home: string): Promise<Socket> {
+export async function startAndConnect(home: string, willSync: boolean): Promise<Socket> {
   const path = apiSocket(home);
-  const child = startDaemon(home);
+  const child = startDaemon(home, willSync);
   for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline; ) {
     const started = await tryConnect(path);
     if (started !== undefined) return started;
@@ -30,7 +30,7 @@ export async function startAndConnect(home: string): Promise<Socket> {
 }
 
 /** Starts the daemon in a session of its own with an environment of nothing but what finds programs. */
-function startDaemon(home: string): { gone(): boolean } {
+function startDaemon(home: string, willSync: boolean): { gone(): boolean } {
   const directory = controllerDirectory(home);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const log = join(directory, 'log');
@@ -38,7 +38,7 @@ function startDaemon(home: string): { gone(): boolean } {
   const output = openSync(log, 'a', 0o600);
   const script = join(dirname(fileURLToPath(import.meta.url)), 'controller.mjs');
   const env = { HOME: home, PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: process.env['LANG'] ?? 'C.UTF-8' };
-  const child = spawn(process.execPath, [...daemonFlags, script, TOWLINE_BUILD], {
+  const child = spawn(process.execPath, [...daemonFlags, script, TOWLINE_BUILD, ...(willSync ? ['sources'] : [])], {
     detached: true,
     stdio: ['ignore', output, output],
     cwd: '/',

@@ -1,6 +1,9 @@
 /** What the daemon has for as long as it lives, and what commands work with. */
+
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { WorkerPool } from '../../protocol/base/worker-pool.ts';
+import type { SourceTasks } from '../../protocol/pull/source/tasks.ts';
 import { BucketGrants } from '../buckets/local/bucket-grants.ts';
 import { LocalBuckets } from '../buckets/local/local-buckets.ts';
 import { Storages } from '../buckets/storage/storages.ts';
@@ -22,11 +25,10 @@ export interface ControllerOptions {
   readonly script: string;
   readonly agentBuild: string;
   readonly build: string;
+  /** Threads that read sources; closed with the controller. */
+  readonly pool: WorkerPool<SourceTasks>;
   readonly log: (line: string) => void;
 }
-
-/** Threads that scan, hash and read: what a laptop can spare. */
-const sourceThreads = 2;
 
 export class Controller implements AsyncDisposable {
   readonly home: string;
@@ -93,9 +95,8 @@ export class Controller implements AsyncDisposable {
     const buckets = await LocalBuckets.open({ directory: join(base, 'buckets'), log });
     const grants = new BucketGrants(buckets);
     const sources = new SourceStore({
-      script: join(dist, 'source-thread.mjs'),
+      pool: options.pool,
       directory: join(directory, 'index'),
-      threads: sourceThreads,
     });
     const storages = new Storages({ directory: join(directory, 'storages'), script, local: buckets });
     const life = new AbortController();

@@ -5,7 +5,9 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, workerData } from 'node:worker_threads';
+import { WorkerPool } from '../../protocol/base/worker-pool.ts';
 import { reuseMemory } from '../../protocol/libc/libc.ts';
+import type { SourceTasks } from '../../protocol/pull/source/tasks.ts';
 import { serveBucketWorker } from '../buckets/bucket-worker.ts';
 import { serveSdkThread } from '../buckets/sdk-thread.ts';
 import { serveViaWorker } from '../via/via-worker.ts';
@@ -14,12 +16,18 @@ import { takeDaemonLock } from './daemon-lock.ts';
 import { log } from './log.ts';
 import { ApiServer } from './server.ts';
 
+/** Threads that scan, hash and read: what a laptop can spare. */
+const sourceThreads = 2;
+
 /** A daemon that is ending has closed its socket, and lets go of its lock within this time. */
 const lockPatienceMs = 5000;
 
 async function main(): Promise<void> {
   process.umask(0o077);
   const script = fileURLToPath(import.meta.url);
+  const pool = new WorkerPool<SourceTasks>(join(dirname(script), 'source-thread.mjs'), 'source', sourceThreads);
+  // They come up while the rest does.
+  if (process.argv[3] === 'sources') pool.warm();
   const home = process.env['HOME'] ?? '/';
   const directory = join(home, '.towline', 'controller');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -49,6 +57,7 @@ async function main(): Promise<void> {
     script,
     agentBuild: TOWLINE_AGENT_BUILD,
     build: TOWLINE_AGENT_BUILD,
+    pool,
     log,
   });
   const server = new ApiServer({ path: socket, build, controller, stop });

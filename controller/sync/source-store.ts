@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { WorkerPool } from '../../protocol/base/worker-pool.ts';
+import type { WorkerPool } from '../../protocol/base/worker-pool.ts';
 import { Source } from '../../protocol/pull/source/source.ts';
 import type { SourceTasks } from '../../protocol/pull/source/tasks.ts';
 
@@ -23,9 +23,9 @@ export class SourceStore implements AsyncDisposable {
   readonly #directory: string;
   readonly #sources = new Map<string, Promise<Source>>();
 
-  /** `script` is the bundle that serves the role 'source'. */
-  constructor(options: { readonly script: string; readonly directory: string; readonly threads: number }) {
-    this.#pool = new WorkerPool(options.script, 'source', options.threads);
+  /** Threads that serve the role 'source', and go with the store. */
+  constructor(options: { readonly pool: WorkerPool<SourceTasks>; readonly directory: string }) {
+    this.#pool = options.pool;
     this.#directory = options.directory;
   }
 

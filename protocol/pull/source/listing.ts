@@ -37,7 +37,7 @@ export interface ListedName {
 /** Words of a directory's stamp: mtime, ctime, inode, size, device. */
 export const dirStampWords = 10;
 const headBytes = 4 + 4 * dirStampWords;
-const recordBytes = 48;
+export const recordBytes = 48;
 /** A record in words of 32 bits; but for the first two as `lstatInto` has them. `dev` is not 0 only for a file with more than one name. */
 export const recordWords = recordBytes / 4;
 const at = { kind: 0, mode: 2, nameLength: 4, textLength: 6, mtime: 8, ctime: 16, ino: 24, size: 32, dev: 40 } as const;
@@ -157,29 +157,31 @@ export class Listing {
     }
   }
 
-  /** Where each name lies in `bytes`, without a string of it. */
-  *names(): Generator<{ readonly from: number; readonly to: number }, void, void> {
-    let tail = headBytes + this.count * recordBytes;
-    for (let index = 0; index < this.count; index += 1) {
-      const record = this.#record(index);
-      const to = tail + this.bytes.readUInt16LE(record + at.nameLength);
-      yield { from: tail, to };
-      tail = to + this.bytes.readUInt16LE(record + at.textLength);
-    }
+  /** Where the first name lies in `bytes`; behind it its text, then the next name, as `lengths` says. */
+  get namesFrom(): number {
+    return headBytes + this.count * recordBytes;
   }
 
-  /** Whether an entry has this record: `recordWords` of `words`. */
-  hasRecord(index: number, words: Uint32Array): boolean {
+  /** Lengths of an entry's name (low half) and text, as its record has them. */
+  lengths(index: number): number {
+    return this.bytes.readUInt32LE(this.#record(index) + at.nameLength);
+  }
+
+  /** Whether an entry has this record (`recordBytes`). */
+  hasRecord(index: number, record: Uint8Array): boolean {
     const from = this.#record(index);
-    for (let word = 0; word < recordWords; word += 1)
-      if (this.bytes.readUInt32LE(from + 4 * word) !== words[word]) return false;
-    return true;
+    return this.bytes.compare(record, 0, recordBytes, from, from + recordBytes) === 0;
   }
 
-  /** Lengths of an entry's name and text, as its record has them. */
-  lengths(index: number): readonly [number, number] {
-    const record = this.#record(index);
-    return [this.bytes.readUInt16LE(record + at.nameLength), this.bytes.readUInt16LE(record + at.textLength)];
+  /** Names of the directories, in order. */
+  *directories(): Generator<string, void, void> {
+    let from = this.namesFrom;
+    for (let index = 0; index < this.count; index += 1) {
+      const lengths = this.lengths(index);
+      const to = from + (lengths & 0xffff);
+      if (this.kind(index) === 'dir') yield this.bytes.toString('latin1', from, to);
+      from = to + (lengths >>> 16);
+    }
   }
 
   /** Whether an entry has the same record in both, names aside. */
@@ -219,10 +221,10 @@ export class Listing {
 
   /** Throws RangeError when the bytes are no listing. */
   check(): void {
-    let end = headBytes + this.count * recordBytes;
+    let end = this.namesFrom;
     for (let index = 0; index < this.count; index += 1) {
-      const record = this.#record(index);
-      end += this.bytes.readUInt16LE(record + at.nameLength) + this.bytes.readUInt16LE(record + at.textLength);
+      const lengths = this.lengths(index);
+      end += (lengths & 0xffff) + (lengths >>> 16);
     }
     if (end !== this.bytes.length) throw new RangeError(`a listing of ${this.bytes.length} bytes says ${end}`);
   }
@@ -272,13 +274,25 @@ export function mergeListing(known: Listing, names: ReadonlySet<string>, fresh: 
   return bytes;
 }
 
+const frameHeadBytes = 6;
+
 /** One directory, as it is passed on: path length (u16), listing length (u32), path, listing. */
 export function frameListing(path: string, listing: Buffer): Buffer {
-  const head = Buffer.allocUnsafe(6 + path.length);
-  head.writeUInt16LE(path.length, 0);
-  head.writeUInt32LE(listing.length, 2);
-  head.write(path, 6, 'latin1');
-  return Buffer.concat([head, listing]);
+  const frame = Buffer.allocUnsafe(framedBytes(path, listing));
+  writeFrame(frame, 0, path, listing);
+  return frame;
+}
+
+export function framedBytes(path: string, listing: Buffer): number {
+  return frameHeadBytes + path.length + listing.length;
+}
+
+/** Puts a frame at `at`; returns where it ends. */
+export function writeFrame(into: Buffer, at: number, path: string, listing: Buffer): number {
+  into.writeUInt16LE(path.length, at);
+  into.writeUInt32LE(listing.length, at + 2);
+  into.write(path, at + frameHeadBytes, 'latin1');
+  return at + frameHeadBytes + path.length + listing.copy(into, at + frameHeadBytes + path.length);
 }
 
 /** The directories of joined frames. Listings share memory with `bytes`. */
@@ -286,9 +300,9 @@ export function* unframeListings(
   bytes: Buffer,
 ): Generator<{ readonly path: string; readonly listing: Buffer }, void, void> {
   for (let from = 0; from < bytes.length; ) {
-    const pathEnd = from + 6 + bytes.readUInt16LE(from);
+    const pathEnd = from + frameHeadBytes + bytes.readUInt16LE(from);
     const end = pathEnd + bytes.readUInt32LE(from + 2);
-    yield { path: bytes.toString('latin1', from + 6, pathEnd), listing: bytes.subarray(pathEnd, end) };
+    yield { path: bytes.toString('latin1', from + frameHeadBytes, pathEnd), listing: bytes.subarray(pathEnd, end) };
     from = end;
   }
 }

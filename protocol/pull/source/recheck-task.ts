@@ -27,6 +27,8 @@ class Recheck {
   readonly #records = new RecordStack();
   readonly #below = new NamesBelow();
   readonly #stamp = new Uint32Array(dirStampWords);
+  /** The record of what was looked at last. */
+  readonly #record = this.#records.first;
 
   constructor(root: string, cancel: Int32Array) {
     this.#root = root;
@@ -40,11 +42,14 @@ class Recheck {
     if (!readStamp(this.#records, directory, this.#stamp) || !listing.hasStamp(this.#stamp)) return {};
     this.#below.enter(directory);
     const names: string[] = [];
-    let index = 0;
-    for (const { from, to } of listing.names()) {
-      const kind = this.#records.lookBelow(this.#below, listing.bytes, from, to);
-      if (!this.#isSame(listing, index, kind)) names.push(listing.bytes.toString('latin1', from, to));
-      index += 1;
+    const { bytes, count } = listing;
+    let from = listing.namesFrom;
+    for (let index = 0; index < count; index += 1) {
+      const lengths = listing.lengths(index);
+      const to = from + (lengths & 0xffff);
+      const kind = this.#records.lookBelow(this.#below, bytes, from, to);
+      if (!this.#isSame(listing, index, kind)) names.push(bytes.toString('latin1', from, to));
+      from = to + (lengths >>> 16);
     }
     return names.length === 0 ? undefined : { names };
   }
@@ -52,7 +57,8 @@ class Recheck {
   /** Whether what was looked at last has the record. A symlink's text is not read: one with another text is another name. */
   #isSame(listing: Listing, index: number, kind: ReturnType<RecordStack['look']> | undefined): boolean {
     if (kind === undefined || kind === 'other') return false;
-    const [nameLength, textLength] = listing.lengths(index);
-    return listing.hasRecord(index, this.#records.peek(kind, nameLength, textLength));
+    const lengths = listing.lengths(index);
+    this.#records.peek(kind, lengths & 0xffff, lengths >>> 16);
+    return listing.hasRecord(index, this.#record);
   }
 }

@@ -2,7 +2,7 @@
 import { joinPath, type RootPath } from '../../base/root-path.ts';
 import { Turns } from '../../base/turns.ts';
 import { type LastLook, rulesHold, walkOf } from './last-look.ts';
-import { frameListing, type Listing } from './listing.ts';
+import { framedBytes, writeFrame } from './listing.ts';
 import { type RoundsOptions, scanChanged } from './rescan.ts';
 import type { ScanResult } from './scan.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
@@ -28,7 +28,7 @@ export interface RecheckOptions extends Omit<RoundsOptions, 'watch' | 'walk'> {
 export async function recheck(options: RecheckOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
   const { look, where, previous } = options;
   if (!previous.has(rootItself) || !rulesHold(look, where)) return undefined;
-  const [changed, { directories, lost }] = await Promise.all([changedIn(options, signal), reachable(previous)]);
+  const [changed, { directories, lost }] = await lookedAt(options, signal);
   const whole = new Set<RootPath>(lost);
   const names = new Map<RootPath, ReadonlySet<string>>();
   for (const { path, names: some } of changed) {
@@ -53,10 +53,11 @@ export async function recheck(options: RecheckOptions, signal: AbortSignal): Pro
   return result === undefined ? undefined : { ...result, same: result.same && directories.size === previous.size };
 }
 
-async function changedIn(
+/** What the threads find, and what of it is in the tree, which is found out while they look. */
+async function lookedAt(
   { pool, where, previous }: RecheckOptions,
   signal: AbortSignal,
-): Promise<readonly ChangedDirectory[]> {
+): Promise<[readonly ChangedDirectory[], Reachable]> {
   const cancel = new Int32Array(new SharedArrayBuffer(4));
   const stop = (): void => void Atomics.store(cancel, 0, 1);
   signal.addEventListener('abort', stop, { once: true });
@@ -64,39 +65,50 @@ async function changedIn(
     const tasks: Promise<readonly ChangedDirectory[]>[] = [];
     for await (const known of framesOf(previous, pool.size * partsEach))
       tasks.push(pool.run('recheck', { root: where.root, known, cancel }, signal, { transfer: [known.buffer] }));
-    const settled = await Promise.allSettled(tasks);
+    const all = Promise.allSettled(tasks);
+    const inTree = await reachable(previous);
+    const settled = await all;
     const failed = settled.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
-    return settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+    return [settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])), inTree];
   } finally {
     signal.removeEventListener('abort', stop);
   }
 }
 
-/** All listings, in some parts of like size. */
+/** All listings, as frames, in some parts of like size. */
 async function* framesOf(previous: Scanned, parts: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
   const turns = new Turns();
   let total = 0;
-  for (const { path, listing } of previous.values()) total += path.length + listing.bytes.length;
-  let frames: Buffer[] = [];
+  for (const { path, listing } of previous.values()) total += framedBytes(path, listing.bytes);
+  let part: ScannedDirectory[] = [];
   let bytes = 0;
-  for (const { path, listing } of previous.values()) {
-    const frame = frameListing(path, listing.bytes);
-    frames.push(frame);
-    bytes += frame.length;
+  for (const scanned of previous.values()) {
+    part.push(scanned);
+    bytes += framedBytes(scanned.path, scanned.listing.bytes);
     if (bytes * parts < total) continue;
-    yield new Uint8Array(Buffer.concat(frames));
-    frames = [];
+    yield framed(part, bytes);
+    part = [];
     bytes = 0;
     if (turns.over) await turns.next();
   }
-  if (frames.length > 0) yield new Uint8Array(Buffer.concat(frames));
+  if (part.length > 0) yield framed(part, bytes);
+}
+
+function framed(part: readonly ScannedDirectory[], bytes: number): Uint8Array<ArrayBuffer> {
+  const frames = Buffer.from(new ArrayBuffer(bytes));
+  let at = 0;
+  for (const { path, listing } of part) at = writeFrame(frames, at, path, listing.bytes);
+  return new Uint8Array(frames.buffer, 0, bytes);
+}
+
+interface Reachable {
+  readonly directories: Map<RootPath, ScannedDirectory>;
+  readonly lost: readonly RootPath[];
 }
 
 /** Of what the index has (which forgets nothing) what is in the tree; and what is in the tree and it has not. */
-async function reachable(
-  previous: Scanned,
-): Promise<{ readonly directories: Map<RootPath, ScannedDirectory>; readonly lost: readonly RootPath[] }> {
+async function reachable(previous: Scanned): Promise<Reachable> {
   const turns = new Turns();
   const directories = new Map<RootPath, ScannedDirectory>();
   const lost: RootPath[] = [];
@@ -106,17 +118,9 @@ async function reachable(
     if (scanned === undefined) lost.push(path);
     else {
       directories.set(path, scanned);
-      if (path !== rootItself) for (const below of directoriesIn(path, scanned.listing)) todo.push(below);
+      if (path !== rootItself) for (const name of scanned.listing.directories()) todo.push(joinPath(path, name));
     }
     if (turns.over) await turns.next();
   }
   return { directories, lost };
-}
-
-function* directoriesIn(path: RootPath, listing: Listing): Generator<RootPath, void, void> {
-  let index = 0;
-  for (const { from, to } of listing.names()) {
-    if (listing.kind(index) === 'dir') yield joinPath(path, listing.bytes.toString('latin1', from, to));
-    index += 1;
-  }
 }

@@ -7,7 +7,7 @@ import {
   type ObjectKind,
   statWords,
 } from '../../libc/lstat-words.ts';
-import { type ListedKind, packRecordHead, recordWords } from './listing.ts';
+import { type ListedKind, packRecordHead, recordBytes, recordWords } from './listing.ts';
 
 /**
  * The records of a listing (listing.ts) as a walk gathers them, one behind the other, without an object for any. A stack:
@@ -59,12 +59,15 @@ export class RecordStack {
     this.#top += recordWords;
   }
 
-  /** The record that `push` would put down, until the next look. */
-  peek(kind: ListedKind, nameLength: number, textLength: number): Uint32Array {
-    const top = this.#top;
+  /** The record that `push` would put down, until the next look, in `first` while nothing was put down. */
+  peek(kind: ListedKind, nameLength: number, textLength: number): void {
     this.push(kind, nameLength, textLength);
-    this.#top = top;
-    return this.looked(0, recordWords);
+    this.#top -= recordWords;
+  }
+
+  /** The bytes of the first record: of the same memory, until there are more than some thousand. */
+  get first(): Buffer {
+    return Buffer.from(this.#words.buffer, 0, recordBytes);
   }
 
   /** Takes off all above `top`. */
