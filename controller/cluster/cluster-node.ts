@@ -1,5 +1,5 @@
 /** One node of a living cluster: sees to it that its agent runs, in this build, and has a link. */
-import { raceSignal } from '../../protocol/base/abort.ts';
+import { cancelled, raceSignal } from '../../protocol/base/abort.ts';
 import { TowError } from '../../protocol/base/errors.ts';
 import type { Link } from '../../protocol/link/link.ts';
 import type { AgentMethods } from '../../protocol/wire/methods.ts';
@@ -45,8 +45,8 @@ export class ClusterNode {
   /** Ends with the node's place in its cluster, or the controller. */
   readonly #life = new AbortController();
   #reviving: Promise<void> | undefined;
-  /** The last start for those who only wait. Never rejects. */
-  #waking: Promise<void> | undefined;
+  /** A start for those who only wait, and what ends it. Never rejects. */
+  #waking: { readonly done: Promise<void>; stop(): void } | undefined;
 
   constructor(state: NodeState, rank: number, carrier: NodeCarrier, agentBuild: string) {
     this.state = state;
@@ -79,7 +79,7 @@ export class ClusterNode {
   async remove(context: CommandContext, purge: boolean): Promise<void> {
     this.#life.abort(new TowError('cancelled', `${this.name} was taken out of its cluster`));
     // Or it would start an agent after the last one was stopped.
-    await this.#waking;
+    await this.#stopWaking();
     await this.#carrier.remove(context, purge);
   }
 
@@ -93,7 +93,7 @@ export class ClusterNode {
   async reserve(destinations: readonly string[], context: CommandContext): Promise<void> {
     // What became of that is for whoever asked for it.
     while (this.#reviving !== undefined) await this.#reviving.catch(() => undefined);
-    const reserving = this.#carrier.reserve(destinations, context);
+    const reserving = this.#stopWaking().then(() => this.#carrier.reserve(destinations, context));
     // Who wants a link meanwhile does not start a second agent.
     this.#reviving = reserving
       .then(() => undefined)
@@ -134,24 +134,37 @@ export class ClusterNode {
     for (let patienceMs = silenceMs; ; patienceMs = Math.min(2 * patienceMs, longestSilenceMs)) {
       const link = await this.session.wait(patienceMs, either);
       if (link !== undefined) return link;
-      await raceSignal(this.#wakeAgain(), either);
+      await raceSignal(this.#reviving?.catch(() => undefined) ?? this.#wakeAgain(), either);
     }
   }
 
   /** Does not reject: why it failed is in the node's state, and the next command's to say. */
   async #wakeAgain(): Promise<void> {
-    const waking = this.#revive(() => {
-      this.#waking = this.#carrier.wake(this.#life.signal).catch(() => undefined);
-      return this.#waking;
-    });
-    await waking.catch(() => undefined);
+    if (this.#waking === undefined) {
+      const stop = new AbortController();
+      const signal = AbortSignal.any([stop.signal, this.#life.signal]);
+      const waking = this.#carrier.wake(signal).catch(() => undefined);
+      const done = waking.finally(() => {
+        this.#waking = undefined;
+      });
+      this.#waking = { done, stop: () => stop.abort(cancelled()) };
+    }
+    await this.#waking.done;
+  }
+
+  /** A command has a terminal, and does not wait for what has none. */
+  async #stopWaking(): Promise<void> {
+    this.#waking?.stop();
+    await this.#waking?.done;
   }
 
   /** Several commands may want the same node: one of them revives it. */
   async #revive(start: () => Promise<void>): Promise<void> {
-    this.#reviving ??= start().finally(() => {
-      this.#reviving = undefined;
-    });
+    this.#reviving ??= this.#stopWaking()
+      .then(start)
+      .finally(() => {
+        this.#reviving = undefined;
+      });
     await this.#reviving;
   }
 

@@ -5,8 +5,8 @@
  * on the 32 bytes before it and on the distance from the cut before, nothing else, so an insertion moves the cuts after
  * it and soon meets the old ones again. The masks of all size classes are nested: a cut of a larger class is one of a
  * smaller class too, as far as shortest and longest lengths allow, so a file that grows into another class still shares
- * chunks. Only data is chunked here; a file's holes are records of their own, and cutting starts anew behind each. How cuts
- * are found is in cut-buffer.ts.
+ * chunks. Only data is chunked here; a file's holes are records of their own, and cutting starts anew behind each. `cutPoint`
+ * says how it is done; `CutBuffer` does it faster.
  */
 import { hash as digest } from 'node:crypto';
 
@@ -81,4 +81,40 @@ function makeGear(): Int32Array {
     table[value] = digest('sha256', `towline gear ${value}`, 'buffer').readInt32LE(0);
   }
   return table;
+}
+
+/**
+ * The end of the chunk that starts at `start`. `bytes` up to `end` must hold either `sizes.max` bytes from `start` or
+ * all that is left of the data. Reads nothing before `start`. Does not allocate.
+ */
+export function cutPoint(bytes: Uint8Array, start: number, end: number, sizes: ChunkSizes): number {
+  if (end - start <= sizes.min) return end;
+  const stop = Math.min(end, start + sizes.max);
+  const normal = Math.min(stop, start + sizes.normal);
+  const first = start + sizes.min;
+  let hash = 0;
+  for (let at = first - windowBytes; at < first; at += 1) hash = ((hash << 1) + gearOf(bytes, at)) | 0;
+  const strict = firstCut(bytes, first, normal, hash, sizes.strictMask);
+  if (strict !== noCut) return strict;
+  const loose = firstCut(bytes, normal, stop, rolled, sizes.looseMask);
+  return loose === noCut ? stop : loose;
+}
+
+const noCut = -1;
+/** The hash at the end of the last search that found no cut. */
+let rolled = 0;
+
+/** Where between `from` and `to` the hash, which was `before`, has no bit of the mask. */
+function firstCut(bytes: Uint8Array, from: number, to: number, before: number, mask: number): number {
+  let hash = before;
+  for (let at = from; at < to; at += 1) {
+    hash = ((hash << 1) + gearOf(bytes, at)) | 0;
+    if ((hash & mask) === 0) return at + 1;
+  }
+  rolled = hash;
+  return noCut;
+}
+
+function gearOf(bytes: Uint8Array, at: number): number {
+  return gear[bytes[at] ?? 0] ?? 0;
 }

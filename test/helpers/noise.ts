@@ -1,5 +1,4 @@
-import type { ChunkSizes } from '../../protocol/chunk/chunker.ts';
-import { cutPoint } from './cut-point.ts';
+import { type ChunkSizes, cutPoint } from '../../protocol/chunk/chunker.ts';
 
 /** Bytes that look random and are the same each time (xorshift32). */
 export function noise(seed: number, length: number): Buffer {

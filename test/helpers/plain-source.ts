@@ -4,13 +4,12 @@
  */
 
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { chunkSizes } from '../../protocol/chunk/chunker.ts';
+import { chunkSizes, cutPoint } from '../../protocol/chunk/chunker.ts';
 import { type Digest, digestOf } from '../../protocol/chunk/digest.ts';
 import { chunkRecord, type Entry } from '../../protocol/chunk/entry.ts';
 import { type Directory, type Manifest, manifestDigest } from '../../protocol/chunk/manifest.ts';
 import { encodeManifest } from '../../protocol/chunk/manifest-codec.ts';
 import { encodePackHeader } from '../../protocol/chunk/pack.ts';
-import { cutPoint } from './cut-point.ts';
 
 export interface PlainSnapshot {
   readonly manifest: Manifest;

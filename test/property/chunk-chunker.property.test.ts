@@ -6,10 +6,9 @@
 
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChunkSizes, chunkSizes } from '../../protocol/chunk/chunker.ts';
+import { type ChunkSizes, chunkSizes, cutPoint } from '../../protocol/chunk/chunker.ts';
 import { CutBuffer } from '../../protocol/chunk/cut-buffer.ts';
 import { digestOf } from '../../protocol/chunk/digest.ts';
-import { cutPoint } from '../helpers/cut-point.ts';
 import { cutsOf, noise } from '../helpers/noise.ts';
 
 const data = fc
@@ -56,8 +55,11 @@ describe('chunks', () => {
     );
   });
 
-  it('are found by a cut buffer, wherever in it the data begins and ends', () => {
-    const cutting = new CutBuffer(300_000);
+  it.each([
+    ['', () => new CutBuffer(300_000)],
+    [' without WebAssembly', () => new CutBuffer(300_000, () => undefined)],
+  ])('are found by a cut buffer%s, wherever in it the data begins and ends', (_, make) => {
+    const cutting = make();
     fc.assert(
       fc.property(data, sizes, fc.nat(99_000), (bytes, chunk, before) => {
         // What is before and behind has no say.

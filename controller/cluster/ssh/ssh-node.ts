@@ -143,7 +143,8 @@ export class SshNode implements AsyncDisposable {
    */
   async wake(signal: AbortSignal): Promise<void> {
     if (this.#state !== 'connected') return;
-    await this.#attempt(this.#ownLogin, AbortSignal.any([signal, this.#life.signal]), true);
+    const either = AbortSignal.any([signal, this.#life.signal]);
+    await raceSignal(this.#attempt(this.#ownLogin, either, true), either);
   }
 
   /** Ends connection, sessions and forwardings. The agent stays on the node and goes on with its jobs. */

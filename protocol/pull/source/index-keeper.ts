@@ -48,7 +48,7 @@ export class IndexKeeper {
     this.#write(() => this.#index.saveLook(look, all));
   }
 
-  /** What is saved from now on may lack what that look would not miss: ignored directories that something tracked may come back to. */
+  /** What is saved from now on was not judged by that look's rules, or lacks what it would not miss. */
   forgetLook(all: Scanned): void {
     this.#look = undefined;
     this.#write(() => this.#index.saveLook(undefined, all));

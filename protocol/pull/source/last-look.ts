@@ -3,7 +3,7 @@
  * or a directory to know that all is as it was.
  */
 import * as v from 'valibot';
-import { areSettled, stampsOf } from './rule-stamps.ts';
+import { areSettled, stampsOf, unreadable } from './rule-stamps.ts';
 import type { Watched } from './source-watch.ts';
 import type { WalkInput, WalkOutput } from './tasks.ts';
 
@@ -27,6 +27,7 @@ export type LastLook = v.InferOutput<typeof lastLookSchema>;
 /** Of a look that has just been taken; undefined where it can prove nothing later. Blocking, some milliseconds. */
 export function lookOf(where: Omit<WalkInput, 'cancel'>, { watch, walk }: Watched): LastLook | undefined {
   const rules = [...watch.ruleStamps];
+  if (rules.some(([, stamp]) => stamp.endsWith(unreadable))) return undefined;
   // An ignored directory may come to have something that is sent, and is in no listing.
   if (walk.empty.length > 0 || walk.problems.length > 0 || !areSettled(watch.ruleStamps.keys(), watch.openedMs))
     return undefined;

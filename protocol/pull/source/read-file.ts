@@ -81,7 +81,8 @@ export interface Cutter {
 }
 
 const attempts = 3;
-const cutting = new CutBuffer(1 << 20);
+/** One for a thread: each takes much of a process's addresses. What is in it is only the next reader's. */
+export const cutting = new CutBuffer(1 << 20);
 const buffer = cutting.bytes;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 

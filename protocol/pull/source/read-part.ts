@@ -1,15 +1,15 @@
 /** Reads a part of a large file into a chunk list, while others read the rest of it. Runs in a worker thread; blocking. */
 
 import { readSync } from 'node:fs';
+import { assert } from '../../base/assert.ts';
 import { type NativePath } from '../../base/root-path.ts';
 import { chunkSizes, longestChunkBytes } from '../../chunk/chunker.ts';
-import { CutBuffer } from '../../chunk/cut-buffer.ts';
 import type { ChunkList } from '../../chunk/entry.ts';
 import type { OpenFile } from '../../libc/open-file.ts';
 import type { KeptRanges } from './kept-ranges.ts';
 import { KnownCuts } from './known-cuts.ts';
 import type { ReadContext } from './read-context.ts';
-import { isSparse, type ListWriter, readExtent, readStable } from './read-file.ts';
+import { cutting, isSparse, type ListWriter, readExtent, readStable } from './read-file.ts';
 import { SpanTagger, type SpanTags } from './span-tags.ts';
 
 /**
@@ -17,8 +17,8 @@ import { SpanTagger, type SpanTags } from './span-tags.ts';
  * soon meet. So long before its part a reader begins to cut, without hashing, to be in step when it gets there.
  */
 const runUpBytes = 512 << 10;
-const cutting = new CutBuffer(runUpBytes + 2 * longestChunkBytes);
-const runUp = cutting.bytes;
+const longestRunUp = runUpBytes + 2 * longestChunkBytes;
+assert(longestRunUp <= cutting.bytes.length, 'a run-up fits the buffer');
 
 /** Where the chunks of a part lie: from the first cut at its beginning or behind, up to that at its end or behind. */
 export interface ReadPart {
@@ -81,10 +81,10 @@ export function readPart(
 /** The first cut at `from` or behind, most likely; undefined when the file ends before it should. */
 function firstCut(fd: number, from: number, size: number): number | undefined {
   const start = Math.max(0, from - runUpBytes);
-  const wanted = Math.min(runUp.length, size - start);
+  const wanted = Math.min(longestRunUp, size - start);
   let filled = 0;
   while (filled < wanted) {
-    const got = readSync(fd, runUp, filled, wanted - filled, start + filled);
+    const got = readSync(fd, cutting.bytes, filled, wanted - filled, start + filled);
     if (got === 0) return undefined;
     filled += got;
   }

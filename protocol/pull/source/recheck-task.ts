@@ -4,21 +4,24 @@ import { NamesBelow } from '../../libc/lstat-words.ts';
 import { readStamp } from './directory-stamp.ts';
 import { dirStampWords, Listing, unframeListings } from './listing.ts';
 import { RecordStack } from './record-stack.ts';
-import { type ChangedDirectory, type RecheckInput, rootItself } from './tasks.ts';
+import { type ChangedDirectory, type Rechecked, type RecheckInput, rootItself } from './tasks.ts';
 
 /**
  * Which of these directories are not what they were: whole, where names may have come or gone, or by the names that are
  * something else now. Reads no names and no rules, which is most of what a walk takes. Blocking. Throws `cancelled`.
  */
-export function recheck({ root, known, cancel }: RecheckInput): ChangedDirectory[] {
+export function recheck({ root, known, cancel }: RecheckInput): Rechecked {
   const bytes = Buffer.from(known.buffer, known.byteOffset, known.byteLength);
   const look = new Recheck(root, cancel);
   const changed: ChangedDirectory[] = [];
+  let hasLinks = false;
   for (const frame of unframeListings(bytes)) {
-    const found = look.changes(frame.path, new Listing(frame.listing));
+    const listing = new Listing(frame.listing);
+    hasLinks ||= listing.hasLinks();
+    const found = look.changes(frame.path, listing);
     if (found !== undefined) changed.push({ path: frame.path, ...found });
   }
-  return changed;
+  return { changed, hasLinks };
 }
 
 class Recheck {

@@ -6,7 +6,7 @@ import { framedBytes, writeFrame } from './listing.ts';
 import { type RoundsOptions, scanChanged } from './rescan.ts';
 import type { ScanResult } from './scan.ts';
 import type { ScannedDirectory } from './scanned-directory.ts';
-import { type ChangedDirectory, rootItself } from './tasks.ts';
+import { type Rechecked, rootItself } from './tasks.ts';
 
 type Scanned = ReadonlyMap<RootPath, ScannedDirectory>;
 
@@ -28,7 +28,7 @@ export interface RecheckOptions extends Omit<RoundsOptions, 'watch' | 'walk'> {
 export async function recheck(options: RecheckOptions, signal: AbortSignal): Promise<ScanResult | undefined> {
   const { look, where, previous } = options;
   if (!previous.has(rootItself) || !rulesHold(look, where)) return undefined;
-  const [changed, { directories, lost }] = await lookedAt(options, signal);
+  const [{ changed, hasLinks }, { directories, lost }] = await lookedAt(options, signal);
   const whole = new Set<RootPath>(lost);
   const names = new Map<RootPath, ReadonlySet<string>>();
   for (const { path, names: some } of changed) {
@@ -39,6 +39,8 @@ export async function recheck(options: RecheckOptions, signal: AbortSignal): Pro
   // Its record comes with the directory ''.
   if (changed.some(({ path }) => path === rootItself) && !names.has('')) whole.add('');
   const count = whole.size + names.size;
+  // What a file with several names is called first may have gone with something of which nothing else was said.
+  if (hasLinks && (count > 0 || directories.size < previous.size)) return undefined;
   if (count > Math.max(worthAnyway, directories.size * worthShare)) return undefined;
   const walk = walkOf(look);
   if (count === 0) return { directories, renewed: [], same: directories.size === previous.size, problems: [], walk };
@@ -49,28 +51,39 @@ export async function recheck(options: RecheckOptions, signal: AbortSignal): Pro
   };
   const rounds = { ...options, previous: directories, walk, watch };
   const result = await scanChanged(rounds, [...whole, ...names.keys()], names, signal);
-  // A rule file of a directory that lists it by now would have been read.
-  return result === undefined ? undefined : { ...result, same: result.same && directories.size === previous.size };
+  if (result === undefined) return undefined;
+  // Counts and warnings of the last look stand for what was not looked at now.
+  const warnings = [...new Set([...walk.warnings, ...result.walk.warnings])];
+  return { ...result, walk: { ...walk, warnings }, same: result.same && directories.size === previous.size };
 }
 
 /** What the threads find, and what of it is in the tree, which is found out while they look. */
 async function lookedAt(
   { pool, where, previous }: RecheckOptions,
   signal: AbortSignal,
-): Promise<[readonly ChangedDirectory[], Reachable]> {
+): Promise<[Rechecked, Reachable]> {
   const cancel = new Int32Array(new SharedArrayBuffer(4));
   const stop = (): void => void Atomics.store(cancel, 0, 1);
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const tasks: Promise<readonly ChangedDirectory[]>[] = [];
-    for await (const known of framesOf(previous, pool.size * partsEach))
-      tasks.push(pool.run('recheck', { root: where.root, known, cancel }, signal, { transfer: [known.buffer] }));
+    const tasks: Promise<Rechecked>[] = [];
+    for await (const known of framesOf(previous, pool.size * partsEach)) {
+      const task = pool.run('recheck', { root: where.root, known, cancel }, signal, { transfer: [known.buffer] });
+      // It may fail while others are still made; all are asked below.
+      task.catch(() => undefined);
+      tasks.push(task);
+    }
     const all = Promise.allSettled(tasks);
     const inTree = await reachable(previous);
     const settled = await all;
     const failed = settled.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
-    return [settled.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])), inTree];
+    const found = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const rechecked = {
+      changed: found.flatMap(({ changed }) => changed),
+      hasLinks: found.some(({ hasLinks }) => hasLinks),
+    };
+    return [rechecked, inTree];
   } finally {
     signal.removeEventListener('abort', stop);
   }

@@ -2,6 +2,9 @@
 import { type BigIntStats, lstatSync, realpathSync, statSync } from 'node:fs';
 import { Grain } from './grain.ts';
 
+/** The stamp of what nothing can be told of. */
+export const unreadable = 'unreadable';
+
 export function stampsOf(paths: readonly string[]): Map<string, string> {
   return new Map(paths.map((path) => [path, stampOf(path)]));
 }
@@ -18,7 +21,7 @@ export function stampOf(path: string): string {
     if (stats.isSymbolicLink()) return `${stats.ino} ${stats.ctimeNs} ${stampOf(realpathSync(bytes, 'latin1'))}`;
     return `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs} ${stats.mode} ${stats.nlink}`;
   } catch {
-    return 'unreadable';
+    return unreadable;
   }
 }
 

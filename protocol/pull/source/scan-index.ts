@@ -77,7 +77,8 @@ export class ScanIndex {
     }
     try {
       const damaged = await this.#read(file, directories);
-      return { directories, look: damaged ? undefined : this.#look, damaged };
+      if (damaged) this.#look = undefined;
+      return { directories, look: this.#look, damaged };
     } finally {
       await file.close();
     }
@@ -93,6 +94,10 @@ export class ScanIndex {
         if (this.#look === undefined) await this.#writeLook(file);
         await this.#write(file, renewed);
         await this.#writeLook(file);
+      } catch (error) {
+        // What could not be added is not told again: all of it is written anew next time.
+        this.#end = 0;
+        throw error;
       } finally {
         await file.close();
       }

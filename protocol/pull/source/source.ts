@@ -246,7 +246,8 @@ export class Source implements AsyncDisposable {
     const previous = this.#loaded.then(() => this.#directories);
     this.#rules = randomBytes(8).toString('hex');
     const result = await scan({ ...options, ...this.#reading(options), where, previous, rules: this.#rules }, signal);
-    if (result.walk.empty.length > 0) this.#index.forgetLook(this.#directories);
+    // What it listed it judged by other rules than that look, maybe; and it may lack what that would not miss (`lookOf`).
+    if (result.renewed.length > 0 || result.walk.empty.length > 0) this.#index.forgetLook(this.#directories);
     this.#adopt(result);
     return result;
   }
@@ -287,6 +288,7 @@ export class Source implements AsyncDisposable {
       if (result === undefined || distrusts !== this.#distrusts) watch[Symbol.dispose]();
     }
     if (result === undefined) return undefined;
+    if (changes?.rules.length !== 0 && result.renewed.length > 0) this.#index.forgetLook(this.#directories);
     // Counts and warnings of the last look at everything stand for what was not looked at now.
     const warnings = [...new Set([...walk.warnings, ...result.walk.warnings])];
     this.#adopt(result);

@@ -74,6 +74,12 @@ export interface ChangedDirectory {
   readonly names?: readonly string[];
 }
 
+export interface Rechecked {
+  readonly changed: readonly ChangedDirectory[];
+  /** Whether any file had more than one name. */
+  readonly hasLinks: boolean;
+}
+
 /** Where files are packed as they are read (chunk/file-pack.ts), and how. */
 export interface Carry {
   /** Nobody else's until the packs have been sent. What does not fit is not packed. */
@@ -207,7 +213,7 @@ export type SourceTasks = {
   readonly recheck: {
     readonly input: RecheckInput;
     readonly event: never;
-    readonly output: readonly ChangedDirectory[];
+    readonly output: Rechecked;
   };
   /** Whether rules still say what they said, see `renewRules`. */
   readonly renew: {

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { chunkSizes, longestChunkBytes, wholeFileBytes } from '../../../protocol/chunk/chunker.ts';
+import { chunkSizes, cutPoint, longestChunkBytes, wholeFileBytes } from '../../../protocol/chunk/chunker.ts';
 import { maxChunkBytes } from '../../../protocol/chunk/entry.ts';
-import { cutPoint } from '../../helpers/cut-point.ts';
 import { cutsOf, noise } from '../../helpers/noise.ts';
 
 /** Cut points of `noise(1, 1 MiB)` a class, as every version must find them. Never regenerated: a change breaks the wire. */

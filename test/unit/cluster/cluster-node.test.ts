@@ -11,7 +11,10 @@ const never = new AbortController().signal;
 const context: CommandContext = { cwd: '/', env: {}, signal: never, emit: () => undefined, login: undefined };
 
 /** A node whose agent is started `revive` times; what becomes of each start is the test's. */
-function nodeWith(revive: (node: ClusterNode, times: number) => void): {
+function nodeWith(
+  revive: (node: ClusterNode, times: number) => void,
+  wake?: (signal: AbortSignal) => Promise<void>,
+): {
   node: ClusterNode;
   starts: () => number;
   woken: () => number;
@@ -21,10 +24,12 @@ function nodeWith(revive: (node: ClusterNode, times: number) => void): {
   const carrier: NodeCarrier = {
     create: async () => undefined,
     revive: async () => revive(node, (times += 1)),
-    wake: async () => {
-      woken += 1;
-      revive(node, (times += 1));
-    },
+    wake:
+      wake ??
+      (async () => {
+        woken += 1;
+        revive(node, (times += 1));
+      }),
     reserve: async () => false,
     remove: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
@@ -117,4 +122,23 @@ test('nobody waits for a node that was taken out of its cluster, nor starts its 
   await expect(node.returned(never)).rejects.toMatchObject({ code: 'cancelled' });
   await vi.advanceTimersByTimeAsync(60_000);
   expect(woken()).toBe(0);
+});
+
+test('a command does not wait for a start that nobody asked for, and starts the agent itself', async () => {
+  let woken: AbortSignal | undefined;
+  const { node, starts } = nodeWith(
+    (self) => self.session.attach(linkOf('this build')),
+    (signal) => {
+      woken = signal;
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))));
+    },
+  );
+  const waits = node.returned(never);
+  await vi.advanceTimersByTimeAsync(9000);
+  expect(woken?.aborted).toBe(false);
+  const link = node.link(context, never);
+  await vi.advanceTimersByTimeAsync(2000);
+  await expect(link).resolves.toMatchObject({ peer: { build: 'this build' } });
+  expect([woken?.aborted, starts()]).toEqual([true, 1]);
+  await expect(waits).resolves.toMatchObject({ peer: { build: 'this build' } });
 });

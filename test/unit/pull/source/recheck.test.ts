@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -112,6 +122,96 @@ describe('a source that starts anew', () => {
     expect((await reopened()).files).not.toContain('x/y/tracked');
     put('x/y/tracked');
     expect((await reopened()).files).toContain('x/y/tracked');
+  });
+
+  it.each([
+    ['a .towignore that came and went', '.towignore'],
+    ['a .gitignore that came and went', 'src/.gitignore'],
+  ])('goes by no look from before %s', async (_, file) => {
+    put('src/one.dat');
+    put('src/two');
+    await look();
+    const source = await bench.open();
+    put(file, '*.dat\n');
+    const { manifest } = await source.snapshot({ verify: false }, signal);
+    expect(manifest.directories.get('src')?.entries.map(({ name }) => name)).not.toContain('one.dat');
+    rmSync(join(bench.root, file));
+    const again = await source.snapshot({ verify: false }, signal);
+    expect(again.manifest.directories.get('src')?.entries.map(({ name }) => name)).toEqual(['one.dat', 'two']);
+    await source.close();
+    expect((await reopened()).files).toEqual(['src/one.dat', 'src/two']);
+  });
+
+  it('goes by no look that knew nothing of what git tracks', async () => {
+    put('.gitignore', '*.log\n');
+    put('d/file');
+    const git = (...args: string[]): unknown => execFileSync('git', ['-C', bench.root, ...args]);
+    git('init', '-q');
+    await look();
+    put('d/x.log');
+    expect((await reopened()).files).not.toContain('d/x.log');
+    git('add', '-f', 'd/x.log');
+    expect((await reopened()).files).toContain('d/x.log');
+  });
+
+  it('sees that what other names of a file lead to is gone', async () => {
+    put('a/x');
+    put('b/other');
+    linkSync(join(bench.root, 'a/x'), join(bench.root, 'b/y'));
+    await look();
+    renameSync(join(bench.root, 'a'), join(bench.top, 'outside'));
+    const source = await bench.open();
+    const { manifest } = await source.snapshot({ verify: false }, signal);
+    expect(manifest.directories.get('b')?.entries.map(({ name, kind }) => [name, kind])).toEqual([
+      ['other', 'file'],
+      ['y', 'file'],
+    ]);
+  });
+
+  it('does not take a part of the tree, in which all is ignored, for all of it', async () => {
+    put('.gitignore', '*.egg-info/\n');
+    put('src/pkg/file');
+    await look();
+    put('src/x.egg-info/PKG-INFO');
+    expect((await reopened()).files).toEqual(['.gitignore', 'src/pkg/file']);
+  });
+
+  it('writes all of its index anew when a part could not be added', async () => {
+    put('a/file');
+    const path = join(bench.top, 'state', 'index');
+    const root = bytesOf(bench.root);
+    await look();
+    const index = new ScanIndex(path, root);
+    const { directories, look: last } = await index.load();
+    if (last === undefined) throw new Error('no look was kept');
+    const broken = {
+      path: 'b',
+      get listing(): never {
+        throw new Error('no room');
+      },
+      get directory(): never {
+        throw new Error('no room');
+      },
+    };
+    await expect(index.save([broken], directories)).rejects.toThrow('no room');
+    rmSync(path);
+    await index.save([], directories);
+    const again = await new ScanIndex(path, root).load();
+    expect([...again.directories.keys()]).toEqual([...directories.keys()]);
+    expect(again.look).toEqual(last);
+  });
+
+  it('keeps no look by rules that nothing can be told of', async () => {
+    put('file');
+    symlinkSync('loop', join(bench.root, '.towignore'));
+    symlinkSync('.towignore', join(bench.root, 'loop'));
+    const source = await bench.open();
+    await source.snapshot({ verify: false }, signal);
+    outlastClockGrain(bench.root);
+    await source.watch();
+    await source.close();
+    const { look: last } = await new ScanIndex(join(bench.top, 'state', 'index'), bytesOf(bench.root)).load();
+    expect(last).toBeUndefined();
   });
 
   it('looks where its index has lost a directory', async () => {
