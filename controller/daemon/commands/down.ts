@@ -11,6 +11,8 @@ export const down: CommandRun<'down'> = async (command, context, controller) => 
   const cluster = controller.registry.get(command.cluster);
   await controller.jobs.forget(cluster.name);
   await controller.registry.remove(cluster, context, command.purge);
+  // One that was submitted meanwhile is not the next cluster's of this name.
+  await controller.jobs.forget(cluster.name);
   for (const node of cluster.nodes) controller.held.drop(node.keyId);
   await controller.storages.release(
     cluster.name,
