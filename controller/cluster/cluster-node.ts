@@ -35,6 +35,8 @@ const longestSilenceMs = 120_000;
  * often: over ssh, reviving wakes it. On this machine it sees that the controller is back, and reviving starts it anew.
  */
 const returnTimeoutMs = { ssh: 500, local: 1500 };
+/** One that this controller has not seen yet may have tried in vain for hours, and waits ten seconds between two times. */
+const unseenTimeoutMs = 100;
 
 export class ClusterNode {
   readonly state: NodeState;
@@ -69,6 +71,11 @@ export class ClusterNode {
 
   get connected(): boolean {
     return this.session.current !== undefined;
+  }
+
+  get #patienceMs(): number {
+    if (this.isLocal) return returnTimeoutMs.local;
+    return this.session.seen ? returnTimeoutMs.ssh : unseenTimeoutMs;
   }
 
   async create(context: CommandContext, takeOver: boolean): Promise<void> {
@@ -109,7 +116,7 @@ export class ClusterNode {
 
   /** A link to an agent of this build; starts the agent where that is needed. Rejects with `agent-unreachable` or what starting it says. */
   async link(context: CommandContext, signal: AbortSignal): Promise<Link<AgentMethods>> {
-    const first = await this.session.wait(returnTimeoutMs[this.isLocal ? 'local' : 'ssh'], signal);
+    const first = await this.session.wait(this.#patienceMs, signal);
     if (first !== undefined && first.peer.build === this.#agentBuild) return first;
     this.session.detach(new TowError('link-lost', 'the agent is replaced by this build', { retryable: true }));
     await this.#revive(() => this.#carrier.revive(context));

@@ -5,16 +5,23 @@ import type { AgentMethods } from '../../protocol/wire/methods.ts';
 /** The link to one node, which comes and goes: the newest one counts. */
 export class NodeSession {
   #link: Link<AgentMethods> | undefined;
+  #seen = false;
   readonly #waiting = new Set<(link: Link<AgentMethods>) => void>();
 
   get current(): Link<AgentMethods> | undefined {
     return this.#link;
   }
 
+  /** Whether there ever was one. */
+  get seen(): boolean {
+    return this.#seen;
+  }
+
   /** A new link takes the place of the one before, which is closed. */
   attach(link: Link<AgentMethods>): void {
     this.#link?.close(new TowError('link-lost', 'the agent dialled again', { retryable: true }));
     this.#link = link;
+    this.#seen = true;
     for (const resolve of this.#waiting) resolve(link);
     this.#waiting.clear();
     void link.closed.then(() => {
