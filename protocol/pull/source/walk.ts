@@ -288,12 +288,7 @@ class Walker {
 
   /** What is at a path; undefined if nothing is, or it cannot be told. */
   #lookQuietly(path: RootPath): ObjectKind | undefined {
-    try {
-      return this.#look(path);
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-      return undefined;
-    }
+    return this.#records.lookQuietly(this.#absolute(path));
   }
 
   #look(path: RootPath): ObjectKind {
